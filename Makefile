@@ -1,0 +1,80 @@
+# `make` alone lists the targets. `make run` and `make test` need git, make and python3 with venv.
+
+PYTHON ?= python3
+WORKERS ?= 2
+NOTEBOOKS ?= $(sort $(wildcard notebooks/*.ipynb))
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CELL_TIMEOUT := 300
+
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=$(CELL_TIMEOUT) \
+	--nbval-sanitize-with=tests/nbval_sanitise.cfg
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run lab test compare lint format refresh lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+setup: $(STAMP)  ## create .venv and install what requirements.lock names (the others do it too)
+
+# The stamp stands only while the environment is whole. Without one, a half-written environment
+# may be lying there (an install was interrupted), so it is made anew; with an older one, pip
+# installs only what changed. setuptools comes with the lock: the build downloads nothing.
+$(STAMP): pyproject.toml requirements.lock
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11," \
+		"3.12 or 3.13, or name one: make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -c '$(SUPPORTED)' || { echo "echolib needs Python 3.11, 3.12 or 3.13, but" \
+		"$(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12"; exit 1; }
+	@if [ ! -f $@ ]; then \
+		echo "Installing into $(VENV): minutes the first time, about 6 GB, most of it torch."; \
+		$(PYTHON) -m venv --clear $(VENV); \
+	fi
+	@rm -f $@
+	@$(BIN)/python -m pip install --disable-pip-version-check --requirement requirements.lock
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: $(STAMP)  ## execute all notebooks into build/notebooks and say where to look
+	@ECHOLIB_FIGURES="$${ECHOLIB_FIGURES:-$(CURDIR)/build/figures}" \
+		$(BIN)/python -m tools.notebooks run $(NOTEBOOKS)
+
+lab: $(STAMP)  ## open JupyterLab in the notebooks folder
+	@$(BIN)/python -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \
+		$(if $(filter 0,$(shell id -u)),--allow-root)
+
+# One pytest call, so that one summary counts everything. A module or a notebook stays on one worker
+# (loadscope), and each has an empty data folder of its own (tests/conftest.py).
+test: $(STAMP)  ## run the tests, then compare all notebooks with their stored outputs
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(NBVAL) tests $(NOTEBOOKS)
+
+# conftest.py is named because pytest would not look for it above the notebooks: it has the settings.
+compare: $(STAMP)  ## compare the notebooks only; one with NOTEBOOKS=notebooks/NAME.ipynb
+	@$(BIN)/python -m pytest $(NBVAL) tests/conftest.py $(NOTEBOOKS)
+
+lint: $(STAMP)  ## check code and notebooks with ruff
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+format: $(STAMP)  ## let ruff rewrite code and notebooks
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+refresh: $(STAMP)  ## execute the notebooks in place, as `make test` compares them
+	@$(BIN)/python -m tools.notebooks refresh $(NOTEBOOKS)
+
+# Keeps the locked versions where pyproject.toml still allows them; `make lock UPGRADE=1` does not.
+lock: | $(BIN)/uv  ## write requirements.lock anew from pyproject.toml
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--no-header --quiet $(if $(UPGRADE),--upgrade) --output-file requirements.lock
+
+$(BIN)/uv:
+	@$(MAKE) $(STAMP)
+
+clean:  ## remove what was built and cached, but not .venv and not data
+	@rm -rf build .pytest_cache .ruff_cache .hypothesis echolib.egg-info
+	@find echolib tests tools notebooks benchmarks \( -name __pycache__ -o -name .ipynb_checkpoints \) \
+		-prune -exec rm -rf {} + 2>/dev/null || true

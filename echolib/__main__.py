@@ -1,0 +1,198 @@
+"""The notebooks' steps from a shell: phantom, pack, train, evaluate, segment."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from . import __version__
+from .data import FrameSet, open_data, pack, pack_once, problem_summary, read_clip
+from .errors import DataError
+from .files import atomic_path
+
+DEFAULT_MINUTES = 10.0
+
+
+def _packed(folder: str, size: int) -> FrameSet:
+    """The frames of any data set folder, packed once; what was malformed is said aloud."""
+    data = open_data(folder)
+    if isinstance(data, FrameSet):
+        if data.size != size:
+            raise DataError(
+                f"{folder} is packed at {data.size} px, {size} px were asked for. "
+                f"Use --size {data.size}, or give the data set's own folder."
+            )
+        return data
+    frames = pack_once(data, size)
+    print(f"{len(frames)} frames of {frames.table.patient.nunique()} patients ({data.name})")
+    print(problem_summary(frames.problems))
+    return frames
+
+
+def phantom(arguments: argparse.Namespace) -> None:
+    """Write a phantom study in EchoNet-Dynamic's layout."""
+    from .phantom.studies import write_lv_study
+
+    folder = write_lv_study(arguments.out, clips=arguments.clips, seed=arguments.seed)
+    print(f"{arguments.clips} phantom clips in {folder}")
+
+
+def pack_command(arguments: argparse.Namespace) -> None:
+    """Decode a data set once into a folder of arrays."""
+    data = open_data(arguments.data)
+    if isinstance(data, FrameSet):
+        raise DataError(f"{arguments.data} is packed already.")
+    if Path(arguments.out).exists():
+        raise DataError(f"{arguments.out} exists already. Remove it or choose another folder.")
+    frames = pack(data, arguments.out, arguments.size, arguments.workers)
+    print(f"{len(frames)} frames of {frames.table.patient.nunique()} patients in {arguments.out}")
+    print(problem_summary(frames.problems))
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Train on the official training patients, choose by the validation patients."""
+    import torch
+
+    from .models import UNet
+    from .training import Training, TrainingConfig
+
+    if arguments.epochs is not None:
+        length = {"epochs": arguments.epochs}
+    else:
+        length = {"minutes": arguments.minutes or DEFAULT_MINUTES}
+    config = TrainingConfig(**length, loss=arguments.loss, seed=arguments.seed)
+    frames = _packed(arguments.data, arguments.size)
+    torch.manual_seed(arguments.seed)
+    training = Training(
+        UNet(arguments.width), frames.split("train"), frames.split("val"),
+        arguments.out, config, arguments.resume,
+    )  # fmt: skip
+    training.run()
+    print(f"best validation Dice {training.progress.best:.4f} after {training.progress.step} steps")
+    print(f"weights in {Path(arguments.out) / 'model.safetensors'}")
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Score weights on a data set, in the geometry of its own frames."""
+    from .inference import score
+    from .metrics import SCORES, summarise
+    from .models import find_weights, load_model
+
+    data = open_data(arguments.data)
+    model, card = load_model(arguments.weights)
+    cases = score(model, data, arguments.split, card.get("size", 112))
+    if cases.empty:
+        raise DataError(f"{arguments.data} has no readable frame in the split {arguments.split!r}.")
+    summary = summarise(cases)
+    summary |= {"split": arguments.split, "source": cases.source.iloc[0]}
+    summary["weights"] = find_weights(arguments.weights).name
+    print(f"{summary['n']} frames of {summary['patients']} patients, {summary['source']}")
+    for name in SCORES:
+        values = summary[name]
+        low, high = values["ci95"]
+        unit = f" {summary['unit']}" if name in ("hd95", "assd") else ""
+        print(
+            f"{name:5} mean {values['mean']:.3f} (95 % {low:.3f} to {high:.3f}), "
+            f"median {values['median']:.3f}, p10 {values['p10']:.3f}{unit}"
+        )
+    if arguments.json:
+        path = Path(arguments.json)
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(summary, indent=2) + "\n")
+        with atomic_path(path.with_suffix(".csv")) as temporary:
+            cases.to_csv(temporary, index=False)
+
+
+def segment(arguments: argparse.Namespace) -> None:
+    """Outline the left ventricle in every frame of a clip."""
+    import numpy as np
+    import pandas as pd
+
+    from .inference import segment as segment_frames
+    from .models import load_model
+    from .overlay import draw_outlines, write_gif, write_video
+
+    clip = read_clip(arguments.clip)
+    model, card = load_model(arguments.weights)
+    masks = segment_frames(model, clip.frames, card.get("size", 112))
+    out = Path(arguments.out)
+    with atomic_path(out / "masks.npz") as temporary:
+        np.savez_compressed(temporary, masks=masks)
+    area = masks.sum(axis=(1, 2))
+    table = pd.DataFrame({"frame": np.arange(len(masks))})
+    table["time_s"] = np.nan if clip.fps is None else table.frame / clip.fps
+    table["area_px"] = area
+    if clip.spacing is not None:
+        table["area_mm2"] = area * clip.spacing**2
+    with atomic_path(out / "area.csv") as temporary:
+        table.to_csv(temporary, index=False)
+    pictures = draw_outlines(clip.frames, masks)
+    write_video(out / "overlay.webm", pictures, clip.fps or 30.0)
+    write_gif(out / "overlay.gif", pictures, clip.fps or 30.0)
+    empty = int((area == 0).sum())
+    print(f"{len(masks)} frames outlined in {out}" + (f", {empty} of them empty" if empty else ""))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line: one sub-command a step."""
+    parser = argparse.ArgumentParser(prog="echolib", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, run) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+        command.set_defaults(run=run)
+        return command
+
+    command = add("phantom", phantom)
+    command.add_argument("--out", required=True, help="folder to write")
+    command.add_argument("--clips", type=int, default=300)
+    command.add_argument("--seed", type=int, default=0)
+
+    command = add("pack", pack_command)
+    command.add_argument("data", help="folder of a data set")
+    command.add_argument("--out", required=True, help="folder to write")
+    command.add_argument("--size", type=int, default=112, help="side of the square, px")
+    command.add_argument("--workers", type=int, default=2)
+
+    command = add("train", train)
+    command.add_argument("data", help="folder of a data set")
+    command.add_argument("--out", required=True, help="folder for weights and checkpoint")
+    command.add_argument("--size", type=int, default=112, help="side of the square, px")
+    length = command.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, help=f"wall time (default {DEFAULT_MINUTES:g})")
+    length.add_argument("--epochs", type=float)
+    command.add_argument("--width", type=int, default=16, help="channels of the first level")
+    command.add_argument("--loss", default="bce_dice", choices=("bce_dice", "dice", "soft_iou"))
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+
+    command = add("evaluate", evaluate)
+    command.add_argument("data", help="folder of a data set")
+    command.add_argument("--weights", default="lv", help="pretrained name, file or folder")
+    command.add_argument("--split", default="test", choices=("train", "val", "test", "all"))
+    command.add_argument("--json", help="file for the summary; a CSV of cases goes beside it")
+
+    command = add("segment", segment)
+    command.add_argument("clip", help="AVI, MP4, MOV, GIF or DICOM file")
+    command.add_argument("--out", required=True, help="folder to write")
+    command.add_argument("--weights", default="lv", help="pretrained name, file or folder")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 2 for a bad input, said in one line."""
+    parsed = build_parser().parse_args(arguments)
+    try:
+        parsed.run(parsed)
+    except (ValueError, OSError) as error:  # DataError is a ValueError
+        print(f"echolib {parsed.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"echolib {parsed.command}: stopped; what is finished is kept", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

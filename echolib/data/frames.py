@@ -1,0 +1,229 @@
+"""The labelled frames of a data set as plain arrays and a table."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from ..errors import DataError
+from ..files import atomic_path
+from .clips import Clip
+from .letterbox import Letterbox
+
+SPLITS = ("train", "val", "test")
+COLUMNS = [
+    "clip",  # name of the clip the frame is from
+    "frame",  # 0-based index in the clip
+    "phase",  # ED, ES or empty
+    "split",  # train, val or test
+    "patient",
+    "source",  # name of the data set
+    "fps",  # frames a second, NaN where unknown
+    "spacing",  # mm per px of the packed image, NaN where unknown
+    "height",  # of the source frame, px
+    "width",
+]
+TEXT_COLUMNS = ("clip", "phase", "split", "patient", "source")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something malformed that a reader met: where, what, and what it did about it.
+
+    action: "left out" (the record is not in the result), "mended" (used after a repair) or
+    "noted" (used as it is). row: 1-based line of the file, None where the whole file is meant.
+    """
+
+    file: str
+    row: int | None
+    reason: str
+    action: str = "left out"
+
+    def __str__(self) -> str:
+        where = self.file if self.row is None else f"{self.file}, row {self.row}"
+        return f"{where}: {self.reason} ({self.action})"
+
+
+def problem_table(problems: Iterable[Problem]) -> pd.DataFrame:
+    """Problems as a table: file, row, reason, action."""
+    columns = ["file", "row", "reason", "action"]
+    return pd.DataFrame([vars(problem) for problem in problems], columns=columns)
+
+
+def problem_summary(problems: Iterable[Problem]) -> str:
+    """One line a kind: how often each action was taken, with the first example of it."""
+    table = problem_table(problems)
+    if table.empty:
+        return "no problems found"
+    kinds = table.reason.str.replace(r"-?\d+(\.\d+)?", "#", regex=True)
+    lines = []
+    for (action, _), rows in table.groupby(["action", kinds], sort=False):
+        lines.append(f"{len(rows)} x {action}: {rows.reason.iloc[0]} (first: {rows.file.iloc[0]})")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class LabelledFrame:
+    """One frame with its expert label, in the geometry of its source.
+
+    image: (H, W) uint8. mask: (H, W) bool. landmarks: (40, 2) float32 px or None.
+    fps: frames a second or None. spacing: mm per px or None.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    landmarks: np.ndarray | None
+    clip: str
+    frame: int
+    phase: str
+    split: str
+    patient: str
+    source: str
+    fps: float | None = None
+    spacing: float | None = None
+
+
+class Dataset(Protocol):
+    """What every reader offers.
+
+    table has a row a clip (index: its name) with at least patient, split, fps; problems holds
+    what the tables of the data set itself were found to lack.
+    """
+
+    name: str
+    folder: Path
+    table: pd.DataFrame
+    problems: list[Problem]
+
+    def labelled(self, clip: str) -> tuple[list[LabelledFrame], list[Problem]]:
+        """The labelled frames of one clip, and what of it was malformed. Thread-safe."""
+
+    def clip(self, clip: str) -> Clip:
+        """All frames of one clip. Raises DataError where they cannot be read."""
+
+    def fingerprint(self) -> str:
+        """Short text that changes when the files of the data set change."""
+
+
+@dataclass(frozen=True)
+class FrameSet:
+    """The labelled frames of a data set, all of one square size.
+
+    images: (N, S, S) uint8. masks: (N, S, S) bool. landmarks: (N, 40, 2) float32 px of the
+    square, or None. table: N rows of `COLUMNS`. problems: what the reader met.
+    """
+
+    images: np.ndarray
+    masks: np.ndarray
+    landmarks: np.ndarray | None
+    table: pd.DataFrame
+    problems: tuple[Problem, ...] = ()
+
+    def __post_init__(self) -> None:
+        count = len(self.table)
+        arrays = {"images": self.images, "masks": self.masks}
+        if self.landmarks is not None:
+            arrays["landmarks"] = self.landmarks
+        wrong = [f"{name} {a.shape}" for name, a in arrays.items() if len(a) != count]
+        if wrong or self.images.shape != self.masks.shape:
+            raise ValueError(f"Frames, masks and table ({count} rows) do not match: {wrong}.")
+        missing = [column for column in COLUMNS if column not in self.table]
+        if missing:
+            raise ValueError(f"The table lacks the columns {missing}.")
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def size(self) -> int:
+        """Side of the square frames in px."""
+        return self.images.shape[1]
+
+    def select(self, rows: np.ndarray) -> "FrameSet":
+        """The frames at `rows`: a boolean array of length N, or indices."""
+        rows = np.asarray(rows)
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        landmarks = None if self.landmarks is None else self.landmarks[rows]
+        table = self.table.iloc[rows].reset_index(drop=True)
+        return FrameSet(self.images[rows], self.masks[rows], landmarks, table, self.problems)
+
+    def split(self, name: str) -> "FrameSet":
+        """The frames of one split: "train", "val", "test", or "all"."""
+        if name == "all":
+            return self
+        if name not in SPLITS:
+            raise ValueError(f"Unknown split {name!r}; expected one of {SPLITS} or 'all'.")
+        return self.select((self.table.split == name).to_numpy())
+
+    def frame(self, index: int) -> LabelledFrame:
+        """One frame as a LabelledFrame, in the geometry of the square."""
+        row = self.table.iloc[index]
+        landmarks = None if self.landmarks is None else np.array(self.landmarks[index])
+        known = {
+            name: None if pd.isna(row[name]) else float(row[name]) for name in ("fps", "spacing")
+        }
+        text = {name: row[name] for name in TEXT_COLUMNS}
+        image, mask = np.array(self.images[index]), np.array(self.masks[index])
+        return LabelledFrame(image, mask, landmarks, frame=int(row.frame), **text, **known)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the set as `.npy` files and two CSVs, whole or not at all."""
+        with atomic_path(folder) as temporary:
+            temporary.mkdir()
+            np.save(temporary / "images.npy", self.images)
+            np.save(temporary / "masks.npy", self.masks)
+            if self.landmarks is not None:
+                np.save(temporary / "landmarks.npy", self.landmarks)
+            self.table.to_csv(temporary / "frames.csv", index=False)
+            problem_table(self.problems).to_csv(temporary / "problems.csv", index=False)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "FrameSet":
+        """Open a saved set, its arrays memory-mapped. Raises DataError when it is not one."""
+        folder = Path(folder)
+        try:
+            text = dict.fromkeys(TEXT_COLUMNS, str)
+            table = pd.read_csv(
+                folder / "frames.csv",
+                dtype=text,
+                keep_default_na=False,
+                na_values={"fps": "", "spacing": ""},
+            )
+            images, masks = (
+                np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks")
+            )
+            path = folder / "landmarks.npy"
+            landmarks = np.load(path, mmap_mode="r") if path.is_file() else None
+            found = json.loads(pd.read_csv(folder / "problems.csv").to_json(orient="records"))
+            return cls(images, masks, landmarks, table, tuple(Problem(**p) for p in found))
+        except (OSError, ValueError, EOFError, TypeError) as error:
+            raise DataError(
+                f"{folder} is not a whole set of packed frames ({error}). "
+                "Remove the folder and pack the data set again."
+            ) from error
+
+
+def to_square(frame: LabelledFrame, size: int) -> LabelledFrame:
+    """The labelled frame padded and resized to (size, size), its landmarks and spacing too."""
+    box = Letterbox(*frame.image.shape, size)
+    landmarks = None if frame.landmarks is None else box.points(frame.landmarks)
+    spacing = None if frame.spacing is None else frame.spacing / box.scale
+    changed = {"image": box.image(frame.image), "mask": box.mask(frame.mask)}
+    return LabelledFrame(**{**vars(frame), **changed, "landmarks": landmarks, "spacing": spacing})
+
+
+def labelled_frames(data: "Dataset | FrameSet", split: str = "all") -> Iterator[LabelledFrame]:
+    """The labelled frames of one split, one after the other, in their source's geometry."""
+    if isinstance(data, FrameSet):
+        chosen = data.split(split)
+        yield from (chosen.frame(index) for index in range(len(chosen)))
+        return
+    if split not in (*SPLITS, "all"):
+        raise ValueError(f"Unknown split {split!r}; expected one of {SPLITS} or 'all'.")
+    table = data.table
+    for clip in table.index[(table.split == split) | (split == "all")]:
+        yield from data.labelled(clip)[0]

@@ -1,0 +1,90 @@
+"""Square input for a network from frames of any shape, and the way back."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """Pad a frame to a centred square with black, then resize it: the aspect is preserved.
+
+    height, width: the source frame's, px. size: side of the square the network sees, px.
+    Every mapping goes through the same affine: pixel centres at integers, square pixel edges
+    aligned, so that there and back is exact.
+    """
+
+    height: int
+    width: int
+    size: int
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width, self.size) < 1:
+            raise ValueError(
+                f"Sizes must be at least 1 px, not {self.height} x {self.width} to {self.size}."
+            )
+
+    @property
+    def side(self) -> int:
+        """Side of the padded square in source px."""
+        return max(self.height, self.width)
+
+    @property
+    def scale(self) -> float:
+        """Px of the square per px of the source."""
+        return self.size / self.side
+
+    @property
+    def _corner(self) -> tuple[int, int]:  # row, column of the frame in the padded square
+        return (self.side - self.height) // 2, (self.side - self.width) // 2
+
+    def _resize(self, square: np.ndarray, size: int) -> np.ndarray:
+        if square.shape[0] == size:
+            return square
+        shrinking = size < square.shape[0]
+        method = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+        return cv2.resize(square, (size, size), interpolation=method)
+
+    def _square(self, frame: np.ndarray) -> np.ndarray:
+        if frame.shape != (self.height, self.width):
+            expected = f"({self.height}, {self.width})"
+            raise ValueError(f"Expected a frame of shape {expected}, got {frame.shape}.")
+        square = np.zeros((self.side, self.side), frame.dtype)
+        row, column = self._corner
+        square[row : row + self.height, column : column + self.width] = frame
+        return square
+
+    def image(self, frame: np.ndarray) -> np.ndarray:
+        """(H, W) uint8 source frame to the (size, size) uint8 square."""
+        return self._resize(self._square(np.asarray(frame, np.uint8)), self.size)
+
+    def mask(self, mask: np.ndarray) -> np.ndarray:
+        """(H, W) bool mask to the (size, size) bool square: px covered by half or more."""
+        square = self._square(np.asarray(mask, bool)).astype(np.float32)
+        return self._resize(square, self.size) >= 0.5
+
+    def points(self, points: np.ndarray) -> np.ndarray:
+        """Source points (..., 2) px to points of the square, float32."""
+        row, column = self._corner
+        shifted = np.asarray(points, np.float64) + [column + 0.5, row + 0.5]
+        return (shifted * self.scale - 0.5).astype(np.float32)
+
+    def points_back(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 2) of the square to source px, float32: the inverse of `points`."""
+        row, column = self._corner
+        shifted = (np.asarray(points, np.float64) + 0.5) / self.scale
+        return (shifted - [column + 0.5, row + 0.5]).astype(np.float32)
+
+    def back(self, values: np.ndarray) -> np.ndarray:
+        """(size, size) probabilities to (H, W) float32 of the source frame."""
+        values = np.ascontiguousarray(values, np.float32)
+        if values.shape != (self.size, self.size):
+            raise ValueError(f"Expected ({self.size}, {self.size}), got {values.shape}.")
+        row, column = self._corner
+        square = self._resize(values, self.side)
+        return square[row : row + self.height, column : column + self.width]
+
+    def mask_back(self, mask: np.ndarray) -> np.ndarray:
+        """(size, size) bool mask to the (H, W) bool mask of the source frame."""
+        return self.back(np.asarray(mask, bool)) >= 0.5

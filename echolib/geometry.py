@@ -1,0 +1,307 @@
+"""From a tracing to a polygon to a mask, and back: chords, landmarks, volumes.
+
+Points are (x, y) in px, x to the right, y down, pixel centres at integers. The probe is at the
+top of the image, so that the apex of the ventricle lies above its base.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+from skimage.draw import polygon as rasterise
+from skimage.measure import find_contours
+
+CHORDS = 20  # EchoNet-Dynamic traces a ventricle with 20 chords
+LANDMARKS = 2 * CHORDS
+
+
+def _across(axis: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Unit vector along the axis, unit vector to its image-right, and the axis' length in px."""
+    along = np.asarray(axis[1], float) - np.asarray(axis[0], float)
+    length = float(np.hypot(*along))
+    if not length > 0:
+        raise ValueError(f"The long axis has no length: both ends are at {tuple(axis[0])}.")
+    along = along / length
+    return along, np.array([along[1], -along[0]]), length
+
+
+@dataclass(frozen=True)
+class Tracing:
+    """An expert's outline of the left ventricle: the long axis and chords across it.
+
+    axis: (2, 2) float32, apex and base, px. chords: (n, 2, 2) float32, the two ends of each
+    chord, ordered from apex to base.
+    """
+
+    axis: np.ndarray
+    chords: np.ndarray
+
+    @property
+    def length(self) -> float:
+        """Length of the long axis in px."""
+        return _across(self.axis)[2]
+
+    @property
+    def positions(self) -> np.ndarray:
+        """(n,) position of each chord's middle along the axis, in px from the apex."""
+        along, _, _ = _across(self.axis)
+        return (self.chords.mean(axis=1) - self.axis[0]) @ along
+
+    @property
+    def polygon(self) -> np.ndarray:
+        """(2n, 2) float32: first ends from apex to base, then second ends back to the apex."""
+        return np.concatenate([self.chords[:, 0], self.chords[::-1, 1]])
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        """(40, 2) float32 chord ends in polygon order, the image-left wall first.
+
+        A tracing with another number of chords, or drawn from the other side, is resampled or
+        turned, so that each landmark has one anatomical meaning in every frame.
+        """
+        tracing = self
+        if len(tracing.chords) != CHORDS:
+            tracing = outline_to_tracing(tracing.polygon, tracing.axis)
+        _, right, _ = _across(tracing.axis)
+        turned = np.mean((tracing.chords[:, 1] - tracing.chords[:, 0]) @ right) < 0
+        chords = tracing.chords[:, ::-1] if turned else tracing.chords
+        return Tracing(tracing.axis, chords).polygon.astype(np.float32)
+
+    def mask(self, shape: tuple[int, int]) -> np.ndarray:
+        """(H, W) bool mask, the pixels of EchoNet-Dynamic's published construction."""
+        return polygon_to_mask(self.polygon, shape)
+
+
+def polygon_to_mask(points: np.ndarray, shape: tuple[int, int], rounded: bool = True) -> np.ndarray:
+    """Rasterise a closed polygon.
+
+    points: (n, 2) px; what lies outside the image is cut off. shape: (H, W). rounded: round the
+    vertices to whole pixels first, as EchoNet-Dynamic does; without it the outline keeps its
+    sub-pixel place. Returns an (H, W) bool mask.
+    """
+    points = np.asarray(points, float)
+    if rounded:
+        points = np.rint(points).astype(int)
+    mask = np.zeros(shape, bool)
+    mask[rasterise(points[:, 1], points[:, 0], shape)] = True
+    return mask
+
+
+def polygon_area(points: np.ndarray) -> float:
+    """Area of a closed, simple polygon (n, 2) in px², by the shoelace formula."""
+    x, y = np.asarray(points, float).T
+    return 0.5 * abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1)))
+
+
+def crosses_itself(points: np.ndarray) -> bool:
+    """True when two edges of the closed polygon (n, 2) properly cross."""
+    start = np.asarray(points, float)
+    end = np.roll(start, -1, axis=0)
+
+    def side(point, a, b):  # of each point to each edge a-b, sign of the cross product
+        edge, to_point = (b - a)[:, None], point[None] - a[:, None]
+        return np.sign(edge[..., 0] * to_point[..., 1] - edge[..., 1] * to_point[..., 0])
+
+    apart = side(start, start, end) * side(end, start, end) < 0
+    return bool(np.any(apart & apart.T))
+
+
+# --- Rows of a tracing file ---------------------------------------------------------------------
+
+
+def rows_to_tracing(rows: np.ndarray) -> tuple[Tracing, list[str]]:
+    """Build a tracing from EchoNet-Dynamic's rows, mending what is malformed.
+
+    rows: (m, 4) of X1, Y1, X2, Y2; the first is the long axis, the others are chords. Returns
+    the tracing and what had to be mended, in words; an empty list means that the rows were used
+    as they stand. Raises ValueError when too little is left to draw an outline.
+    """
+    rows = np.asarray(rows, float).reshape(-1, 2, 2)
+    notes = []
+    finite = np.isfinite(rows).all(axis=(1, 2))
+    axis_is_known = bool(len(rows)) and bool(finite[0])
+    if not finite.all():
+        notes.append(f"{int((~finite).sum())} rows without numbers left out")
+        rows = rows[finite]
+    _, first = np.unique(rows, axis=0, return_index=True)
+    if len(first) < len(rows):
+        notes.append(f"{len(rows) - len(first)} duplicated rows left out")
+        rows = rows[np.sort(first)]
+    axis, chords = (rows[0], rows[1:]) if axis_is_known else (None, rows)
+    chords = chords[np.hypot(*(chords[:, 1] - chords[:, 0]).T) > 0]
+    if len(chords) < 4:
+        raise ValueError(f"{len(chords)} usable chords; at least 4 are needed for an outline")
+    if axis is None:
+        axis = np.stack([chords[0].mean(axis=0), chords[-1].mean(axis=0)])
+        notes.append("long axis missing, taken from the chords' middles")
+    axis, chords, more = _one_tracing(axis, chords)
+    notes += more
+    tracing = Tracing(axis.astype(np.float32), chords.astype(np.float32))
+    if crosses_itself(tracing.polygon):
+        tracing = _mend(tracing)
+        notes.append("self-crossing outline put in order")
+    if polygon_area(tracing.polygon) < 1:
+        raise ValueError("the outline encloses no area")
+    return tracing, notes
+
+
+def _one_tracing(axis, chords) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Keep the first tracing where rows of a second one, led by its own long axis, follow."""
+    along, _, length = _across(axis)
+    direction = chords[:, 1] - chords[:, 0]
+    span = np.hypot(*direction.T)
+    like_axis = (np.abs(direction @ along) > 0.85 * span) & (span > 0.5 * length)
+    if not like_axis.any():
+        return axis, chords, []
+    second = int(np.flatnonzero(like_axis)[0])
+    if second >= 4:
+        return axis, chords[:second], [f"{len(chords) - second} rows of a second tracing left out"]
+    kept = chords[~like_axis]
+    if len(kept) < 4:
+        raise ValueError("the rows run along the long axis, not across it")
+    return axis, kept, [f"{int(like_axis.sum())} rows along the long axis left out"]
+
+
+def _mend(tracing: Tracing) -> Tracing:
+    """Turn all chords the same way and put the ends on each wall in order from apex to base.
+
+    Where the two walls still cross, the chord that departs most from its neighbours is left
+    out, until the outline is simple.
+    """
+    along, right, _ = _across(tracing.axis)
+    turned = (tracing.chords[:, 1] - tracing.chords[:, 0]) @ right < 0
+    chords = np.where(turned[:, None, None], tracing.chords[:, ::-1], tracing.chords)
+    walls = [wall[np.argsort(wall @ along, kind="stable")] for wall in chords.swapaxes(0, 1)]
+    chords = np.stack(walls, axis=1)
+    while crosses_itself(Tracing(tracing.axis, chords).polygon):
+        if len(chords) <= 4:
+            raise ValueError("the chords cross each other in every order")
+        middle = 0.5 * (chords[:-2] + chords[2:])
+        departure = np.abs(chords[1:-1] - middle).sum(axis=(1, 2))
+        chords = np.delete(chords, 1 + int(departure.argmax()), axis=0)
+    return Tracing(tracing.axis, chords)
+
+
+# --- From a mask back to a tracing ---------------------------------------------------------------
+
+
+def largest_component(mask: np.ndarray) -> np.ndarray:
+    """The largest 4-connected component of an (H, W) mask, its holes filled."""
+    labels, count = ndimage.label(mask)
+    if count > 1:
+        mask = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
+    return ndimage.binary_fill_holes(mask)
+
+
+def mask_outline(mask: np.ndarray) -> np.ndarray:
+    """(n, 2) float32 outline of the mask's largest component, half-way between in and out.
+
+    Raises ValueError for an empty mask.
+    """
+    mask = np.asarray(mask, bool)
+    if not mask.any():
+        raise ValueError("The mask is empty: there is no outline to follow.")
+    padded = np.pad(largest_component(mask), 1).astype(np.float32)
+    contour = max(find_contours(padded, 0.5), key=len)
+    return (contour[:-1, ::-1] - 1).astype(np.float32)
+
+
+def long_axis(outline: np.ndarray, turns: int = 10) -> np.ndarray:
+    """Long axis (2, 2) float32 of a ventricle's outline: apex, and the middle of the annulus.
+
+    The base is the flat end, away from the probe. Its two corners are the outline's outermost
+    points diagonally down to either side of the axis; the apex is the point farthest from the
+    middle between them, within 45 degrees of the axis, which starts upright and is turned
+    until it rests.
+    """
+    outline = np.asarray(outline, float)
+    axis = np.array([[0.0, 0.0], [0.0, 1.0]])
+    for _ in range(turns):
+        along, right, _ = _across(axis)
+        corners = [outline[np.argmax(outline @ (along + side * right))] for side in (-1, 1)]
+        base = np.mean(corners, axis=0)
+        from_base = outline - base
+        distance = np.hypot(*from_base.T)
+        # not the far corner of a base that is wider than the ventricle is long
+        upwards = from_base @ -along > 0.7 * distance
+        apex = outline[np.argmax(np.where(upwards, distance, -1))]
+        if np.allclose([apex, base], axis):
+            break
+        axis = np.stack([apex, base])
+    return axis.astype(np.float32)
+
+
+def outline_to_tracing(
+    outline: np.ndarray, axis: np.ndarray | None = None, chords: int = CHORDS
+) -> Tracing:
+    """Cut an outline (n, 2) into chords perpendicular to its long axis.
+
+    The chords lie as in EchoNet-Dynamic, at (i + 0.5) steps from the apex, the last one at the
+    base; their first ends are on the image-left wall. axis: (2, 2), by default `long_axis`.
+    Raises ValueError where the outline has no extent along the axis.
+    """
+    outline = np.asarray(outline, float)
+    axis = long_axis(outline) if axis is None else np.asarray(axis, float)
+    along, right, _ = _across(axis)
+    position, offset = (outline - axis[0]) @ along, (outline - axis[0]) @ right
+    top, extent = position.min(), np.ptp(position)
+    if not extent > 0:
+        raise ValueError("The outline has no extent along its long axis.")
+    # the last chord keeps a hair's breadth inside, where the outline still has two sides
+    levels = top + extent * np.minimum((np.arange(chords) + 0.5) / (chords - 0.5), 1 - 1e-3)
+    next_position, next_offset = np.roll(position, -1), np.roll(offset, -1)
+    ends = []
+    for level in levels:
+        cut = (position <= level) != (next_position <= level)
+        share = (level - position[cut]) / (next_position[cut] - position[cut])
+        crossing = offset[cut] + share * (next_offset[cut] - offset[cut])
+        ends.append([crossing.min(), crossing.max()])
+    points = axis[0] + levels[:, None, None] * along + np.array(ends)[..., None] * right
+    return Tracing(axis.astype(np.float32), points.astype(np.float32))
+
+
+def mask_to_tracing(mask: np.ndarray) -> Tracing:
+    """Tracing of an (H, W) mask that has none: long axis, 20 chords. ValueError when empty."""
+    return outline_to_tracing(mask_outline(mask))
+
+
+def landmarks_to_mask(
+    landmarks: np.ndarray, shape: tuple[int, int], rounded: bool = False
+) -> np.ndarray:
+    """(H, W) bool mask inside the closed outline through landmarks (n, 2) in polygon order."""
+    return polygon_to_mask(landmarks, shape, rounded)
+
+
+# --- Volumes -------------------------------------------------------------------------------------
+
+
+def disk_volume(tracing: Tracing, spacing: float = 1.0) -> float:
+    """Volume by the method of disks in one plane, pi/4 times the sum of diameter² x height.
+
+    Each chord is the diameter of a disk that reaches half-way to its neighbours; disks end at
+    the apex and at the base, so that a last chord on the base counts in part. spacing: mm per
+    px gives ml; the default of 1 px gives px³ / 1000. Source: Lang et al., recommendations for
+    chamber quantification, J Am Soc Echocardiogr 28 (2015).
+    """
+    positions = tracing.positions
+    order = np.argsort(positions)
+    positions = positions[order]
+    diameter = np.hypot(*(tracing.chords[order, 1] - tracing.chords[order, 0]).T)
+    between = 0.5 * (positions[1:] + positions[:-1])
+    first, last = 2 * positions[0] - between[0], 2 * positions[-1] - between[-1]
+    edges = np.clip(np.concatenate([[first], between, [last]]), 0, tracing.length)
+    return float(np.pi / 4 * (diameter**2 @ np.diff(edges)) * spacing**3 / 1000)
+
+
+def area_length_volume(area: float, length: float, spacing: float = 1.0) -> float:
+    """Volume 8 A² / (3 pi L) from an area in px² and a long axis in px; ml for spacing in mm."""
+    if not length > 0:
+        raise ValueError(f"The long axis must be longer than 0 px, not {length}.")
+    return float(8 * area**2 / (3 * np.pi * length) * spacing**3 / 1000)
+
+
+def ejection_fraction(end_diastolic: float, end_systolic: float) -> float:
+    """Ejection fraction 100 (EDV - ESV) / EDV in per cent, from two volumes in one unit."""
+    if not end_diastolic > 0:
+        raise ValueError(f"The end-diastolic volume must be above 0, not {end_diastolic}.")
+    return 100.0 * (end_diastolic - end_systolic) / end_diastolic

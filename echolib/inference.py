@@ -1,0 +1,102 @@
+"""Masks for whole clips and scores for whole data sets."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from .config import device as default_device
+from .data.frames import Dataset, FrameSet, LabelledFrame, labelled_frames
+from .data.letterbox import Letterbox
+from .geometry import largest_component
+from .metrics import case_scores
+
+BATCH = 64
+THRESHOLD = 0.5
+
+
+def predict(
+    model: nn.Module, images: np.ndarray, device: torch.device | None = None, batch: int = BATCH
+) -> np.ndarray:
+    """Probabilities (N, S, S) float32 of images (N, S, S) uint8; bf16 on a GPU, fp32 on a CPU."""
+    device = device or default_device()
+    model = model.to(device, memory_format=torch.channels_last).eval()
+    results = np.empty(images.shape, np.float32)
+    half = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+    with torch.inference_mode(), half:
+        for start in range(0, len(images), batch):
+            chunk = torch.from_numpy(np.array(images[start : start + batch]))
+            chunk = chunk.to(device)[:, None].float() / 255
+            logits = model(chunk.contiguous(memory_format=torch.channels_last))
+            results[start : start + batch] = logits[:, 0].float().sigmoid().cpu().numpy()
+    return results
+
+
+def clean_mask(probabilities: np.ndarray) -> np.ndarray:
+    """(H, W) bool: above the threshold, the largest piece, its holes filled.
+
+    A left ventricle is one piece without holes; what else a network marks is a mistake.
+    """
+    return largest_component(probabilities >= THRESHOLD)
+
+
+def segment(
+    model: nn.Module, frames: np.ndarray, size: int, device: torch.device | None = None
+) -> np.ndarray:
+    """Masks (T, H, W) bool of all frames (T, H, W) uint8 of a clip, in the clip's own size."""
+    box = Letterbox(*frames.shape[1:], size)
+    masks = np.empty(frames.shape, bool)
+    for start in range(0, len(frames), BATCH):
+        squares = np.stack([box.image(frame) for frame in frames[start : start + BATCH]])
+        for index, probabilities in enumerate(predict(model, squares, device), start):
+            masks[index] = clean_mask(box.back(probabilities))
+    return masks
+
+
+def score(
+    model: nn.Module,
+    data: Dataset | FrameSet,
+    split: str,
+    size: int,
+    device: torch.device | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Score the model on every labelled frame of a split, in the geometry of the source.
+
+    Returns a row a case: clip, frame, phase, split, patient, source, the scores of
+    `metrics.case_scores`, area and area_true in px, unit of the distances.
+    """
+    rows = []
+    frames = labelled_frames(data, split)
+    with tqdm(desc="evaluate", unit="frame", disable=not progress, file=sys.stderr) as bar:
+        for some in _batches(frames, BATCH):
+            boxes = [Letterbox(*frame.image.shape, size) for frame in some]
+            squares = [box.image(frame.image) for box, frame in zip(boxes, some, strict=True)]
+            for frame, box, probabilities in zip(
+                some, boxes, predict(model, np.stack(squares), device), strict=True
+            ):
+                rows.append(_case(frame, clean_mask(box.back(probabilities))))
+            bar.update(len(some))
+    return pd.DataFrame(rows)
+
+
+def _batches(frames: Iterable[LabelledFrame], size: int) -> Iterator[list[LabelledFrame]]:
+    iterator = iter(frames)
+    while some := list(islice(iterator, size)):
+        yield some
+
+
+def _case(frame: LabelledFrame, mask: np.ndarray) -> dict:
+    names = ("clip", "frame", "phase", "split", "patient", "source")
+    return {
+        **{name: getattr(frame, name) for name in names},
+        **case_scores(mask, frame.mask, frame.spacing),
+        "area": int(mask.sum()),
+        "area_true": int(frame.mask.sum()),
+        "unit": "px" if frame.spacing is None else "mm",
+    }

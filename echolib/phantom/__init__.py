@@ -1,0 +1,1 @@
+"""Synthetic echocardiograms: data for those who have none, with outlines known by construction."""

@@ -1,0 +1,103 @@
+"""The heart's cycle: how far the ventricle has contracted, how far the mitral valve is open.
+
+Time is in seconds; 0 is end-diastole. Five phases follow one another: isovolumic contraction,
+ejection, isovolumic relaxation, rapid filling, and, after a pause (diastasis), the atrial kick.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from echolib.phantom.ranges import CHOSEN, README, draw_table, ranged
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """The timing that one heart is drawn with; seconds unless said otherwise."""
+
+    rate: float = ranged(45, 115, README, mean=70, sd=13)  # beats a minute
+    isovolumic_contraction: float = ranged(0.03, 0.06, README)
+    ejection: float = ranged(0.24, 0.34, README)
+    isovolumic_relaxation: float = ranged(0.05, 0.10, README)
+    rapid_filling: float = ranged(0.12, 0.20, README)
+    atrial_kick: float = ranged(0.08, 0.13, README)
+    atrial_share: float = ranged(0.12, 0.40, README)  # of the filling
+    diastasis_share: float = ranged(0.00, 0.10, CHOSEN)  # of the filling
+    ejection_skew: float = ranged(0.75, 1.0, CHOSEN)  # below 1: faster at first
+    mid_diastolic_opening: float = ranged(0.25, 0.60, CHOSEN)  # leaflets float half shut
+    atrial_opening: float = ranged(0.50, 0.90, CHOSEN)
+
+
+def _ramp(x: np.ndarray) -> np.ndarray:
+    """Smooth step from 0 to 1 over x in [0, 1], at rest at both ends; flat outside."""
+    x = np.clip(x, 0.0, 1.0)
+    return x * x * (3.0 - 2.0 * x)
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """One beat, repeated. Build it with `draw_cycle` or `Cycle.from_rhythm`.
+
+    period: seconds. end_systole, opening_time, filling_end, kick_start: seconds after
+    end-diastole at which ejection ends, the valve opens, rapid filling ends, the atria contract.
+    """
+
+    rhythm: Rhythm
+    period: float
+    end_systole: float
+    opening_time: float
+    filling_end: float
+    kick_start: float
+
+    @classmethod
+    def from_rhythm(cls, rhythm: Rhythm) -> "Cycle":
+        """Lay the phases out in one beat; a fast heart has them shortened to fit."""
+        period = 60.0 / rhythm.rate
+        ejection = min(rhythm.ejection, 0.42 * period)
+        end_systole = rhythm.isovolumic_contraction + ejection
+        opening = end_systole + rhythm.isovolumic_relaxation
+        diastole = period - opening
+        filling_end = opening + min(rhythm.rapid_filling, 0.5 * diastole)
+        kick_start = period - min(rhythm.atrial_kick, 0.35 * diastole)
+        return cls(rhythm, period, end_systole, opening, filling_end, kick_start)
+
+    def contraction(self, time: np.ndarray | float) -> np.ndarray:
+        """How far the ventricle has contracted: 0 at end-diastole, 1 at end-systole.
+
+        time: seconds, any shape, any number of beats. Returns float64 of the same shape in
+        [0, 1]. Volume is EDV - contraction (EDV - ESV), up to the shape of the ventricle.
+        """
+        phase = np.mod(np.asarray(time, float), self.period)
+        rhythm = self.rhythm
+        start = rhythm.isovolumic_contraction
+        ejected = np.clip((phase - start) / (self.end_systole - start), 0.0, 1.0)
+        filled = _ramp((phase - self.opening_time) / (self.filling_end - self.opening_time))
+        pause = _ramp((phase - self.filling_end) / (self.kick_start - self.filling_end))
+        kick = _ramp((phase - self.kick_start) / (self.period - self.kick_start))
+        early = 1.0 - rhythm.atrial_share - rhythm.diastasis_share
+        inflow = early * filled + rhythm.diastasis_share * pause + rhythm.atrial_share * kick
+        return np.clip(_ramp(ejected**rhythm.ejection_skew) - inflow, 0.0, 1.0)
+
+    def opening(self, time: np.ndarray | float) -> np.ndarray:
+        """How far the mitral leaflets are open: 0 shut (all of systole), 1 wide open.
+
+        Two openings, as in the M-mode picture: rapid filling, then the atrial kick, with the
+        leaflets floating half shut between them.
+        """
+        phase = np.mod(np.asarray(time, float), self.period)
+        rhythm, filling = self.rhythm, self.filling_end - self.opening_time
+        kick = self.period - self.kick_start
+        knots = np.array(
+            [0.0, self.opening_time, self.opening_time + 0.35 * filling, self.filling_end]
+            + [self.kick_start, self.kick_start + 0.4 * kick, self.period]
+        )
+        floating = rhythm.mid_diastolic_opening
+        levels = np.array([0.0, 0.0, 1.0, floating, 0.9 * floating, rhythm.atrial_opening, 0.0])
+        segment = np.clip(np.searchsorted(knots, phase, side="right") - 1, 0, len(knots) - 2)
+        share = (phase - knots[segment]) / (knots[segment + 1] - knots[segment])
+        return levels[segment] + _ramp(share) * (levels[segment + 1] - levels[segment])
+
+
+def draw_cycle(generator: np.random.Generator) -> Cycle:
+    """A beat with timing drawn from `Rhythm`'s ranges."""
+    return Cycle.from_rhythm(draw_table(Rhythm, generator))

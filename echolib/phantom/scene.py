@@ -1,0 +1,52 @@
+"""One heart under one scanner, drawn from a seed, and how an expert would trace it."""
+
+import numpy as np
+
+from echolib import geometry
+from echolib.phantom.anatomy import Heart, draw_heart, to_world
+from echolib.phantom.cycle import draw_cycle
+from echolib.phantom.sector import Sector, draw_sector
+from echolib.phantom.shape import heart_shape
+from echolib.phantom.ultrasound import Scan
+
+PLAIN_SHARE = 0.5  # of the hearts; the others are rendered physically
+
+
+def draw_scan(seed: int, stream: int, index: int, size: int) -> tuple[Scan, np.random.Generator]:
+    """Heart number `index` under a scanner, and a generator for what is decided about it.
+
+    Every part of the scene has a generator of its own, so that a change of one table of ranges
+    leaves the others' draws as they were. Hearts that do not fit into their sector are redrawn.
+    """
+    sequence = np.random.SeedSequence([seed, stream, index])
+    anatomy, timing, machine, choice = (np.random.default_rng(s) for s in sequence.spawn(4))
+    cycle = draw_cycle(timing)
+    for _ in range(1000):
+        heart, sector = draw_heart(anatomy), draw_sector(anatomy, size)
+        renderer = "plain" if choice.random() < PLAIN_SHARE else "physical"
+        if _fits(heart, sector):
+            return Scan(sector, heart, cycle, machine, renderer), choice
+    raise RuntimeError("No heart fitted into its sector: the tables of ranges disagree.")
+
+
+def _fits(heart: Heart, sector: Sector) -> bool:
+    """True when the traced outline stays inside the shown sector, drift included."""
+    for contraction in (0.0, 1.0):
+        outline = heart_shape(heart, contraction, 0.0).outline
+        for phase in np.arange(4) * np.pi / 2:
+            world = to_world(heart, outline, contraction, phase)
+            column, row = np.rint(sector.to_pixels(world)).astype(int).T
+            if min(column.min(), row.min()) < 1 or max(column.max(), row.max()) > sector.size - 2:
+                return False
+            if not sector.shown[row, column].all():
+                return False
+    return True
+
+
+def trace(scan: Scan, moment: float) -> geometry.Tracing:
+    """The expert's tracing of the frame at `moment` s, px, rounded as it is written to a file."""
+    shape = scan.shape(moment)
+    outline = scan.to_pixels(shape.outline, shape, moment)
+    axis = scan.to_pixels(shape.axis, shape, moment)
+    tracing = geometry.outline_to_tracing(outline, axis)
+    return geometry.Tracing(tracing.axis.round(4), tracing.chords.round(4))

@@ -1,0 +1,274 @@
+"""The shape of a heart at one moment of its cycle: walls, chambers, leaflets, expert's outline.
+
+Curves are in heart coordinates (across, along), mm, see `anatomy`.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from echolib.phantom.anatomy import Heart
+
+PROFILE_POINTS = 36
+# denser near the apex, where the wall turns
+PROFILE = np.linspace(0.0, 1.0, PROFILE_POINTS) ** 1.2
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A heart at one moment: curves in heart coordinates, (n, 2) mm each.
+
+    The four wall curves run from apex to base, (PROFILE_POINTS, 2). `outline` is what an expert
+    would trace: from the septal hinge over the apex to the lateral hinge; `axis` (2, 2) its
+    apex and the middle of its base.
+    """
+
+    contraction: float
+    length: float
+    tip: float
+    septal_cavity: np.ndarray
+    lateral_cavity: np.ndarray
+    septal_outside: np.ndarray
+    lateral_outside: np.ndarray
+    right_ventricle: np.ndarray
+    right_wall: np.ndarray
+    left_atrium: np.ndarray
+    right_atrium: np.ndarray
+    atrial_septum: np.ndarray
+    posterior_arc: np.ndarray
+    mitral: tuple[np.ndarray, np.ndarray]  # anterior and posterior leaflet, hinge to tip
+    tricuspid: tuple[np.ndarray, np.ndarray]
+    outline: np.ndarray
+    axis: np.ndarray
+
+    @property
+    def cavity(self) -> np.ndarray:
+        """The cavity's wall from the septal hinge over the apex to the lateral hinge."""
+        return np.concatenate([self.septal_cavity[::-1], self.lateral_cavity[1:]])
+
+
+@lru_cache(maxsize=16)
+def _smoothing(knots: int, points: int, closed: bool) -> np.ndarray:
+    """(points, knots) weights of a Catmull-Rom curve through evenly numbered knots."""
+    position = np.linspace(0, knots if closed else knots - 1, points, endpoint=not closed)
+    start = np.floor(position).astype(int)
+    t = (position - start)[:, None]
+    basis = 0.5 * np.hstack(
+        [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2]
+    )
+    weights = np.zeros((points, knots))
+    for offset in range(4):
+        index = start + offset - 1
+        index = index % knots if closed else np.clip(index, 0, knots - 1)
+        np.add.at(weights, (np.arange(points), index), basis[:, offset])
+    return weights
+
+
+def smooth_curve(knots: np.ndarray, points: int, closed: bool = False) -> np.ndarray:
+    """(points, 2) smooth curve through knots (n, 2)."""
+    knots = np.asarray(knots, float)
+    return _smoothing(len(knots), points, closed) @ knots
+
+
+def _half_width(shoulder: float, roundness: float, taper: float) -> np.ndarray:
+    """Half width over the profile as a share of the greatest: round cap, then slow taper."""
+    to_shoulder = 1 - np.clip(PROFILE / shoulder, 0, 1)
+    cap = (1 - to_shoulder**roundness) ** (1 / roundness)
+    below = np.clip((PROFILE - shoulder) / (1 - shoulder), 0, 1)
+    return cap * (1 - taper * below**2)
+
+
+def _waviness(amplitudes: np.ndarray, phase: int) -> np.ndarray:
+    """Factor near 1 over the profile from four harmonics."""
+    number = np.arange(1, len(amplitudes) + 1)
+    waves = np.sin(np.pi * PROFILE[:, None] * number + phase * number)
+    return 1 + waves @ amplitudes
+
+
+def _cavity_walls(heart: Heart, contraction: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """Septal and lateral edge of the cavity from apex to base, and the cavity's length."""
+    shortening = heart.ejection * heart.longitudinal_share
+    narrowing = 1 - np.sqrt((1 - heart.ejection) / (1 - shortening))
+    length = heart.length * (1 - shortening * contraction)
+    tip = heart.apical_lift * heart.length * contraction * heart.ejection
+    septal = heart.width * heart.septal_share
+    lateral = heart.width - septal
+    # the two sides share the inward motion unevenly; together they narrow by `narrowing`
+    moved = heart.width * narrowing * contraction
+    septal_now = septal - min(moved * heart.septal_motion, 0.75 * septal)
+    lateral_now = lateral - min(moved * (1 - heart.septal_motion), 0.75 * lateral)
+    bow = heart.bend * heart.length * np.sin(np.pi * PROFILE)
+    sides = []
+    for sign, width, phase, shoulder, roundness, taper in (
+        (-1, septal_now, 1, heart.septal_shoulder, heart.septal_roundness, heart.septal_taper),
+        (1, lateral_now, 2, heart.lateral_shoulder, heart.lateral_roundness, heart.lateral_taper),
+    ):
+        waves = _waviness(heart.wobble[phase - 1], phase)
+        coned = max(1.2, roundness * (1 - heart.coning * contraction))
+        across = sign * width * _half_width(shoulder, coned, taper) * waves
+        along = tip + PROFILE * (length * (1 - sign * heart.base_tilt) - tip)
+        sides.append(np.stack([across + bow, along], axis=1))
+    return sides[0], sides[1], length
+
+
+def _outside(edge: np.ndarray, thickness: float, sign: int, apical_share: float) -> np.ndarray:
+    """The wall's outer surface: its thickness to the side, thinner and turned up at the tip."""
+    share = apical_share + (1 - apical_share) * np.clip(PROFILE * 2.2, 0, 1)
+    upward = thickness * apical_share * (1 - np.clip(PROFILE * 3.0, 0, 1)) ** 0.7
+    sideways = sign * thickness * share * np.clip(PROFILE * 8.0, 0.0, 1) ** 0.5
+    return edge + np.stack([sideways, -upward], axis=1)
+
+
+def _right_ventricle(heart, septal_outside, contraction) -> tuple[np.ndarray, np.ndarray]:
+    """Outline of the right ventricle's cavity, and its free wall's inner curve tip to base."""
+    first = int(heart.rv_tip * PROFILE_POINTS)
+    border = septal_outside[first:]
+    top, bottom = border[0], border[-1]
+    width = heart.rv_width * heart.width * (1 - 0.25 * contraction)
+    level = heart.length * heart.tricuspid_level
+    level *= 1 - 1.3 * contraction * heart.ejection * heart.longitudinal_share
+    hinge = np.array([bottom[0] - width, level])
+    drop, reach = level - top[1], hinge[0] - top[0]
+    bulge = heart.rv_bulge * heart.width
+    knots = [top, top + [0.62 * reach - bulge, 0.32 * drop], top + [reach - bulge, 0.7 * drop]]
+    free_wall = smooth_curve(np.array([*knots, hinge]), 24)
+    outline = np.concatenate([border, [[bottom[0], level + 1]], free_wall[::-1]])
+    return outline, free_wall
+
+
+def _atria(heart, septal_hinge, lateral_hinge, rv_floor, contraction) -> dict[str, np.ndarray]:
+    """Both atria (closed curves), the septum between them and the bright arc behind them.
+
+    rv_floor: (2, 2) ends of the tricuspid annulus, septal end first. The atria fill while the
+    ventricles contract.
+    """
+    middle = 0.5 * (septal_hinge + lateral_hinge)
+    length, half = heart.la_length * heart.length * (1 + 0.2 * contraction), heart.width / 2
+    half *= heart.la_width
+    lean = heart.atrial_lean * length
+    steps = [(-0.97, 0.3), (-0.85, 0.75), (0.0, 1.0), (0.85, 0.8), (1.0, 0.33)]
+    ring = [middle + [half * x + lean * y, length * y] for x, y in steps]
+    left = smooth_curve(
+        np.array([septal_hinge + [1.5, 1.5], *ring, lateral_hinge + [-0.5, 1.5]]), 44, closed=True
+    )
+    right_middle = rv_floor.mean(axis=0)
+    right_length = heart.ra_length * heart.length * (1 + 0.15 * contraction)
+    right_half = 0.5 * heart.rv_width * heart.width * heart.ra_width
+    steps = [(1.0, 0.35), (0.75, 0.8), (0.0, 1.0), (-0.85, 0.8), (-1.1, 0.35)]
+    ring = [right_middle + [right_half * x + lean * y, right_length * y] for x, y in steps]
+    right = smooth_curve(np.array([rv_floor[0], *ring, rv_floor[1]]), 44, closed=True)
+    top = 0.5 * (septal_hinge + rv_floor[0])
+    between = 0.5 * (middle[0] - half + right_middle[0] + right_half)
+    foot = np.array([between + lean, middle[1] + 0.97 * length])
+    bow = np.array([0.06 * half, 0.0])
+    septum = smooth_curve(np.array([top, 0.5 * (top + foot) + bow, foot]), 14)
+    arc = np.array(
+        [
+            right_middle + [-1.9 * right_half, 0.55 * right_length],
+            right_middle + [-0.9 * right_half + lean, 1.08 * right_length],
+            [between + lean, max(right_middle[1] + right_length, foot[1]) + 3.0],
+            middle + [lean, 1.06 * length],
+            middle + [1.1 * half + lean, 0.92 * length],
+            lateral_hinge + [max(0.3 * half, 6.0), 0.2 * length],
+        ]
+    )
+    arc = smooth_curve(arc, 40)
+    return {"left_atrium": left, "right_atrium": right, "atrial_septum": septum, "arc": arc}
+
+
+def _leaflet(hinge: np.ndarray, tip: np.ndarray, sag: np.ndarray) -> np.ndarray:
+    """(12, 2) curve from hinge to tip through a middle that sags by `sag`."""
+    t = np.linspace(0, 1, 12)[:, None]
+    middle = 0.5 * (hinge + tip) + sag
+    return (1 - t) ** 2 * hinge + 2 * t * (1 - t) * middle + t**2 * tip
+
+
+def _mitral_valve(heart, septal_hinge, lateral_hinge, opening) -> tuple[np.ndarray, np.ndarray]:
+    """Anterior (septal) and posterior leaflet: shut they meet above the annulus, open they
+    point into the ventricle."""
+    annulus = lateral_hinge - septal_hinge
+    across = annulus / np.hypot(*annulus)
+    upward = np.array([across[1], -across[0]])  # towards the apex
+    meeting = septal_hinge + 0.62 * annulus + heart.coaptation_depth * heart.length * upward
+    anterior_length = heart.anterior_leaflet * heart.length
+    posterior_length = heart.posterior_leaflet * heart.length
+    swing = np.radians(12 + 62 * opening)
+    open_anterior = septal_hinge + anterior_length * (
+        np.cos(swing) * across + np.sin(swing) * upward
+    )
+    open_posterior = lateral_hinge + posterior_length * (
+        -np.cos(swing) * across + np.sin(swing) * upward
+    )
+    anterior_tip = (1 - opening) * meeting + opening * open_anterior
+    posterior_tip = (1 - opening) * meeting + opening * open_posterior
+    # shut leaflets belly towards the atrium a little, open ones towards the outflow tract
+    sag = upward * anterior_length * (0.10 - 0.18 * opening)
+    anterior = _leaflet(septal_hinge, anterior_tip, sag)
+    posterior = _leaflet(lateral_hinge, posterior_tip, upward * posterior_length * 0.12)
+    return anterior, posterior
+
+
+def _tricuspid_valve(rv_floor: np.ndarray, opening: float, length: float):
+    """The right heart's two visible leaflets, simpler than the mitral ones."""
+    lift = np.array([0.0, -(0.04 + 0.12 * opening) * length])
+    meeting = rv_floor.mean(axis=0) + lift
+    leaflets = []
+    for hinge in rv_floor:
+        tip = meeting + 0.6 * opening * (hinge - rv_floor.mean(axis=0))
+        leaflets.append(_leaflet(hinge, tip, np.array([0.0, 0.0])))
+    return tuple(leaflets)
+
+
+def _expert_outline(heart, septal, lateral) -> tuple[np.ndarray, np.ndarray]:
+    """What an expert draws (2n - 1, 2), and its long axis (2, 2).
+
+    The label lies a little inside the geometric wall: an expert stays inside the dim rim next
+    to the bright wall, and closes the base at the leaflets' hinges.
+    """
+    drop = heart.inset_apex + heart.inset_base
+    edges = []
+    for edge, inset in ((septal, heart.inset_septal), (lateral, heart.inset_lateral)):
+        tip, extent = edge[0, 1], edge[-1, 1] - edge[0, 1]
+        along = tip + heart.inset_apex + (edge[:, 1] - tip) * (1 - drop / extent)
+        middle = 0.5 * (septal[:, 0] + lateral[:, 0])
+        reach = edge[:, 0] - middle
+        # near the apex the wall runs across: there the inset is already taken along the axis
+        taken = inset * np.clip(np.abs(reach) / (0.25 * heart.width), 0, 1)
+        across = middle + np.sign(reach) * np.maximum(np.abs(reach) - taken, 0.0)
+        edges.append(np.stack([across, along], axis=1))
+    outline = np.concatenate([edges[0][::-1], edges[1][1:]])
+    axis = np.stack([edges[0][0], 0.5 * (edges[0][-1] + edges[1][-1])])
+    return outline, axis
+
+
+def heart_shape(heart: Heart, contraction: float, opening: float) -> Shape:
+    """The heart's curves at one moment; contraction and opening in [0, 1], see `cycle`."""
+    septal, lateral, length = _cavity_walls(heart, contraction)
+    thicker = 1 + heart.thickening * contraction
+    share = heart.apical_share
+    septal_outside = _outside(septal, heart.septum * thicker, -1, share)
+    lateral_outside = _outside(lateral, heart.lateral_wall * thicker, 1, share)
+    ventricle, free_wall = _right_ventricle(heart, septal_outside, contraction)
+    rv_floor = np.stack([[septal_outside[-1, 0], free_wall[-1, 1]], free_wall[-1]])
+    atria = _atria(heart, septal[-1], lateral[-1], rv_floor, contraction)
+    outline, axis = _expert_outline(heart, septal, lateral)
+    return Shape(
+        contraction=contraction,
+        length=length,
+        tip=float(septal[0, 1]),
+        septal_cavity=septal,
+        lateral_cavity=lateral,
+        septal_outside=septal_outside,
+        lateral_outside=lateral_outside,
+        right_ventricle=ventricle,
+        right_wall=free_wall,
+        left_atrium=atria["left_atrium"],
+        right_atrium=atria["right_atrium"],
+        atrial_septum=atria["atrial_septum"],
+        posterior_arc=atria["arc"],
+        mitral=_mitral_valve(heart, septal[-1], lateral[-1], opening),
+        tricuspid=_tricuspid_valve(rv_floor, opening, heart.length),
+        outline=outline,
+        axis=axis,
+    )

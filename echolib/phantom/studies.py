@@ -1,0 +1,314 @@
+"""Phantom studies on disk, laid out as EchoNet-Dynamic's, and single phantom frames in memory."""
+
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from echolib import config, geometry
+from echolib.errors import DataError
+from echolib.files import atomic_path
+from echolib.phantom.scene import draw_scan, trace
+from echolib.phantom.ultrasound import Scan
+
+VERSION = 1  # raise it whenever the same seed gives other bytes
+FPS = 50.0
+SHORTEST_CLIP = 24  # frames: the longest way from end-diastole to end-systole, and some more
+OFFICIAL_SPLIT = {"TRAIN": 7465, "VAL": 1288, "TEST": 1277}  # EchoNet-Dynamic, FACTS
+CLIP_STREAM, FRAME_STREAM = 0, 1  # so that frames and clips of one seed share no heart
+FILE_LIST_COLUMNS = (
+    "FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split",
+)  # fmt: skip
+TRACING_COLUMNS = ("FileName", "X1", "Y1", "X2", "Y2", "Frame")
+
+
+# --- Single frames ------------------------------------------------------------------------------
+
+
+def draw_frames(
+    count: int, seed: int = 0, size: int = 112, workers: int | None = None, progress: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Single frames, each of another heart at a random moment, without writing video.
+
+    Returns images (count, size, size) uint8, masks (count, size, size) bool and landmarks
+    (count, 40, 2) float32 px in polygon order. The same seed gives the same frames, whatever
+    the number of worker processes (default: one for each core).
+    """
+    _check(count >= 1, f"count must be 1 or more, not {count}.")
+    _check_common(seed, size)
+    workers = _worker_count(workers)
+    images = np.empty((count, size, size), np.uint8)
+    masks = np.empty((count, size, size), bool)
+    landmarks = np.empty((count, geometry.LANDMARKS, 2), np.float32)
+    task = partial(_draw_frame, seed=seed, size=size)
+    results = _in_parallel(task, range(count), workers, chunk=32)
+    for index, image, tracing in tqdm(results, "phantom frames", count, disable=not progress):
+        images[index], masks[index] = image, tracing.mask((size, size))
+        landmarks[index] = tracing.landmarks
+    return images, masks, landmarks
+
+
+def _draw_frame(index: int, seed: int, size: int) -> tuple[int, np.ndarray, geometry.Tracing]:
+    scan, choice = draw_scan(seed, FRAME_STREAM, index, size)
+    # as in a data set of traced frames, the two ends of systole are met more often
+    moments = [0.0, scan.cycle.end_systole, choice.uniform(0, scan.cycle.period)]
+    moment = moments[choice.choice(3, p=[0.25, 0.35, 0.4])]
+    return index, scan.frame(moment), trace(scan, moment)
+
+
+# --- A study on disk ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a clip's two frames are and when: the same whether or not its video is written."""
+
+    scan: Scan
+    start: float  # seconds after end-diastole of the first frame
+    frames: int
+    end_diastole: int
+    end_systole: int
+
+
+def write_lv_study(
+    folder: str | Path,
+    clips: int = 300,
+    seed: int = 0,
+    size: int = 112,
+    frames: tuple[int, int] = (28, 60),
+    workers: int | None = None,
+    progress: bool = True,
+) -> Path:
+    """Write a study of apical four-chamber clips in EchoNet-Dynamic's layout.
+
+    folder: gets FileList.csv, VolumeTracings.csv, Videos/*.avi and study.json. size: px of the
+    square frames. frames: fewest and most frames of a clip, at 50 fps; every clip holds at
+    least one end-diastole and the end-systole after it, both traced. workers: processes, one
+    for each core by default; the bytes do not depend on it. Volumes are those of the written
+    tracings, by the method of disks, in ml at the heart's own scale.
+
+    An interrupted study is taken up where it stopped; a finished one is returned at once.
+    Raises ValueError for parameters that make no study and DataError when the folder holds a
+    study with other parameters. In a script, call it under `if __name__ == "__main__":`, since
+    worker processes import the script.
+    """
+    _check(clips >= 3, f"clips must be 3 or more, one for each split, not {clips}.")
+    _check_common(seed, size)
+    fewest, most = (int(value) for value in frames)
+    _check(
+        SHORTEST_CLIP <= fewest <= most,
+        f"frames must be (fewest, most) with {SHORTEST_CLIP} <= fewest <= most, so that a clip "
+        f"holds a whole systole; not {tuple(frames)}.",
+    )
+    workers = _worker_count(workers)
+    folder = Path(folder)
+    study = {"layout": "EchoNet-Dynamic", "source": "phantom", "version": VERSION, "seed": seed}
+    study |= {"clips": clips, "size": size, "frames": [fewest, most], "fps": FPS}
+    if _claim(folder, study):
+        return folder
+    task = partial(_write_clip, folder=folder, seed=seed, size=size, frames=(fewest, most))
+    results = _in_parallel(task, range(clips), workers, chunk=1)
+    bar = tqdm(results, f"phantom study in {folder.name}", clips, disable=not progress, unit="clip")
+    rows = list(bar)
+    _remove_leftovers(folder / "Videos")
+    _write_tables(folder, rows, _splits(clips, seed))
+    return folder
+
+
+def find_echonet(clips: int | None = None, progress: bool = True) -> tuple[Path, str]:
+    """EchoNet-Dynamic where there is one, else a phantom study of its layout.
+
+    Returns the folder and the source's name: `echonet-dynamic` in the data folder (a link is
+    fine) and "EchoNet-Dynamic"; or a phantom study beside it, written on first use, and
+    "phantom". clips: of the phantom study, 300 by default, 24 in fast mode.
+    """
+    real = config.data_folder() / "echonet-dynamic"
+    if real.is_dir():
+        return real, "EchoNet-Dynamic"
+    if clips is None:
+        clips = 24 if config.fast_mode() else 300
+    folder = config.data_folder() / "phantom" / f"echonet-dynamic-{clips}"
+    return write_lv_study(folder, clips=clips, progress=progress), "phantom"
+
+
+def _claim(folder: Path, study: dict) -> bool:
+    """Make the folder this study's; True when the study in it is finished.
+
+    Raises DataError when the folder holds another study, or files that are none.
+    """
+    card = folder / "study.json"
+    tables = [folder / "FileList.csv", folder / "VolumeTracings.csv"]
+    if card.is_file():
+        try:
+            found = json.loads(card.read_text())
+        except ValueError:
+            found = card.read_text()[:80]
+        if found != study:
+            raise DataError(
+                f"{card}: expected {study}, found {found}. A folder holds one study: choose "
+                f"another folder, or delete this one to write the study anew."
+            )
+        return all(table.is_file() for table in tables)
+    if folder.is_dir() and any(table.exists() for table in tables + [folder / "Videos"]):
+        raise DataError(
+            f"{folder}: expected an empty folder or a phantom study with its study.json, found "
+            f"a data set without one. Choose another folder; nothing was written."
+        )
+    (folder / "Videos").mkdir(parents=True, exist_ok=True)
+    with atomic_path(card) as temporary:
+        temporary.write_text(json.dumps(study, indent=1) + "\n")
+    return False
+
+
+def _remove_leftovers(videos: Path) -> None:
+    """Delete what killed processes left half-written.
+
+    Only when it is older than a minute: another process may be writing the same study.
+    """
+    for path in videos.glob(".*.avi"):
+        if time.time() - path.stat().st_mtime > 60:
+            path.unlink(missing_ok=True)
+
+
+def clip_name(index: int, seed: int) -> str:
+    """EchoNet-like name without extension; PH tells a phantom from a patient."""
+    return f"0xPH{seed:04X}{index:06X}"
+
+
+def _plan_clip(index: int, seed: int, size: int, frames: tuple[int, int]) -> _Plan:
+    scan, choice = draw_scan(seed, CLIP_STREAM, index, size)
+    count = int(choice.integers(frames[0], frames[1] + 1))
+    systole = round(scan.cycle.end_systole * FPS)
+    end_diastole = int(choice.integers(0, count - systole))
+    return _Plan(scan, -end_diastole / FPS, count, end_diastole, end_diastole + systole)
+
+
+def _write_clip(index: int, folder: Path, seed: int, size: int, frames: tuple[int, int]):
+    """Write clip number `index` unless it is there; returns its rows of both tables."""
+    plan = _plan_clip(index, seed, size, frames)
+    name = clip_name(index, seed)
+    path = folder / "Videos" / f"{name}.avi"
+    if not path.is_file():
+        moments = plan.start + np.arange(plan.frames) / FPS
+        with atomic_path(path) as temporary:
+            write_video(temporary, (plan.scan.frame(moment) for moment in moments), size)
+    tracings = {
+        frame: trace(plan.scan, plan.start + frame / FPS)
+        for frame in (plan.end_diastole, plan.end_systole)
+    }
+    spacing = plan.scan.sector.spacing
+    large, small = (geometry.disk_volume(tracing, spacing) for tracing in tracings.values())
+    ejection = geometry.ejection_fraction(large, small)
+    listed = (name, ejection, small, large, size, size, int(FPS), plan.frames)
+    traced = []
+    for frame, tracing in tracings.items():
+        for ends in [tracing.axis, *tracing.chords]:
+            traced.append((f"{name}.avi", *(float(f"{v:.4f}") for v in ends.ravel()), frame))
+    return listed, traced
+
+
+def write_video(path: Path, images: Iterable[np.ndarray], size: int, fps: float = FPS) -> None:
+    """Write (size, size) uint8 frames as a colour MJPG video with grey content.
+
+    Raises DataError when fewer frames can be read back: OpenCV says nothing of a full disk.
+    """
+    # OpenCV's own writer: needs no FFmpeg and leaves no date or version in the file
+    code = cv2.VideoWriter_fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(path), cv2.CAP_OPENCV_MJPEG, code, fps, (size, size))
+    if not writer.isOpened():
+        raise DataError(f"{path}: OpenCV could not open a MJPG video for writing.")
+    written = 0
+    for image in images:
+        writer.write(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
+        written += 1
+    writer.release()
+    reader, found = cv2.VideoCapture(str(path)), 0
+    while reader.grab():
+        found += 1
+    reader.release()
+    if found != written:
+        raise DataError(f"{path}: expected {written} frames, found {found}. Is the disk full?")
+
+
+def _splits(clips: int, seed: int) -> list[str]:
+    """A split for each clip, in the official proportions, at least one clip each."""
+    total = sum(OFFICIAL_SPLIT.values())
+    counts = {name: max(1, round(clips * n / total)) for name, n in OFFICIAL_SPLIT.items()}
+    counts["TRAIN"] = clips - counts["VAL"] - counts["TEST"]
+    names = [name for name, count in counts.items() for _ in range(count)]
+    return list(np.random.default_rng([seed, clips]).permutation(names))
+
+
+def _write_tables(folder: Path, rows: list, splits: list[str]) -> None:
+    """Both tables, the one that marks the study as finished last."""
+    tracings = pd.DataFrame([row for _, traced in rows for row in traced])
+    listed = pd.DataFrame([(*row, split) for (row, _), split in zip(rows, splits, strict=True)])
+    for name, table, columns in (
+        ("VolumeTracings.csv", tracings, TRACING_COLUMNS),
+        ("FileList.csv", listed, FILE_LIST_COLUMNS),
+    ):
+        with atomic_path(folder / name) as temporary:
+            table.to_csv(temporary, index=False, header=columns, lineterminator="\n")
+
+
+# --- Helpers ------------------------------------------------------------------------------------
+
+
+def _check(holds: bool, message: str) -> None:
+    if not holds:
+        raise ValueError(message)
+
+
+def _check_common(seed: int, size: int) -> None:
+    _check(seed >= 0, f"seed must be 0 or more, not {seed}.")
+    _check(32 <= size <= 1024, f"size must be 32 to 1024 px, not {size}.")
+
+
+def _worker_count(workers: int | None) -> int:
+    """The number asked for, or one for each core that this process may use."""
+    if workers is None:
+        limited = hasattr(os, "sched_getaffinity")  # Linux only
+        return len(os.sched_getaffinity(0)) if limited else os.cpu_count() or 1
+    _check(workers >= 1, f"workers must be 1 or more, not {workers}.")
+    return workers
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)  # the processes are the parallelism
+
+
+def _in_parallel(task: Callable, items: range, workers: int, chunk: int) -> Iterator:
+    """Results of `task` for each item, in order, from `workers` processes."""
+    workers = min(workers, -(-len(items) // chunk))
+    if workers == 1:
+        with _one_thread():
+            yield from map(task, items)
+        return
+    # spawned, not forked: a notebook's kernel has threads; an executor notices killed workers
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
+    try:
+        yield from pool.map(task, items, chunksize=chunk)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """OpenCV on one thread, so that bytes do not depend on how work is shared out."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)

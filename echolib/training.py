@@ -1,0 +1,351 @@
+"""Training: a plan of steps, checkpoints that resume exactly, the best weights by validation."""
+
+import json
+import math
+import sys
+import time
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from .augment import Augmentation, Augmenter
+from .config import device as default_device
+from .data.frames import FrameSet
+from .errors import DataError
+from .files import atomic_path
+from .losses import LOSSES
+from .models import WEIGHTS_FILE, load_checkpoint, save_model
+
+CHECKPOINT_FILE = "checkpoint.pt"
+HISTORY_FILE = "history.csv"
+LONGEST_ROUND = 200  # steps between two validations, at most
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train. Either `epochs` or `minutes` bounds the length; minutes go first.
+
+    With `minutes`, the number of steps is planned by the clock, anew after each round, so that
+    the learning rate reaches its end when the time does, on a machine that others use too. With
+    `epochs` the plan is fixed, and a resumed training ends in the same bits as one that was
+    never stopped.
+    """
+
+    epochs: float = 30.0
+    minutes: float | None = None
+    loss: str = "bce_dice"
+    batch: int = 16
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    warmup: float = 0.05  # share of the steps over which the learning rate rises
+    average: float = 0.995  # decay of the exponential moving average of the weights
+    patience: int = 30  # rounds without a better validation Dice before an early stop
+    seed: int = 0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        length = self.epochs if self.minutes is None else self.minutes
+        if not (length > 0 and math.isfinite(length)):
+            raise ValueError(f"Training length must be above 0, not {length}.")
+        if self.loss not in LOSSES:
+            raise ValueError(f"Unknown loss {self.loss!r}; expected one of {sorted(LOSSES)}.")
+
+
+@dataclass
+class _Progress:
+    """What a checkpoint holds besides tensors."""
+
+    steps: int = 0  # planned
+    bf16: bool = False
+    step: int = 0  # done
+    best: float = -1.0
+    stale: int = 0  # rounds since the best
+    seconds: float = 0.0
+    history: list[dict] = field(default_factory=list)
+
+
+class Training:
+    """One training of a masks model on packed frames.
+
+    model: takes (N, 1, S, S) in [0, 1], gives logits (N, 1, S, S). train, val: FrameSets of one
+    size. folder: where `checkpoint.pt`, `model.safetensors` (the best averaged weights) and
+    `history.csv` go. Raises ValueError for an empty set or a folder that already holds a
+    training, DataError for a checkpoint that does not belong to this one.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        train: FrameSet,
+        val: FrameSet,
+        folder: str | Path,
+        config: TrainingConfig | None = None,
+        resume: bool = False,
+        device: torch.device | None = None,
+    ) -> None:
+        self.config = config or TrainingConfig()
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.device = device or default_device()
+        for name, frames in (("training", train), ("validation", val)):
+            if not len(frames):
+                raise ValueError(f"There are no {name} frames. Does the data set name its splits?")
+        self.size = train.size
+        self.source = str(train.table.source.iloc[0])
+        self.images, self.masks = self._load(train)
+        self.val_images, self.val_masks = self._load(val)
+        self.per_epoch = max(1, len(self.images) // self.config.batch)
+        self.progress = _Progress()
+        self.model = model.to(self.device, memory_format=torch.channels_last)
+        pixels = self.images[:: max(1, len(self.images) // 1000)].float() / 255
+        self.model.mean.fill_(pixels.mean())
+        self.model.sd.fill_(pixels.std())
+        self.averaged = deepcopy(self.model).eval()
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=self.config.learning_rate,
+            weight_decay=self.config.weight_decay,
+        )  # fmt: skip
+        self.augment = Augmenter(self.config.augmentation, self.device, self.config.seed)
+        self.checkpoint = self.folder / CHECKPOINT_FILE
+        if self.checkpoint.is_file():
+            if not resume:
+                raise ValueError(
+                    f"{self.folder} already holds a training. Resume it (--resume), or choose "
+                    "another folder."
+                )
+            self._resume()
+        else:
+            self._plan()
+
+    def _load(self, frames: FrameSet) -> tuple[Tensor, Tensor]:
+        """All frames on the device, (N, 1, S, S) uint8 and bool."""
+        arrays = (np.ascontiguousarray(frames.images), np.ascontiguousarray(frames.masks))
+        return tuple(torch.from_numpy(array)[:, None].to(self.device) for array in arrays)
+
+    # --- Plan ----------------------------------------------------------------------------------
+
+    def _plan(self) -> None:
+        """Choose the precision by the clock, and the number of steps by epochs or minutes."""
+        started = time.perf_counter()
+        seconds, bf16 = self._faster_precision()
+        steps = math.ceil(self.config.epochs * self.per_epoch)
+        elapsed = time.perf_counter() - started
+        self.progress = _Progress(steps=steps, bf16=bf16, seconds=elapsed)
+        if self.config.minutes is not None:
+            self._replan(seconds)
+
+    def _replan(self, seconds: float) -> None:
+        """Set the number of steps by the time that is left and the seconds a step takes."""
+        left = 60 * self.config.minutes - self.progress.seconds
+        self.progress.steps = self.progress.step + max(0, int(left / seconds))
+        if not self.progress.step:
+            self.progress.steps = max(1, self.progress.steps)
+
+    @property
+    def _round_length(self) -> int:
+        """Steps to the next validation: an epoch, but a tenth of the plan at most."""
+        tenth = max(1, self.progress.steps // 10)
+        return min(self.per_epoch, LONGEST_ROUND, tenth, self.progress.steps - self.progress.step)
+
+    def _faster_precision(self) -> tuple[float, bool]:
+        """Seconds a step, and whether bf16 gave it: always on a GPU, on a CPU if it is faster."""
+        if self.device.type == "cuda":
+            choices = [True]
+        else:
+            choices = [False, True]
+        timings = []
+        for bf16 in choices:
+            trial = deepcopy(self.model)
+            optimizer = torch.optim.AdamW(trial.parameters(), lr=0.0)
+            for step in range(5):
+                if step == 2:  # the first steps allocate and choose kernels
+                    self._wait()
+                    started = time.perf_counter()
+                self._optimise(trial, optimizer, step, bf16)
+            self._wait()
+            timings.append((time.perf_counter() - started) / 3)
+        fastest = int(np.argmin(timings))
+        return timings[fastest], choices[fastest]
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    # --- Steps ---------------------------------------------------------------------------------
+
+    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """The batch of a step: a function of the seed and the step alone."""
+        epoch, place = divmod(step, self.per_epoch)
+        order = np.random.default_rng([self.config.seed, epoch]).permutation(len(self.images))
+        chosen = order[place * self.config.batch : (place + 1) * self.config.batch]
+        rows = torch.from_numpy(chosen).to(self.device)
+        self.augment.reseed(step)
+        images = self.images[rows].float() / 255
+        images, masks, _ = self.augment(images, self.masks[rows].float())
+        return images.contiguous(memory_format=torch.channels_last), masks
+
+    def _optimise(self, model: nn.Module, optimizer, step: int, bf16: bool) -> Tensor:
+        """One step of gradient descent; returns the loss, still on the device."""
+        images, masks = self._batch(step)
+        model.train()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+            logits = model(images)
+        loss = LOSSES[self.config.loss](logits, masks)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        return loss.detach()
+
+    def learning_rate(self, step: int) -> float:
+        """Rises over the warm-up, then falls along a cosine to 1 % of its top."""
+        done = min(1.0, (step + 1) / self.progress.steps)
+        if done < self.config.warmup:
+            return self.config.learning_rate * done / self.config.warmup
+        share = (done - self.config.warmup) / (1 - self.config.warmup)
+        return self.config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        """Move the averaged weights towards the model's; faster in the first steps."""
+        step = self.progress.step
+        decay = min(self.config.average, (1 + step) / (10 + step))
+        pairs = zip(self.averaged.parameters(), self.model.parameters(), strict=True)
+        for averaged, current in pairs:
+            averaged.lerp_(current, 1 - decay)
+        for averaged, current in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
+            averaged.copy_(current)
+
+    @torch.inference_mode()
+    def validate(self) -> float:
+        """Mean Dice of the averaged weights over the validation frames, each a case."""
+        scores = []
+        for start in range(0, len(self.val_images), 64):
+            images = self.val_images[start : start + 64].float() / 255
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.progress.bf16):
+                logits = self.averaged(images.contiguous(memory_format=torch.channels_last))
+            predicted = logits.float() > 0
+            truth = self.val_masks[start : start + 64]
+            both = (predicted & truth).flatten(1).sum(1)
+            areas = predicted.flatten(1).sum(1) + truth.flatten(1).sum(1)
+            scores.append(torch.where(areas > 0, 2 * both / areas.clamp(min=1), 1.0))
+        return float(torch.cat(scores).mean())
+
+    # --- Rounds --------------------------------------------------------------------------------
+
+    def run(self, progress: bool = True) -> pd.DataFrame:
+        """Train to the end of the plan, or to an early stop; returns the history, a row a round."""
+        state = self.progress
+        bar = tqdm(
+            total=state.steps, initial=state.step, desc="train", unit="step",
+            disable=not progress, file=sys.stderr,
+        )  # fmt: skip
+        with bar:
+            while state.step < state.steps and state.stale <= self.config.patience:
+                self._round(bar)
+        return self.history
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """A row a round: step, epoch, loss, val_dice, learning_rate, images_per_second, seconds."""
+        return pd.DataFrame(self.progress.history)
+
+    def _round(self, bar: tqdm) -> None:
+        """Some steps, a validation, a checkpoint."""
+        state, started = self.progress, time.perf_counter()
+        first, last = state.step, state.step + self._round_length
+        total = torch.zeros((), device=self.device)
+        while state.step < last:
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.learning_rate(state.step)
+            total += self._optimise(self.model, self.optimizer, state.step, state.bf16)
+            state.step += 1
+            self._update_average()
+            bar.update()
+        loss = float(total) / (last - first)
+        speed = (last - first) * self.config.batch / (time.perf_counter() - started)
+        val_dice = self.validate()
+        state.seconds += time.perf_counter() - started
+        state.history.append(
+            {
+                "step": last,
+                "epoch": last / self.per_epoch,
+                "loss": loss,
+                "val_dice": val_dice,
+                "learning_rate": self.learning_rate(last - 1),
+                "images_per_second": speed,
+                "seconds": state.seconds,
+            }
+        )
+        bar.set_postfix_str(f"loss {loss:.3f}, val Dice {val_dice:.4f}, {speed:.0f} images/s")
+        if not math.isfinite(loss):
+            raise ValueError(f"The loss became {loss} at step {last}: lower the learning rate.")
+        self._keep(val_dice)
+        if self.config.minutes is not None:
+            self._replan((time.perf_counter() - started) / (last - first))
+            bar.total = state.steps
+        self._save_checkpoint()
+
+    def _keep(self, val_dice: float) -> None:
+        state = self.progress
+        if val_dice <= state.best:
+            state.stale += 1
+            return
+        state.best, state.stale = val_dice, 0
+        card = {
+            "size": self.size,
+            "trained_on": self.source,
+            "training_frames": len(self.images),
+            "validation_frames": len(self.val_images),
+            "validation_dice": round(val_dice, 4),
+            "step": state.step,
+            "config": asdict(self.config),
+        }
+        save_model(self.averaged, self.folder / WEIGHTS_FILE, card)
+
+    # --- Checkpoints ---------------------------------------------------------------------------
+
+    def _identity(self) -> str:
+        """What a checkpoint must agree in with the training that resumes it, as JSON."""
+        identity = {
+            "model": type(self.model).__name__,
+            "arguments": self.model.arguments,
+            "size": self.size,
+            "frames": [len(self.images), len(self.val_images)],
+            "config": asdict(self.config),
+        }
+        return json.dumps(identity, sort_keys=True)
+
+    def _save_checkpoint(self) -> None:
+        state = {
+            "identity": self._identity(),
+            "progress": asdict(self.progress),
+            "model": self.model.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        with atomic_path(self.folder / HISTORY_FILE) as temporary:
+            self.history.to_csv(temporary, index=False)
+        with atomic_path(self.checkpoint) as temporary:
+            torch.save(state, temporary)
+
+    def _resume(self) -> None:
+        state = load_checkpoint(self.checkpoint)
+        ours, theirs = json.loads(self._identity()), json.loads(state["identity"])
+        if ours != theirs:
+            differ = [key for key in ours if ours[key] != theirs.get(key)]
+            lines = [f"{key}: here {ours[key]}, there {theirs.get(key)}" for key in differ]
+            raise DataError(
+                f"{self.checkpoint} belongs to another training. Use its settings, or another "
+                "folder. They differ in\n" + "\n".join(lines)
+            )
+        self.model.load_state_dict(state["model"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.progress = _Progress(**state["progress"])

@@ -1,0 +1,60 @@
+"""What all tests share: empty data folders, the same settings everywhere, real frames.
+
+The settings reach nbval's notebooks too, whose kernels inherit this process's environment.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import matplotlib
+import pytest
+from hypothesis import settings
+
+from tools.notebooks import COMPARED_RUN
+
+ROOT = Path(__file__).resolve().parents[1]
+CAMUS = ROOT.parent / "shared" / "camus"
+
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set the environment before any test module imports torch or reads a folder."""
+    settings.load_profile("ci" if os.environ.get("CI") else "local")
+    matplotlib.use("Agg")  # not through MPLBACKEND: the notebooks' kernels draw inline
+    config.echolib_folder = tempfile.mkdtemp(prefix="echolib-tests-")
+    os.environ.update(COMPARED_RUN, ECHOLIB_FIGURES=f"{config.echolib_folder}/figures")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the tests' folders."""
+    shutil.rmtree(config.echolib_folder, ignore_errors=True)
+
+
+@pytest.hookimpl(tryfirst=True)  # before nbval starts the notebook's kernel
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Give each notebook and each test module an empty data folder; skip what needs a GPU.
+
+    A data set under data/ must not change an output, and of two notebooks that run at the same
+    time neither must find what the other is writing.
+    """
+    os.environ["ECHOLIB_DATA"] = f"{item.config.echolib_folder}/{item.path.stem}"
+    if item.get_closest_marker("gpu") and not _has_gpu():
+        pytest.skip("no CUDA device here")
+
+
+def _has_gpu() -> bool:
+    import torch  # here, so that a run of a light test stays light
+
+    return torch.cuda.is_available()
+
+
+@pytest.fixture(scope="session")
+def camus() -> Path:
+    """Folder of the CAMUS frames beside the checkout; the test is skipped where there is none."""
+    if not (CAMUS / "database_nifti").is_dir():
+        pytest.skip("../shared/camus is not here: not tested on real CAMUS frames")
+    return CAMUS

@@ -1,0 +1,89 @@
+"""Small data sets made for tests: ellipses that stand in for ventricles."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from echolib.data.frames import COLUMNS, FrameSet
+from echolib.geometry import outline_to_tracing
+
+
+def ventricle(width: float = 16.0, length: float = 44.0, x: float = 56.0, y: float = 55.0):
+    """Half of an ellipse with a flat base, as an outline (n, 2) px, apex up."""
+    angle = np.linspace(np.pi, 2 * np.pi, 60)
+    half = np.stack([x + width * np.cos(angle), y + length / 2 + length * np.sin(angle)], axis=1)
+    return half.astype(np.float32)
+
+
+def chord_rows(outline: np.ndarray) -> np.ndarray:
+    """(21, 4) rows of EchoNet-Dynamic: the long axis, then 20 chords."""
+    tracing = outline_to_tracing(outline)
+    return np.concatenate([tracing.axis[None], tracing.chords]).reshape(21, 4)
+
+
+def write_avi(path: Path, count: int = 12, size: tuple[int, int] = (112, 112)) -> None:
+    """A grey MJPG video whose frames get brighter, (H, W) = size."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    code = cv2.VideoWriter_fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(path), code, 50.0, size[::-1])
+    for index in range(count):
+        writer.write(np.full((*size, 3), 40 + 10 * index, np.uint8))
+    writer.release()
+
+
+class EchoNetFolder:
+    """An EchoNet-Dynamic folder under construction: change its tables, then `write`."""
+
+    def __init__(self, folder: Path, clips: int = 6, frames: int = 12) -> None:
+        self.folder = folder
+        names = [f"0X{index:04X}" for index in range(clips)]
+        splits = ["TRAIN"] * (clips - 2) + ["VAL", "TEST"]
+        self.files = pd.DataFrame(
+            {
+                "FileName": names, "EF": 55.0, "ESV": 45.0, "EDV": 100.0, "FrameHeight": 112,
+                "FrameWidth": 112, "FPS": 50, "NumberOfFrames": frames, "Split": splits,
+            }
+        ).astype(object)  # fmt: skip
+        tables = []
+        for name in names:
+            write_avi(folder / "Videos" / f"{name}.avi", frames)
+            for frame, width in ((2, 18.0), (9, 13.0)):
+                rows = pd.DataFrame(chord_rows(ventricle(width)), columns=["X1", "Y1", "X2", "Y2"])
+                tables.append(rows.assign(FileName=f"{name}.avi", Frame=frame))
+        tracings = pd.concat(tables, ignore_index=True).astype(object)
+        self.tracings = tracings[["FileName", "X1", "Y1", "X2", "Y2", "Frame"]]
+
+    def rows(self, clip: int, frame: int) -> np.ndarray:
+        """Index of the tracing rows of one frame of one clip."""
+        name = f"{self.files.FileName[clip]}.avi"
+        table = self.tracings
+        return table.index[(table.FileName == name) & (table.Frame == frame)].to_numpy()
+
+    def write(self) -> Path:
+        """Write the two tables; returns the folder."""
+        self.files.to_csv(self.folder / "FileList.csv", index=False)
+        self.tracings.to_csv(self.folder / "VolumeTracings.csv", index=False)
+        return self.folder
+
+
+def frame_set(count: int = 12, size: int = 32, seed: int = 0) -> FrameSet:
+    """Dark ellipses on bright noise, two frames a patient, splits train, val and test."""
+    generator = np.random.default_rng(seed)
+    y, x = np.mgrid[:size, :size]
+    centre = size / 2 + generator.uniform(-3, 3, (count, 2, 1, 1))
+    radius = size * generator.uniform(0.2, 0.3, (count, 2, 1, 1))
+    masks = ((x - centre[:, 0]) / radius[:, 0]) ** 2 + ((y - centre[:, 1]) / radius[:, 1]) ** 2 < 1
+    noise = generator.normal(0, 12, masks.shape)
+    images = np.clip(np.where(masks, 30, 130) + noise, 0, 255).astype(np.uint8)
+    patients = [f"p{index // 2}" for index in range(count)]
+    splits = ["train"] * (count - 4) + ["val"] * 2 + ["test"] * 2
+    table = pd.DataFrame(
+        {
+            "clip": patients, "frame": np.arange(count) % 2, "phase": ["ED", "ES"] * (count // 2),
+            "split": splits, "patient": patients, "source": "ellipses", "fps": 50.0,
+            "spacing": np.nan, "height": size, "width": size,
+        }
+    )  # fmt: skip
+    return FrameSet(images, masks, None, table[COLUMNS])

@@ -1,0 +1,127 @@
+"""CAMUS: a made folder in its layout, and the real frames where they are at hand."""
+
+import nibabel
+import numpy as np
+import pytest
+
+from echolib.data import Camus, open_data
+from echolib.data.camus import read_nifti
+from echolib.errors import DataError
+
+HEIGHT, WIDTH, SPACING = 120, 90, 0.5
+
+
+def write_nifti(path, pixels, spacing=(SPACING, SPACING)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nibabel.Nifti1Image(pixels.T, np.eye(4))
+    image.header.set_zooms((*spacing, *[1.0] * (pixels.ndim - 2)))
+    nibabel.save(image, path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three patients; cavity above, atrium below; ES smaller than ED."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    for patient in ("patient0001", "patient0002", "patient0003"):
+        for phase, radius in (("ED", 20), ("ES", 15)):
+            labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+            labels[((x - 40) / radius) ** 2 + ((y - 50) / 30) ** 2 < 1] = 1
+            labels[(y > 85) & (np.abs(x - 40) < 15)] = 3
+            path = tmp_path / "database_nifti" / patient / f"{patient}_4CH_{phase}.nii.gz"
+            write_nifti(path, np.where(labels == 1, 20, 120).astype(np.uint8))
+            write_nifti(path.with_name(path.name.replace(".nii", "_gt.nii")), labels)
+    splits = tmp_path / "database_split"
+    splits.mkdir()
+    (splits / "subgroup_training.txt").write_text("patient0001\n")
+    (splits / "subgroup_validation.txt").write_text("patient0002\n")
+    (splits / "subgroup_testing.txt").write_text("patient0003\n")
+    return tmp_path
+
+
+def test_a_folder_is_read_upright_with_its_spacing(folder):
+    data = open_data(folder)
+    assert isinstance(data, Camus) and data.problems == []
+    assert data.table.split.to_dict() == {
+        "patient0001_4CH": "train", "patient0002_4CH": "val", "patient0003_4CH": "test"
+    }  # fmt: skip
+    (diastole, systole), problems = data.labelled("patient0001_4CH")
+    assert problems == [] and (diastole.phase, systole.phase) == ("ED", "ES")
+    assert diastole.image.shape == (HEIGHT, WIDTH) and diastole.spacing == SPACING
+    assert diastole.mask[50, 40] and not diastole.mask[90, 40]
+    assert diastole.mask.sum() > systole.mask.sum()
+    assert diastole.landmarks.shape == (40, 2)
+
+
+def test_the_inner_folder_is_accepted_too(folder):
+    assert Camus(folder / "database_nifti").table.split.tolist() == ["train", "val", "test"]
+
+
+def test_without_official_splits_patients_are_hashed_and_it_is_said(folder):
+    for path in (folder / "database_split").iterdir():
+        path.unlink()
+    data = Camus(folder)
+    assert set(data.table.split) <= {"train", "val", "test"}
+    assert "no official split" in data.problems[0].reason
+
+
+def test_patients_that_cannot_be_used_are_reported(folder):
+    (folder / "database_split" / "subgroup_testing.txt").write_text("")
+    for path in (folder / "database_nifti" / "patient0002").glob("*_gt.nii.gz"):
+        path.unlink()
+    data = Camus(folder)
+    assert data.table.index.tolist() == ["patient0001_4CH"]
+    assert [problem.file for problem in data.problems] == ["patient0002", "patient0003"]
+
+
+def test_full_downloads_add_a_view_a_sequence_and_a_frame_rate(folder):
+    patient = folder / "database_nifti" / "patient0001"
+    for path in list(patient.glob("*_4CH_*")):
+        (patient / path.name.replace("4CH", "2CH")).write_bytes(path.read_bytes())
+    sequence = np.zeros((7, HEIGHT, WIDTH), np.uint8)
+    write_nifti(patient / "patient0001_4CH_half_sequence.nii.gz", sequence)
+    (patient / "Info_4CH.cfg").write_text("ED: 1\nES: 7\nFrameRate: 43.5\n")
+    data = Camus(folder, views=("2CH", "4CH"))
+    assert data.table.index.tolist()[:2] == ["patient0001_2CH", "patient0001_4CH"]
+    clip = data.clip("patient0001_4CH")
+    assert clip.frames.shape == (7, HEIGHT, WIDTH) and clip.fps == 43.5
+    assert data.clip("patient0002_4CH").frames.shape == (2, HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "missing", "empty", "other size"])
+def test_a_broken_label_is_reported_and_left_out(folder, damage):
+    path = folder / "database_nifti" / "patient0001" / "patient0001_4CH_ED_gt.nii.gz"
+    if damage == "missing":
+        path.unlink()
+    elif damage == "empty":
+        write_nifti(path, np.zeros((HEIGHT, WIDTH), np.uint8))
+    elif damage == "other size":
+        write_nifti(path, np.ones((30, 30), np.uint8))
+    else:
+        path.write_bytes(path.read_bytes()[:90] if damage == "truncated" else b"hello")
+    frames, problems = Camus(folder).labelled("patient0001_4CH")
+    assert [frame.phase for frame in frames] == ["ES"]
+    assert len(problems) == 1 and problems[0].file == "patient0001_4CH_ED.nii.gz"
+
+
+def test_pixels_that_are_not_square_are_refused(tmp_path):
+    path = tmp_path / "image.nii.gz"
+    write_nifti(path, np.zeros((10, 12), np.uint8), spacing=(0.3, 0.6))
+    with pytest.raises(DataError, match="square"):
+        read_nifti(path)
+
+
+def test_a_folder_without_patients_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no patientNNNN folders"):
+        Camus(tmp_path)
+
+
+def test_real_frames(camus):
+    data = Camus(camus)
+    assert len(data.table) == 449 and data.problems == []
+    assert data.table.split.value_counts().to_dict() == {"train": 399, "val": 50}
+    frames, problems = data.labelled("patient0001_4CH")
+    assert problems == [] and len(frames) == 2
+    assert frames[0].spacing == pytest.approx(0.616, abs=2e-3)
+    assert frames[0].mask.sum() > frames[1].mask.sum()
+    row, _ = np.argwhere(frames[0].mask).mean(axis=0)
+    assert row < frames[0].image.shape[0] / 2 + 20  # the ventricle lies under the probe

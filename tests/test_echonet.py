@@ -1,0 +1,297 @@
+"""EchoNet-Dynamic and EchoNet-Pediatric: what is read, and the dirt that is met."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from echolib.data import EchoNet, FrameSet, pack
+from echolib.data.frames import problem_summary
+from echolib.errors import DataError
+from echolib.geometry import polygon_to_mask
+from tests.makers import EchoNetFolder, chord_rows, ventricle, write_avi
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return EchoNetFolder(tmp_path / "echonet-dynamic")
+
+
+def read(folder: EchoNetFolder, clip: str = "0X0001"):
+    """Data set, the clip's labelled frames, and all problems of both."""
+    data = EchoNet(folder.write())
+    frames, problems = data.labelled(clip) if clip in data.table.index else ([], [])
+    return data, frames, [str(problem) for problem in [*data.problems, *problems]]
+
+
+def test_a_clean_folder_has_no_problems(folder):
+    data, frames, problems = read(folder)
+    assert problems == []
+    assert data.name == "echonet-dynamic" and not data.pediatric
+    assert data.table.split.value_counts().to_dict() == {"train": 4, "val": 1, "test": 1}
+    assert [frame.phase for frame in frames] == ["ED", "ES"]
+    assert [frame.frame for frame in frames] == [2, 9]
+    first = frames[0]
+    assert first.image.shape == (112, 112) and first.image.dtype == np.uint8
+    assert first.mask.dtype == bool and first.landmarks.shape == (40, 2)
+    assert first.fps == 50.0 and first.spacing is None and first.patient == "0X0001"
+    assert data.clip("0X0001").frames.shape == (12, 112, 112)
+
+
+def test_the_right_frame_is_read(folder):
+    """Frames get brighter by 10 from 40, so that the grey level tells the index."""
+    _, frames, _ = read(folder)
+    levels = [int(np.median(frame.image)) for frame in frames]
+    assert levels == pytest.approx([60, 130], abs=3)
+
+
+def test_end_diastole_is_the_larger_area_whichever_comes_first(folder):
+    rows = folder.tracings
+    rows["Frame"] = rows.Frame.replace({2: 9, 9: 2})
+    _, frames, _ = read(folder)
+    assert [(frame.frame, frame.phase) for frame in frames] == [(2, "ES"), (9, "ED")]
+
+
+def test_names_with_and_without_suffix_are_one(folder):
+    folder.tracings["FileName"] = folder.tracings.FileName.str.replace(".avi", "")
+    folder.files["FileName"] = folder.files.FileName + ".avi"
+    data, frames, problems = read(folder)
+    assert len(data.table) == 6 and len(frames) == 2 and problems == []
+
+
+def test_a_listed_size_that_differs_is_noted(folder):
+    folder.files.loc[1, ["FrameHeight", "FrameWidth"]] = [768, 1024]
+    _, frames, problems = read(folder)
+    assert len(frames) == 2
+    assert problems == [
+        "FileList.csv, row 3: 0X0001 is listed as 768 x 1024, the others as 112 x 112 (noted)"
+    ]
+
+
+def test_one_traced_frame_leaves_the_clip_out(folder):
+    folder.tracings = folder.tracings.drop(folder.rows(1, 9))
+    _, frames, problems = read(folder)
+    assert frames == [] and "1 usable traced frames; ED and ES are both needed" in problems[0]
+
+
+def test_another_row_count_is_mended(folder):
+    doubled = folder.tracings.loc[folder.rows(1, 2)[5:9]]
+    turned = folder.tracings.loc[
+        folder.rows(1, 2)[9:10], ["FileName", "X2", "Y2", "X1", "Y1", "Frame"]
+    ]
+    turned.columns = folder.tracings.columns
+    folder.tracings = pd.concat([folder.tracings, doubled, turned], ignore_index=True)
+    _, frames, problems = read(folder)
+    assert len(frames) == 2 and "mended" in problems[0]
+    clean = polygon_to_mask(chord_rows(ventricle(18.0))[1:, :2], (112, 112))
+    assert frames[0].mask.sum() == pytest.approx(2 * clean.sum(), rel=0.5)
+
+
+def test_coordinates_beyond_the_image_are_cut_off_and_noted(folder):
+    where = folder.rows(1, 2)
+    folder.tracings.loc[where, ["X1", "X2"]] += 45.0
+    _, frames, problems = read(folder)
+    assert len(frames) == 2
+    assert "outline leaves the image" in problems[0] and problems[0].endswith("(noted)")
+
+
+def test_more_than_two_traced_frames_are_kept(folder):
+    rows = pd.DataFrame(chord_rows(ventricle(15.0)), columns=["X1", "Y1", "X2", "Y2"])
+    extra = rows.assign(FileName="0X0001.avi", Frame=5)
+    folder.tracings = pd.concat([folder.tracings, extra], ignore_index=True)
+    _, frames, problems = read(folder)
+    assert [frame.phase for frame in frames] == ["ED", "", "ES"] and problems == []
+
+
+def test_a_frame_past_the_end_is_reported(folder):
+    folder.tracings.loc[folder.rows(1, 9), "Frame"] = 500
+    _, frames, problems = read(folder)
+    assert frames == []
+    assert "traced frame 500 is past the end: 12 frames decode" in problems[0]
+
+
+def test_fewer_frames_than_the_list_says(folder):
+    write_avi(folder.folder / "Videos" / "0X0001.avi", count=5)
+    _, frames, problems = read(folder)
+    assert frames == [] and "past the end: 5 frames decode" in problems[0]
+
+
+def test_a_missing_video_is_reported(folder):
+    (folder.folder / "Videos" / "0X0001.avi").unlink()
+    data, _, problems = read(folder)
+    assert "0X0001" not in data.table.index
+    assert "Videos/0X0001.avi is missing" in problems[0]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"this is not a video\n" * 20, b"RIFF\x00\x00\x00\x00AVI LIST"]
+)
+def test_a_broken_video_is_reported(folder, content):
+    (folder.folder / "Videos" / "0X0001.avi").write_bytes(content)
+    _, frames, problems = read(folder)
+    assert frames == [] and len(problems) == 1 and "0X0001.avi" in problems[0]
+
+
+def test_a_truncated_video_is_reported(folder):
+    path = folder.folder / "Videos" / "0X0001.avi"
+    path.write_bytes(path.read_bytes()[:4000])
+    _, frames, problems = read(folder)
+    assert frames == [] and "0X0001.avi" in problems[0]
+
+
+def test_a_video_of_another_size_is_left_out(folder):
+    write_avi(folder.folder / "Videos" / "0X0001.avi", size=(96, 128))
+    _, frames, problems = read(folder)
+    assert frames == [] and "frames are 96 x 128 px, the data set's 112 x 112" in problems[0]
+
+
+@pytest.mark.parametrize("value", ["nan", "twelve", "", "inf"])
+def test_a_coordinate_without_a_number_is_reported_with_its_row(folder, value):
+    row = folder.rows(1, 2)[7]
+    folder.tracings.loc[row, "X2"] = value
+    _, frames, problems = read(folder)
+    assert len(frames) == 2
+    assert f"VolumeTracings.csv, row {row + 2}: coordinates of 0X0001 are" in problems[0]
+    assert "1 rows without numbers left out" in problems[1]
+
+
+def test_a_tracing_without_any_number_is_left_out(folder):
+    folder.tracings.loc[folder.rows(1, 2), "X1"] = "x"
+    _, frames, problems = read(folder)
+    assert frames == [] and any("0 usable chords" in problem for problem in problems)
+
+
+def test_duplicated_rows_are_mended(folder):
+    copies = folder.tracings.loc[folder.rows(1, 2)]
+    folder.tracings = pd.concat([folder.tracings, copies], ignore_index=True)
+    clean = EchoNetFolder(folder.folder.parent / "clean")
+    _, expected, _ = read(clean)
+    _, frames, problems = read(folder)
+    assert "21 duplicated rows left out" in problems[0]
+    assert np.array_equal(frames[0].mask, expected[0].mask)
+
+
+def test_a_clip_listed_twice_is_used_once_and_in_two_splits_never(folder):
+    again = folder.files.iloc[[1, 2]].copy()
+    again["Split"] = ["TRAIN", "TEST"]
+    folder.files = pd.concat([folder.files, again], ignore_index=True)
+    data, _, problems = read(folder)
+    assert "0X0001" in data.table.index and "0X0002" not in data.table.index
+    assert any("0X0001 is listed again" in problem for problem in problems)
+    assert any("0X0002 is listed in two splits" in problem for problem in problems)
+
+
+def test_unknown_splits_and_untraced_clips_are_reported(folder):
+    folder.files.loc[1, "Split"] = "HOLDOUT"
+    folder.tracings = folder.tracings.drop([*folder.rows(2, 2), *folder.rows(2, 9)])
+    data, _, problems = read(folder)
+    assert len(data.table) == 4
+    assert any("'HOLDOUT' of 0X0001 is none of" in problem for problem in problems)
+    assert any("no traced frame of the clip 0X0002" in problem for problem in problems)
+    assert "2 x left out" in problem_summary(data.problems) or "left out" in problem_summary(
+        data.problems
+    )
+
+
+def test_a_number_that_is_text_is_noted(folder):
+    folder.files.loc[1, "EF"] = "unknown"
+    data, frames, problems = read(folder)
+    assert len(frames) == 2 and np.isnan(data.table.EF["0X0001"])
+    assert "EF of 0X0001 is 'unknown', not a number" in problems[0]
+
+
+def test_problems_reach_the_packed_set(folder, tmp_path):
+    folder.tracings.loc[folder.rows(1, 9), "Frame"] = 500
+    folder.files.loc[2, "EF"] = "unknown"
+    packed = pack(EchoNet(folder.write()), tmp_path / "packed", progress=False)
+    reasons = [problem.reason for problem in FrameSet.load(tmp_path / "packed").problems]
+    assert len(packed) == 10 and len(reasons) == 3
+    assert packed.problems == FrameSet.load(tmp_path / "packed").problems
+
+
+class TestMalformedDataSet:
+    """One error that names the file and says what to do."""
+
+    def fails(self, folder, match):
+        with pytest.raises(DataError, match=match):
+            EchoNet(folder.folder)
+
+    def test_missing_table(self, folder):
+        folder.write()
+        (folder.folder / "VolumeTracings.csv").unlink()
+        self.fails(folder, "VolumeTracings.csv is missing")
+
+    def test_missing_videos(self, folder):
+        folder.write()
+        (folder.folder / "Videos").rename(folder.folder / "videos-elsewhere")
+        self.fails(folder, "Videos is missing")
+
+    def test_no_listed_video_is_there(self, folder):
+        folder.write()
+        for path in (folder.folder / "Videos").iterdir():
+            path.rename(path.with_name(f"other-{path.name}"))
+        self.fails(folder, "holds none of the 6 clips")
+
+    @pytest.mark.parametrize("file", ["FileList.csv", "VolumeTracings.csv"])
+    def test_empty_table(self, folder, file):
+        path = folder.write() / file
+        header = path.read_text().splitlines()[0]
+        path.write_text("")
+        self.fails(folder, f"{file} is empty")
+        path.write_text(header + "\n")
+        self.fails(folder, f"{file} has a header but no rows")
+
+    def test_wrong_columns(self, folder):
+        folder.files = folder.files.rename(columns={"Split": "Group"})
+        folder.write()
+        self.fails(folder, r"FileList.csv lacks the columns \['Split'\]")
+
+    def test_wrong_tracing_columns(self, folder):
+        folder.tracings = folder.tracings.rename(columns={"Y2": "Z2"})
+        folder.write()
+        self.fails(folder, r"VolumeTracings.csv lacks the columns \['Y2'\]")
+
+    def test_binary_table(self, folder):
+        folder.write()
+        (folder.folder / "FileList.csv").write_bytes(bytes(range(128, 256)) * 10)
+        self.fails(folder, "FileList.csv is not a readable CSV")
+
+    def test_no_clip_is_listed_and_traced(self, folder):
+        folder.tracings["FileName"] = "other.avi"
+        folder.write()
+        self.fails(folder, "no clip is both listed and traced")
+
+
+@pytest.fixture
+def pediatric(folder):
+    """The same clips traced in EchoNet-Pediatric's way: polygons in row order, folds as splits."""
+    files = pd.DataFrame({"FileName": folder.files.FileName + ".avi", "EF": 60.0, "Sex": "F"})
+    folder.files = files.assign(Split=[0, 3, 7, 8, 9, 9]).astype(object)
+    tables = []
+    for name in files.FileName:
+        for frame, width in ((2, 18.0), (9, 13.0)):
+            points = pd.DataFrame(ventricle(width), columns=["X", "Y"])
+            tables.append(points.assign(FileName=name, Frame=frame))
+    folder.tracings = pd.concat(tables, ignore_index=True).astype(object)
+    return folder
+
+
+def test_pediatric_polygons_are_read_in_row_order(pediatric):
+    data, frames, problems = read(pediatric)
+    assert data.name == "echonet-pediatric" and data.pediatric and problems == []
+    assert data.table.split.tolist() == ["train", "train", "train", "val", "test", "test"]
+    assert np.array_equal(frames[0].mask, polygon_to_mask(ventricle(18.0), (112, 112)))
+    assert frames[0].landmarks.shape == (40, 2) and frames[0].phase == "ED"
+
+
+def test_pediatric_clip_without_systole_is_kept(pediatric):
+    pediatric.tracings.loc[pediatric.tracings.Frame == 9, "Frame"] = "No Systolic"
+    _, frames, problems = read(pediatric)
+    assert len(frames) == 1 and frames[0].phase == ""
+    assert any("Frame of 0X0001 is 'No Systolic'" in problem for problem in problems)
+
+
+def test_pediatric_point_without_a_number(pediatric):
+    row = pediatric.tracings.index[(pediatric.tracings.FileName == "0X0001.avi")][4]
+    pediatric.tracings.loc[row, "X"] = "?"
+    _, frames, problems = read(pediatric)
+    assert len(frames) == 2 and "1 points without numbers left out" in problems[1]

@@ -1,0 +1,334 @@
+"""The house rules: who may import whom, what is never used, documented and annotated functions."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "echolib"
+MAX_LINES = 350
+MAX_TRACKED_BYTES = 3_000_000
+
+# From the bottom to the top: a module imports from its own layer and from those before it.
+LAYERS = [
+    {"__init__"},
+    {"errors", "config", "files", "geometry"},
+    {"data"},
+    {"phantom"},
+    {"models", "losses", "augment", "corruptions", "training", "inference"}
+    | {"metrics", "statistics", "cardiac", "valve"},
+    {"plots", "overlay", "browser"},
+    {"__main__"},
+]
+MODELS_AND_ABOVE = set().union(*LAYERS[4:])
+DRAWING = {"matplotlib", "ipywidgets", "anywidget", "IPython"}
+
+# A GPU machine without Jupyter must be able to train.
+TRAINING_PATH = {"errors", "config", "files", "geometry", "models", "losses", "augment"}
+TRAINING_PATH |= {"training", "inference", "metrics", "statistics"}
+TRAINING_MAY_IMPORT = {"echolib", "torch", "numpy", "pandas", "cv2", "skimage", "safetensors"}
+TRAINING_MAY_IMPORT |= {"tqdm", "scipy"}
+
+EXECUTES_CODE = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+
+# --- reading the code ---------------------------------------------------------------------------
+
+
+def module_name(path: Path) -> str:
+    """Name below echolib: `geometry`, `data.camus`, and `data` for data/__init__.py."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+each_module = pytest.mark.parametrize("name", MODULES)
+
+
+def tree_of(name: str) -> ast.Module:
+    return ast.parse(MODULES[name].read_text(encoding="utf-8"))
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
+def nodes_of(tree: ast.AST, inside_functions: bool) -> Iterator[ast.AST]:
+    """All nodes but those of `if TYPE_CHECKING:`; on request without function bodies."""
+    for node in ast.iter_child_nodes(tree):
+        is_function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        if is_type_checking(node) or (is_function and not inside_functions):
+            continue
+        yield node
+        yield from nodes_of(node, inside_functions)
+
+
+def imported(name: str, tree: ast.AST, inside_functions: bool = True) -> set[str]:
+    """Dotted names that module `name` imports: `numpy`, `echolib.data.clips`, ..."""
+    is_package = name in MODULES and MODULES[name].name == "__init__.py"
+    package = ["echolib", *name.split("."), *([""] if is_package else [])]
+    found = set()
+    for node in nodes_of(tree, inside_functions):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            source = node.module or ""
+            if node.level:
+                source = ".".join([*package[: -node.level], source]).strip(".")
+            if source == "echolib":  # `from echolib import plots` imports echolib.plots
+                found |= {f"echolib.{alias.name}" for alias in node.names}
+            else:
+                found.add(source)
+    return found
+
+
+def libraries(names: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
+
+
+def rooms(names: set[str]) -> set[str]:
+    """The modules and subpackages directly below echolib among `names`."""
+    tops = {name.split(".")[1] for name in names if name.startswith("echolib.")}
+    return {top if top in {name.split(".")[0] for name in MODULES} else "__init__" for top in tops}
+
+
+def layer(room: str) -> int:
+    return next(rank for rank, layer_rooms in enumerate(LAYERS) if room in layer_rooms)
+
+
+# --- the rules ----------------------------------------------------------------------------------
+
+
+def unsafe_loading(tree: ast.AST) -> Iterator[str]:
+    """Calls and imports through which a file that is read could execute code."""
+    yield from sorted(libraries(imported("", tree)) & EXECUTES_CODE)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        if ast.unparse(node.func) == "torch.load" and options.get("weights_only") != "True":
+            yield f"line {node.lineno}: torch.load without weights_only=True"
+        if options.get("allow_pickle", "False") != "False":
+            yield f"line {node.lineno}: allow_pickle"
+        if ast.unparse(node.func).endswith("read_pickle"):
+            yield f"line {node.lineno}: read_pickle"
+
+
+def public_definitions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.AST]]:
+    """Public functions, classes and methods with their names."""
+    for node in ast.iter_child_nodes(tree):
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        if isinstance(node, kinds) and not node.name.startswith("_"):
+            yield prefix + node.name, node
+            if isinstance(node, ast.ClassDef):
+                yield from public_definitions(node, prefix=f"{node.name}.")
+
+
+def undocumented(tree: ast.AST) -> list[str]:
+    return [name for name, node in public_definitions(tree) if not ast.get_docstring(node)]
+
+
+def unannotated(tree: ast.AST) -> Iterator[str]:
+    """Public functions with a missing annotation, and which."""
+    for name, node in public_definitions(tree):
+        if isinstance(node, ast.ClassDef):
+            continue
+        arguments = node.args
+        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+        every += [extra for extra in (arguments.vararg, arguments.kwarg) if extra]
+        missing = [argument.arg for argument in every if not argument.annotation]
+        missing = [argument for argument in missing if argument not in ("self", "cls")]
+        missing += [] if node.returns else ["return"]
+        if missing:
+            yield f"{name}: {', '.join(missing)}"
+
+
+@each_module
+def test_module_has_its_layer_and_imports_none_above(name):
+    room = name.split(".")[0]
+    assert any(room in layer_rooms for layer_rooms in LAYERS), "add the new module to LAYERS"
+    above = [other for other in rooms(imported(name, tree_of(name))) if layer(other) > layer(room)]
+    assert above == []
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in MODULES if name.split(".")[0] in ("data", "phantom")]
+)
+def test_data_and_phantom_know_no_torch_and_no_model(name):
+    names = imported(name, tree_of(name))
+    assert "torch" not in libraries(names)
+    assert rooms(names) & MODELS_AND_ABOVE == set()
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name not in LAYERS[-2]])
+def test_only_the_drawing_modules_know_matplotlib_and_widgets(name):
+    assert libraries(imported(name, tree_of(name))) & DRAWING == set()
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name in TRAINING_PATH])
+def test_training_path_needs_no_other_library(name):
+    names = libraries(imported(name, tree_of(name), inside_functions=False))
+    assert names - TRAINING_MAY_IMPORT - sys.stdlib_module_names == set()
+
+
+@each_module
+def test_nothing_that_is_read_can_execute_code(name):
+    assert list(unsafe_loading(tree_of(name))) == []
+
+
+@each_module
+def test_no_assert_stands_in_for_an_error(name):
+    lines = [node.lineno for node in ast.walk(tree_of(name)) if isinstance(node, ast.Assert)]
+    assert lines == []
+
+
+@each_module
+def test_no_star_import(name):
+    nodes = [node for node in ast.walk(tree_of(name)) if isinstance(node, ast.ImportFrom)]
+    assert [node.lineno for node in nodes if node.names[0].name == "*"] == []
+
+
+@each_module
+def test_module_and_what_is_public_in_it_are_documented(name):
+    tree = tree_of(name)
+    assert ast.get_docstring(tree), "the module has no docstring"
+    assert undocumented(tree) == []
+
+
+@each_module
+def test_public_functions_are_annotated(name):
+    assert list(unannotated(tree_of(name))) == []
+
+
+@each_module
+def test_module_is_small(name):
+    lines = MODULES[name].read_text(encoding="utf-8").count("\n")
+    assert lines < MAX_LINES
+
+
+def test_reading_data_needs_no_heavy_library():
+    names = [name for name in MODULES if name.split(".")[0] in ("__init__", "data", "phantom")]
+    names = ["echolib" if name == "__init__" else f"echolib.{name}" for name in names]
+    heavy = ["torch", "monai", "matplotlib", "IPython", "ipywidgets", "pydicom", "nibabel"]
+    code = f"import sys, {', '.join(names)}; print([n for n in {heavy} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stderr == ""
+    assert done.stdout.strip() == "[]"
+
+
+# --- the checkers see what they look for --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import pickle",
+        "def f():\n    from joblib import load",
+        "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "np.load(path, allow_pickle=True)",
+        "pandas.read_pickle(path)",
+    ],
+)
+def test_unsafe_loading_is_seen(code):
+    assert list(unsafe_loading(ast.parse(code))) != []
+
+
+def test_safe_loading_passes():
+    assert list(unsafe_loading(ast.parse("torch.load(p, weights_only=True)\nnp.load(p)"))) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("import torch.nn as nn", {"torch.nn"}),
+        ("from torch import nn", {"torch"}),
+        ("from echolib import plots", {"echolib.plots"}),
+        ("from echolib.data.clips import Clip", {"echolib.data.clips"}),
+        ("from .clips import Clip", {"echolib.data.clips"}),
+        ("from ..models import UNet", {"echolib.models"}),
+        ("from .. import plots", {"echolib.plots"}),
+        ("def f():\n    import torch", {"torch"}),
+        ("try:\n    import torch\nexcept ImportError:\n    pass", {"torch"}),
+        ("if TYPE_CHECKING:\n    import torch", set()),
+    ],
+)
+def test_imports_are_seen(code, expected):
+    assert imported("data.echonet", ast.parse(code)) == expected
+
+
+def test_relative_imports_of_a_package_are_seen():
+    assert imported("data", ast.parse("from .clips import Clip")) == {"echolib.data.clips"}
+    assert imported("data", ast.parse("from ..models import UNet")) == {"echolib.models"}
+
+
+def test_function_level_imports_can_be_left_out():
+    tree = ast.parse("import numpy\ndef f():\n    import monai")
+    assert imported("metrics", tree, inside_functions=False) == {"numpy"}
+
+
+@pytest.mark.parametrize(
+    ("code", "missing"),
+    [
+        ("def f(x) -> int: ...", ["f: x"]),
+        ("def f(x: int): ...", ["f: return"]),
+        ("class C:\n    def f(self, *rest, **options) -> int: ...", ["C.f: rest, options"]),
+        ("def _f(x): ...", []),
+        ("def f(x: int, *, y: str = '') -> None: ...", []),
+    ],
+)
+def test_missing_annotations_are_seen(code, missing):
+    assert list(unannotated(ast.parse(code))) == missing
+
+
+def test_missing_docstrings_are_seen():
+    code = "class C:\n    'doc'\n    def f(self): ...\n    def _g(self): ...\ndef h(): 'doc'"
+    assert undocumented(ast.parse(code)) == ["C.f"]
+
+
+# --- what the repository holds ------------------------------------------------------------------
+
+
+def tracked_files() -> list[Path]:
+    """Files that git tracks here; the test is skipped outside a checkout."""
+    command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this is not a git checkout")
+    paths = [ROOT / name for name in done.stdout.split("\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+def test_no_clip_tracing_or_foreign_weight_is_tracked():
+    """The licences of the data sets forbid passing on any frame or row of them."""
+    forbidden = re.compile(
+        r"\.(avi|mp4|mov|dcm|nii|nii\.gz|mhd|pkl|npy|npz|pt|pth|ckpt)$"
+        r"|/(FileList|VolumeTracings)\.csv$"
+    )
+    assert [path for path in tracked_files() if forbidden.search(path.as_posix())] == []
+    weights = [path for path in tracked_files() if path.suffix == ".safetensors"]
+    assert [path for path in weights if path.parent != PACKAGE / "weights"] == []
+
+
+def test_tracked_files_are_small():
+    large = [path for path in tracked_files() if path.stat().st_size > MAX_TRACKED_BYTES]
+    assert large == []
+
+
+def test_lock_file_builds_the_package_offline_and_names_no_index():
+    """`make` installs with --no-build-isolation: setuptools must come with the lock."""
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    version = re.search(r"^setuptools==(\d+)", lock, re.MULTILINE)
+    assert version and int(version[1]) >= 77
+    assert "://" not in lock and "--index" not in lock and "--find-links" not in lock
+
+
+def test_lock_file_pins_what_pyproject_pins():
+    pins = re.findall(r'"([a-z-]+==[\d.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    assert pins and set(pins) <= set(lock)

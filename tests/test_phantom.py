@@ -1,0 +1,286 @@
+"""The phantom: the cycle's curve, a study's layout and identity, resuming, single frames."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from echolib import config, geometry
+from echolib.errors import DataError
+from echolib.phantom import scene, studies
+from echolib.phantom.anatomy import draw_heart
+from echolib.phantom.cycle import Rhythm, draw_cycle
+from echolib.phantom.sector import draw_sector
+from echolib.phantom.shape import heart_shape
+from echolib.phantom.ultrasound import Scan
+
+CLIPS = 4
+STUDY = {"clips": CLIPS, "seed": 3, "frames": (24, 26), "progress": False}
+
+
+def digests(folder):
+    """The hash of every file under a folder, by relative name."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("phantom") / "study"
+    return studies.write_lv_study(folder, workers=1, **STUDY)
+
+
+def read_tables(folder):
+    return pd.read_csv(folder / "FileList.csv"), pd.read_csv(folder / "VolumeTracings.csv")
+
+
+def read_grey(path):
+    capture, frames = cv2.VideoCapture(str(path)), []
+    while (result := capture.read())[0]:
+        frames.append(result[1])
+    return np.array(frames)
+
+
+# --- Cycle --------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_contraction_runs_from_end_diastole_to_end_systole_and_repeats(seed):
+    cycle = draw_cycle(np.random.default_rng(seed))
+    assert 0 < cycle.end_systole < cycle.opening_time < cycle.filling_end
+    assert cycle.filling_end < cycle.kick_start < cycle.period
+    time = np.linspace(-1.5, 2.5, 401) * cycle.period
+    curve = cycle.contraction(time)
+    assert curve.min() >= 0 and curve.max() <= 1
+    assert cycle.contraction(0.0) == pytest.approx(0, abs=1e-9)
+    assert cycle.contraction(cycle.end_systole) == pytest.approx(1, abs=1e-9)
+    np.testing.assert_allclose(cycle.contraction(time + cycle.period), curve, atol=1e-6)
+    np.testing.assert_allclose(np.diff(curve), 0, atol=0.2)  # no jump, not at the seam either
+    systole = cycle.contraction(np.linspace(0, cycle.end_systole, 50))
+    assert (np.diff(systole) >= -1e-12).all()
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_mitral_valve_is_shut_in_systole_and_opens_twice(seed):
+    cycle = draw_cycle(np.random.default_rng(seed))
+    opening = cycle.opening(np.linspace(0, cycle.period, 600, endpoint=False))
+    assert opening.min() >= 0 and opening.max() <= 1
+    assert (cycle.opening(np.linspace(0, cycle.opening_time, 50)) < 1e-6).all()
+    rising = np.diff(opening) > 1e-9
+    assert np.sum(np.diff(rising.astype(int)) == 1) == 2
+
+
+def test_shortest_clip_holds_the_longest_systole():
+    ranges = {name: item.metadata["range"] for name, item in Rhythm.__dataclass_fields__.items()}
+    longest = ranges["isovolumic_contraction"].high + ranges["ejection"].high
+    assert round(longest * studies.FPS) + 1 <= studies.SHORTEST_CLIP
+
+
+# --- Anatomy ------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_outline_is_simple_inside_the_cavity_and_larger_at_end_diastole(seed):
+    heart = draw_heart(np.random.default_rng(seed))
+    areas = []
+    for contraction in (0.0, 1.0):
+        shape = heart_shape(heart, contraction, 0.0)
+        assert np.isfinite(shape.outline).all()
+        assert not geometry.crosses_itself(shape.outline)
+        outline, cavity = (geometry.polygon_area(p) for p in (shape.outline, shape.cavity))
+        assert 0.5 * cavity < outline < cavity
+        areas.append(outline)
+    assert areas[0] > areas[1]
+
+
+# --- Studies ------------------------------------------------------------------------------------
+
+
+def test_layout_is_echonet_dynamics(study):
+    listed, traced = read_tables(study)
+    assert tuple(listed.columns) == studies.FILE_LIST_COLUMNS
+    assert tuple(traced.columns) == studies.TRACING_COLUMNS
+    assert len(listed) == CLIPS and set(listed.Split) == {"TRAIN", "VAL", "TEST"}
+    assert not listed.FileName.str.contains(r"\.").any()
+    assert set(traced.FileName) == {f"{name}.avi" for name in listed.FileName}
+    assert (traced.groupby(["FileName", "Frame"]).size() == 21).all()
+    assert (traced.groupby("FileName").Frame.nunique() == 2).all()
+    for row in listed.itertuples():
+        video = read_grey(study / "Videos" / f"{row.FileName}.avi")
+        assert video.shape == (row.NumberOfFrames, row.FrameHeight, row.FrameWidth, 3)
+        assert np.ptp(video.astype(int), axis=-1).max() <= 2  # grey but for the codec's rounding
+        frames = traced[traced.FileName == f"{row.FileName}.avi"].Frame
+        assert frames.between(0, row.NumberOfFrames - 1).all()
+        assert 24 <= row.NumberOfFrames <= 26 and row.FPS == 50
+
+
+def test_ejection_fraction_follows_from_the_written_tracings(study):
+    listed, traced = read_tables(study)
+    for row in listed.itertuples():
+        np.testing.assert_allclose(row.EF, 100 * (row.EDV - row.ESV) / row.EDV, rtol=1e-12)
+        volumes, areas = [], []
+        for _, rows in traced[traced.FileName == f"{row.FileName}.avi"].groupby("Frame"):
+            tracing, notes = geometry.rows_to_tracing(rows[["X1", "Y1", "X2", "Y2"]].to_numpy())
+            assert notes == []
+            volumes.append(geometry.disk_volume(tracing))
+            areas.append(tracing.mask((112, 112)).sum())
+        ejection = geometry.ejection_fraction(max(volumes), min(volumes))
+        assert ejection == pytest.approx(row.EF, abs=1e-3)
+        assert max(areas) > min(areas) > 0
+        assert 3 < row.ESV < row.EDV < 700  # ml
+
+
+def test_bytes_do_not_depend_on_workers_or_interruption(study, tmp_path):
+    expected = digests(study)
+    again = studies.write_lv_study(tmp_path / "again", workers=2, **STUDY)
+    assert digests(again) == expected
+    # as after a kill: tables missing, one video missing, another half-written
+    (again / "FileList.csv").unlink()
+    (again / "VolumeTracings.csv").unlink()
+    videos = sorted((again / "Videos").iterdir())
+    kept = videos[2].stat().st_mtime_ns
+    videos[0].unlink()
+    leftover = videos[1].rename(videos[1].with_name(f".{videos[1].stem}.99999.avi"))
+    os.truncate(leftover, 500)
+    os.utime(leftover, (0, 0))
+    studies.write_lv_study(again, workers=1, **STUDY)
+    assert digests(again) == expected
+    assert videos[2].stat().st_mtime_ns == kept
+
+
+def test_video_that_cannot_be_read_back_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(cv2.VideoCapture, "grab", lambda self: False, raising=False)
+    with pytest.raises(DataError, match="expected 3 frames, found 0"):
+        studies.write_video(tmp_path / "short.avi", np.zeros((3, 32, 32), np.uint8), 32)
+
+
+def test_finished_study_is_returned_at_once(study, monkeypatch):
+    monkeypatch.setattr(studies, "_write_clip", None)
+    assert studies.write_lv_study(study, **STUDY) == study
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 4}, {"clips": 5}, {"size": 64}, {"frames": (24, 27)}], ids=str
+)
+def test_another_study_in_the_folder_is_refused(study, change):
+    before = digests(study)
+    with pytest.raises(DataError, match=r"study\.json: expected .* found .* another folder"):
+        studies.write_lv_study(study, **(STUDY | change))
+    assert digests(study) == before
+
+
+def test_another_version_or_a_foreign_data_set_is_refused(tmp_path, study):
+    other = tmp_path / "other"
+    other.mkdir()
+    card = json.loads((study / "study.json").read_text())
+    (other / "study.json").write_text(json.dumps(card | {"version": studies.VERSION + 1}))
+    with pytest.raises(DataError, match="expected"):
+        studies.write_lv_study(other, **STUDY)
+    (other / "study.json").unlink()
+    (other / "FileList.csv").write_text("FileName\n")
+    with pytest.raises(DataError, match="without one"):
+        studies.write_lv_study(other, **STUDY)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"clips": 2}, {"seed": -1}, {"size": 8}, {"frames": (10, 40)}, {"frames": (40, 30)},
+     {"workers": 0}],
+    ids=str,
+)  # fmt: skip
+def test_parameters_that_make_no_study_are_refused(tmp_path, wrong):
+    with pytest.raises(ValueError, match="must be"):
+        studies.write_lv_study(tmp_path / "none", **(STUDY | wrong))
+
+
+def test_find_echonet_takes_the_real_one_or_writes_a_phantom(tmp_path, monkeypatch, study):
+    monkeypatch.setenv("ECHOLIB_DATA", str(tmp_path))
+    monkeypatch.setattr(studies, "write_lv_study", lambda folder, clips, progress: folder)
+    monkeypatch.setenv("ECHOLIB_FAST", "1")
+    phantoms = config.data_folder() / "phantom"
+    assert studies.find_echonet() == (phantoms / "echonet-dynamic-24", "phantom")
+    monkeypatch.setenv("ECHOLIB_FAST", "0")
+    assert studies.find_echonet() == (phantoms / "echonet-dynamic-300", "phantom")
+    (tmp_path / "echonet-dynamic").symlink_to(study)
+    assert studies.find_echonet() == (tmp_path / "echonet-dynamic", "EchoNet-Dynamic")
+
+
+@given(st.integers(3, 400), st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_every_split_has_a_clip(clips, seed):
+    splits = studies._splits(clips, seed)
+    assert len(splits) == clips and set(splits) == {"TRAIN", "VAL", "TEST"}
+
+
+# --- Frames -------------------------------------------------------------------------------------
+
+
+def test_single_frames_come_again_from_their_seed():
+    first = studies.draw_frames(6, seed=1, workers=1)
+    for one, other in zip(first, studies.draw_frames(6, seed=1, workers=1), strict=True):
+        np.testing.assert_array_equal(one, other)
+    images, masks, landmarks = first
+    assert images.shape == masks.shape == (6, 112, 112) and landmarks.shape == (6, 40, 2)
+    assert (images.dtype, masks.dtype, landmarks.dtype) == (np.uint8, bool, np.float32)
+    # more frames of the same seed begin with the same ones
+    np.testing.assert_array_equal(studies.draw_frames(3, seed=1, workers=1)[0], images[:3])
+    assert not np.array_equal(studies.draw_frames(1, seed=2, workers=1)[0][0], images[0])
+
+
+@pytest.mark.parametrize("size", [64, 112, 160])
+def test_masks_lie_inside_the_sector(size):
+    for index in range(12):
+        scan, choice = scene.draw_scan(7, studies.FRAME_STREAM, index, size)
+        tracing = scene.trace(scan, choice.uniform(0, scan.cycle.period))
+        mask = tracing.mask((size, size))
+        assert mask.any()
+        assert (mask & ~scan.sector.shown).sum() <= 0.005 * mask.sum()
+        assert (tracing.axis[1] - tracing.axis[0])[1] > 0  # apex above base
+
+
+def test_cavity_is_darker_than_its_septum():
+    darker = 0
+    images, masks, _ = studies.draw_frames(24, seed=5, workers=1)
+    for image, mask in zip(images, masks, strict=True):
+        ring = cv2.dilate(mask.astype(np.uint8), np.ones((9, 9))) > cv2.dilate(
+            mask.astype(np.uint8), np.ones((3, 3))
+        )
+        ring[:, int(np.nonzero(mask)[1].mean()) :] = False  # the septal half
+        darker += image[mask].mean() < image[ring].mean()
+    assert darker >= 21
+
+
+@pytest.mark.parametrize("renderer", ["plain", "physical"])
+def test_speckle_follows_the_heart(renderer):
+    """Neighbouring frames resemble each other more than frames of another moment."""
+    generator = np.random.default_rng(2)
+    cycle, heart, sector = draw_cycle(generator), draw_heart(generator), draw_sector(generator)
+    scan = Scan(sector, heart, cycle, generator, renderer)
+    frames = [scan.frame(time).astype(float)[sector.shown] for time in (0.1, 0.12, 0.3)]
+    near, far = (np.corrcoef(frames[1], frames[i])[0, 1] for i in (0, 2))
+    assert near > 0.6 and near > far
+
+
+def test_unknown_renderer_is_refused():
+    generator = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="renderer"):
+        Scan(draw_sector(generator), draw_heart(generator), draw_cycle(generator), generator, "x")
+
+
+def test_phantom_needs_no_torch():
+    code = "import sys, echolib.phantom.studies; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

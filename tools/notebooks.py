@@ -1,0 +1,116 @@
+"""Execute the course's notebooks: `run` keeps copies in build/notebooks, `refresh` is in place.
+
+    python -m tools.notebooks run notebooks/*.ipynb
+    python -m tools.notebooks refresh notebooks/01_data_exploration.ipynb
+
+`run` leaves the notebooks as they are and writes each executed one beside a page of HTML.
+`refresh` stores the outputs that `make test` compares, so it runs under the test's settings.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbconvert import HTMLExporter
+from nbformat import NotebookNode
+from tqdm import tqdm
+
+from echolib.files import atomic_path
+
+CELL_TIMEOUT = 1800  # s; a training cell on a slow CPU needs minutes
+FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError)
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+# What makes an output the same everywhere: little data, no GPU, sums always in the same order.
+COMPARED_RUN = {"ECHOLIB_FAST": "1", "ECHOLIB_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
+
+
+def execute(notebook: NotebookNode, path: Path) -> None:
+    """Execute `notebook`, read from `path`, in place, with its folder as the working folder."""
+    cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    with tqdm(total=cells, desc=path.name, unit="cell", leave=False, disable=None) as bar:
+        NotebookClient(
+            notebook,
+            kernel_name="python3",
+            timeout=CELL_TIMEOUT,
+            extra_arguments=["--log-level=ERROR"],  # it warns that a local kernel is not encrypted
+            record_timing=False,
+            coalesce_streams=True,
+            resources={"metadata": {"path": str(path.parent)}},
+            on_cell_executed=lambda **_: bar.update(),
+        ).execute()
+
+
+def tidy(notebook: NotebookNode) -> None:
+    """Remove, in place, what differs from run to run: timing, widget state, language version."""
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata = NotebookNode(
+        kernelspec=NotebookNode(kernel), language_info=NotebookNode(name="python")
+    )
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            # Without its state a stored widget shows as an error; its text stays.
+            output.get("data", {}).pop(WIDGET_VIEW, None)
+
+
+def run(paths: list[Path], output: Path) -> None:
+    """Execute `paths` in order into `output`; end the program at the first that fails."""
+    output.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    for path in paths:
+        started = time.monotonic()
+        notebook = nbformat.read(path, as_version=4)
+        page = output / f"{path.stem}.html"
+        try:
+            execute(notebook, path)
+        except FAILURES as failure:
+            sys.exit(f"{failure}\n{path.name} failed. As far as it came: {page}")
+        finally:
+            nbformat.write(notebook, output / path.name)
+            page.write_text(HTMLExporter().from_notebook_node(notebook)[0], encoding="utf-8")
+        print(f"{path.name}: {time.monotonic() - started:.0f} s, see {page}", flush=True)
+    print(f"All done in {(time.monotonic() - began) / 60:.1f} minutes.")
+    print("Open these pages in a browser, or type `make lab` to work in the notebooks yourself.")
+
+
+def refresh(paths: list[Path]) -> None:
+    """Execute each of `paths` as the test does, and store its outputs in it, tidied.
+
+    Each begins with an empty data folder, so that its outputs depend on no other notebook.
+    """
+    os.environ.update(COMPARED_RUN)
+    for path in paths:
+        notebook = nbformat.read(path, as_version=4)
+        with tempfile.TemporaryDirectory(prefix="echolib-") as folder:
+            os.environ["ECHOLIB_DATA"] = folder
+            execute(notebook, path)
+        tidy(notebook)
+        with atomic_path(path) as temporary:
+            nbformat.write(notebook, temporary)
+        print(f"{path.name}: refreshed", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the command line and do what it says."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("command", choices=["run", "refresh"])
+    parser.add_argument("notebooks", nargs="*", type=Path)
+    parser.add_argument("--output", type=Path, default=Path("build/notebooks"))
+    options = parser.parse_args(arguments)
+    if not options.notebooks:
+        sys.exit("No notebook was named, and notebooks/ holds none.")
+    if options.command == "run":
+        run(options.notebooks, options.output)
+    else:
+        refresh(options.notebooks)
+
+
+if __name__ == "__main__":
+    main()
