@@ -63,7 +63,7 @@ format: $(STAMP)  ## let ruff rewrite code and notebooks
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-refresh: $(STAMP)  ## execute the notebooks in place, as `make test` compares them
+refresh: $(STAMP)  ## execute the notebooks in place on the phantom and store their outputs
 	@$(BIN)/python -m tools.notebooks refresh $(NOTEBOOKS)
 
 # Keeps the locked versions where pyproject.toml still allows them; `make lock UPGRADE=1` does not.

@@ -1,7 +1,7 @@
 """Masks for whole clips and scores for whole data sets."""
 
-import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -58,6 +58,43 @@ def segment(
     return masks
 
 
+@dataclass(frozen=True)
+class Case:
+    """A labelled frame, the (H, W) bool mask a model gave it, and the scores of the two."""
+
+    frame: LabelledFrame
+    mask: np.ndarray
+    scores: dict[str, float]
+
+    def row(self) -> dict:
+        """The case as a row of a table, without pixels."""
+        names = ("clip", "frame", "phase", "split", "patient", "source")
+        return {
+            **{name: getattr(self.frame, name) for name in names},
+            **self.scores,
+            "area": int(self.mask.sum()),
+            "area_true": int(self.frame.mask.sum()),
+            "unit": "px" if self.frame.spacing is None else "mm",
+        }
+
+
+def predict_cases(
+    model: nn.Module,
+    frames: Iterable[LabelledFrame],
+    size: int,
+    device: torch.device | None = None,
+) -> Iterator[Case]:
+    """Segment labelled frames and score each in the geometry of its source."""
+    iterator = iter(frames)
+    while some := list(islice(iterator, BATCH)):
+        boxes = [Letterbox(*frame.image.shape, size) for frame in some]
+        squares = [box.image(frame.image) for box, frame in zip(boxes, some, strict=True)]
+        results = predict(model, np.stack(squares), device)
+        for frame, box, probabilities in zip(some, boxes, results, strict=True):
+            mask = clean_mask(box.back(probabilities))
+            yield Case(frame, mask, case_scores(mask, frame.mask, frame.spacing))
+
+
 def score(
     model: nn.Module,
     data: Dataset | FrameSet,
@@ -71,32 +108,6 @@ def score(
     Returns a row a case: clip, frame, phase, split, patient, source, the scores of
     `metrics.case_scores`, area and area_true in px, unit of the distances.
     """
-    rows = []
-    frames = labelled_frames(data, split)
-    with tqdm(desc="evaluate", unit="frame", disable=not progress, file=sys.stderr) as bar:
-        for some in _batches(frames, BATCH):
-            boxes = [Letterbox(*frame.image.shape, size) for frame in some]
-            squares = [box.image(frame.image) for box, frame in zip(boxes, some, strict=True)]
-            for frame, box, probabilities in zip(
-                some, boxes, predict(model, np.stack(squares), device), strict=True
-            ):
-                rows.append(_case(frame, clean_mask(box.back(probabilities))))
-            bar.update(len(some))
-    return pd.DataFrame(rows)
-
-
-def _batches(frames: Iterable[LabelledFrame], size: int) -> Iterator[list[LabelledFrame]]:
-    iterator = iter(frames)
-    while some := list(islice(iterator, size)):
-        yield some
-
-
-def _case(frame: LabelledFrame, mask: np.ndarray) -> dict:
-    names = ("clip", "frame", "phase", "split", "patient", "source")
-    return {
-        **{name: getattr(frame, name) for name in names},
-        **case_scores(mask, frame.mask, frame.spacing),
-        "area": int(mask.sum()),
-        "area_true": int(frame.mask.sum()),
-        "unit": "px" if frame.spacing is None else "mm",
-    }
+    cases = predict_cases(model, labelled_frames(data, split), size, device)
+    bar = tqdm(cases, desc="evaluate", unit="frame", disable=not progress)
+    return pd.DataFrame([case.row() for case in bar])

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
 from .augment import Augmentation, Augmenter
@@ -106,7 +107,7 @@ class Training:
         pixels = self.images[:: max(1, len(self.images) // 1000)].float() / 255
         self.model.mean.fill_(pixels.mean())
         self.model.sd.fill_(pixels.std())
-        self.averaged = deepcopy(self.model).eval()
+        self.averaged = AveragedModel(self.model, avg_fn=self._move_average).eval()
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=self.config.learning_rate,
             weight_decay=self.config.weight_decay,
@@ -155,10 +156,7 @@ class Training:
 
     def _faster_precision(self) -> tuple[float, bool]:
         """Seconds a step, and whether bf16 gave it: always on a GPU, on a CPU if it is faster."""
-        if self.device.type == "cuda":
-            choices = [True]
-        else:
-            choices = [False, True]
+        choices = [True] if self.device.type == "cuda" else [False, True]
         timings = []
         for bf16 in choices:
             trial = deepcopy(self.model)
@@ -211,16 +209,10 @@ class Training:
         share = (done - self.config.warmup) / (1 - self.config.warmup)
         return self.config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
 
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        """Move the averaged weights towards the model's; faster in the first steps."""
-        step = self.progress.step
-        decay = min(self.config.average, (1 + step) / (10 + step))
-        pairs = zip(self.averaged.parameters(), self.model.parameters(), strict=True)
-        for averaged, current in pairs:
-            averaged.lerp_(current, 1 - decay)
-        for averaged, current in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
-            averaged.copy_(current)
+    def _move_average(self, averaged: Tensor, current: Tensor, updates: Tensor) -> Tensor:
+        """Moving average of a weight; it moves faster in the first steps."""
+        decay = torch.clamp((1 + updates) / (10 + updates), max=self.config.average)
+        return averaged.lerp(current, 1 - decay)
 
     @torch.inference_mode()
     def validate(self) -> float:
@@ -247,9 +239,15 @@ class Training:
             disable=not progress, file=sys.stderr,
         )  # fmt: skip
         with bar:
-            while state.step < state.steps and state.stale <= self.config.patience:
+            while not self.finished:
                 self._round(bar)
         return self.history
+
+    @property
+    def finished(self) -> bool:
+        """True at the end of the plan, or after `patience` rounds without a better Dice."""
+        state = self.progress
+        return state.step >= state.steps or state.stale > self.config.patience
 
     @property
     def history(self) -> pd.DataFrame:
@@ -266,7 +264,7 @@ class Training:
                 group["lr"] = self.learning_rate(state.step)
             total += self._optimise(self.model, self.optimizer, state.step, state.bf16)
             state.step += 1
-            self._update_average()
+            self.averaged.update_parameters(self.model)
             bar.update()
         loss = float(total) / (last - first)
         speed = (last - first) * self.config.batch / (time.perf_counter() - started)
@@ -307,7 +305,7 @@ class Training:
             "step": state.step,
             "config": asdict(self.config),
         }
-        save_model(self.averaged, self.folder / WEIGHTS_FILE, card)
+        save_model(self.averaged.module, self.folder / WEIGHTS_FILE, card)
 
     # --- Checkpoints ---------------------------------------------------------------------------
 

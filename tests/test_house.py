@@ -22,7 +22,7 @@ LAYERS = [
     {"phantom"},
     {"models", "losses", "augment", "corruptions", "training", "inference"}
     | {"metrics", "statistics", "cardiac", "valve"},
-    {"plots", "overlay", "browser"},
+    {"plots", "training_plots", "overlay", "browser"},
     {"__main__"},
 ]
 MODELS_AND_ABOVE = set().union(*LAYERS[4:])

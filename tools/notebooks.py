@@ -4,7 +4,9 @@
     python -m tools.notebooks refresh notebooks/01_data_exploration.ipynb
 
 `run` leaves the notebooks as they are and writes each executed one beside a page of HTML.
-`refresh` stores the outputs that `make test` compares, so it runs under the test's settings.
+`refresh` stores the outputs of a whole run on the phantom, which a reader sees before running
+anything; `make test` runs the notebooks in fast mode and compares the cells that do not depend on
+the amount of data.
 """
 
 import argparse
@@ -27,7 +29,8 @@ CELL_TIMEOUT = 1800  # s; a training cell on a slow CPU needs minutes
 FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError)
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
-# What makes an output the same everywhere: little data, no GPU, sums always in the same order.
+STORED_RUN = {"ECHOLIB_FAST": "0", "ECHOLIB_DEVICE": "cpu"}
+# In the tests: little data, no GPU, sums always in the same order.
 COMPARED_RUN = {"ECHOLIB_FAST": "1", "ECHOLIB_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
 
 
@@ -81,20 +84,19 @@ def run(paths: list[Path], output: Path) -> None:
 
 
 def refresh(paths: list[Path]) -> None:
-    """Execute each of `paths` as the test does, and store its outputs in it, tidied.
+    """Execute each of `paths` on the phantom and store its outputs in it, tidied.
 
-    Each begins with an empty data folder, so that its outputs depend on no other notebook.
+    They begin with an empty data folder, so that no data set of the user's shows in an output.
     """
-    os.environ.update(COMPARED_RUN)
-    for path in paths:
-        notebook = nbformat.read(path, as_version=4)
-        with tempfile.TemporaryDirectory(prefix="echolib-") as folder:
-            os.environ["ECHOLIB_DATA"] = folder
+    with tempfile.TemporaryDirectory(prefix="echolib-") as folder:
+        os.environ.update(STORED_RUN, ECHOLIB_DATA=folder)
+        for path in paths:
+            notebook = nbformat.read(path, as_version=4)
             execute(notebook, path)
-        tidy(notebook)
-        with atomic_path(path) as temporary:
-            nbformat.write(notebook, temporary)
-        print(f"{path.name}: refreshed", flush=True)
+            tidy(notebook)
+            with atomic_path(path) as temporary:
+                nbformat.write(notebook, temporary)
+            print(f"{path.name}: refreshed", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> None:

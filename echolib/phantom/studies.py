@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -286,6 +287,13 @@ def _worker_count(workers: int | None) -> int:
 
 def _start_worker() -> None:
     cv2.setNumThreads(1)  # the processes are the parallelism
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A killed parent cannot tell its workers to stop; without this they would wait forever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _in_parallel(task: Callable, items: range, workers: int, chunk: int) -> Iterator:

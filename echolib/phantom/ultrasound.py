@@ -176,7 +176,23 @@ class Scan:
         return cv2.GaussianBlur(grey, (0, 0), scanner.plain_blur)
 
     def _physical(self, levels, blood, shape: Shape, time: float) -> np.ndarray:
-        """Speckle, blur, haze, envelope, persistence, compression."""
+        """Persistence over the envelopes, log compression, smoothing."""
+        scanner, keep = self.scanner, np.float32(self.scanner.persistence)
+        envelope = self._envelope(levels, blood, shape, time)
+        if self._previous is None:
+            # the scanner has been running: the heart hardly moves in the two frames before
+            for _ in range(2):
+                before = self._envelope(levels, blood, shape, time)
+                seen = before if self._previous is None else self._previous
+                self._previous = keep * seen + (1 - keep) * before
+        self._previous = keep * self._previous + (1 - keep) * envelope
+        grey = self._compress(20 * np.log10(self._previous + 1e-6))
+        if scanner.smoothing > 0.35:
+            grey = cv2.GaussianBlur(grey, (0, 0), scanner.smoothing, None, 1.3 * scanner.smoothing)
+        return grey
+
+    def _envelope(self, levels, blood, shape: Shape, time: float) -> np.ndarray:
+        """Speckle, blur, haze and fresh noise of one frame: the received amplitude."""
         scanner, generator = self.scanner, self.generator
         fresh = generator.standard_normal((2, SAMPLES, BEAMS, 2), np.float32)
         tissue, flow, grain = self._sample_textures(shape, time)
@@ -186,18 +202,9 @@ class Scan:
         amplitude = self._amplitude(levels, grain * np.where(blood, 0.4, 1.0))
         field = self._spread(scatter * amplitude[..., None])
         lobes = self._side_lobes(amplitude)
-        veil = np.sqrt(lobes**2 + self._veil)
-        field += self._spread(fresh[1]) * veil[..., None]
+        field += self._spread(fresh[1]) * np.sqrt(lobes**2 + self._veil)[..., None]
         field += self._still
-        envelope = cv2.magnitude(field[..., 0].copy(), field[..., 1].copy())
-        if self._previous is not None:
-            keep = np.float32(scanner.persistence)
-            envelope = keep * self._previous + (1 - keep) * envelope
-        self._previous = envelope
-        grey = self._compress(20 * np.log10(envelope + 1e-6))
-        if scanner.smoothing > 0.35:
-            grey = cv2.GaussianBlur(grey, (0, 0), scanner.smoothing, None, 1.3 * scanner.smoothing)
-        return grey
+        return np.hypot(field[..., 0], field[..., 1])
 
     def _sample_textures(self, shape: Shape, time: float):
         """Tissue and blood texture (SAMPLES, BEAMS, 2) and tissue's patchiness in dB, moved."""

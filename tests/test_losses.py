@@ -1,0 +1,64 @@
+"""Losses: their values at the ends, their order, and that they lead somewhere."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from echolib.losses import LOSSES, bce_dice_loss, dice_loss, soft_iou_loss
+
+
+def batch(seed=0, size=24):
+    generator = torch.Generator().manual_seed(seed)
+    masks = (torch.rand(3, 1, size, size, generator=generator) < 0.3).float()
+    return masks, generator
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_perfect_prediction_costs_nothing(name):
+    masks, _ = batch()
+    assert LOSSES[name](100 * (2 * masks - 1), masks) == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["dice", "soft_iou"])
+def test_the_opposite_costs_one_and_empty_masks_cost_nothing(name):
+    masks, _ = batch()
+    assert LOSSES[name](-100 * (2 * masks - 1), masks) == pytest.approx(1, abs=0.01)
+    empty = torch.zeros(2, 1, 8, 8)
+    assert LOSSES[name](empty - 100, empty) == pytest.approx(0, abs=1e-4)
+
+
+@given(st.integers(0, 1000))
+def test_soft_iou_costs_at_least_as_much_as_dice(seed):
+    masks, generator = batch(seed)
+    logits = torch.randn(masks.shape, generator=generator)
+    assert soft_iou_loss(logits, masks) >= dice_loss(logits, masks)
+    assert bce_dice_loss(logits, masks) >= dice_loss(logits, masks)
+
+
+def test_each_image_counts_the_same_whatever_its_area():
+    masks = torch.zeros(2, 1, 32, 32)
+    masks[0, :, :2, :2] = 1
+    masks[1, :, :20, :20] = 1
+    missed_small, missed_large = (100 * (2 * masks.clone() - 1) for _ in range(2))
+    missed_small[0], missed_large[1] = -100, -100
+    small, large = dice_loss(missed_small, masks), dice_loss(missed_large, masks)
+    assert small == pytest.approx(0.4, abs=0.11) and large == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradients_lead_to_the_mask(name):
+    masks, _ = batch()
+    logits = torch.zeros_like(masks, requires_grad=True)
+    optimizer = torch.optim.Adam([logits], lr=0.3)
+    for _ in range(60):
+        loss = LOSSES[name](logits, masks)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert ((logits > 0).float() == masks).float().mean() > 0.99
+
+
+def test_shapes_that_differ_are_refused():
+    with pytest.raises(ValueError, match="differ"):
+        dice_loss(torch.zeros(2, 1, 8, 8), torch.zeros(2, 8, 8))

@@ -1,0 +1,137 @@
+"""The commands as a user types them, with the files they promise."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from echolib.__main__ import main
+from echolib.models import UNet, save_model
+from tests.makers import EchoNetFolder, frame_set, write_avi
+from tests.test_camus import folder as camus_folder  # noqa: F401
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """An untrained network: what it marks is arbitrary, that it runs is what counts."""
+    torch.manual_seed(0)
+    path = tmp_path / "weights.safetensors"
+    save_model(UNet(width=2, depth=2), path, {"size": 48})
+    return path
+
+
+def fails(capsys, arguments, *parts):
+    """The command ends with code 2 and one message with these parts, no traceback."""
+    assert main([str(argument) for argument in arguments]) == 2
+    message = capsys.readouterr().err
+    assert "Traceback" not in message
+    for part in parts:
+        assert part in message
+    return message
+
+
+def test_phantom_pack_train_evaluate_segment_follow_each_other(tmp_path, capsys):
+    study, packed, model = tmp_path / "study", tmp_path / "packed", tmp_path / "model"
+    assert main(["phantom", "--out", str(study), "--clips", "8"]) == 0
+    assert main(["pack", str(study), "--out", str(packed), "--size", "48"]) == 0
+    command = ["train", str(packed), "--out", str(model), "--size", "48", "--width", "4"]
+    assert main([*command, "--epochs", "2"]) == 0
+    scores = tmp_path / "scores.json"
+    command = ["evaluate", str(study), "--weights", str(model), "--split", "all"]
+    assert main([*command, "--json", str(scores)]) == 0
+    summary = json.loads(scores.read_text())
+    assert summary["n"] == 16 and summary["unit"] == "px"
+    for name in ("dice", "iou", "hd95", "assd"):
+        assert {"mean", "median", "p10", "ci95"} <= summary[name].keys()
+        assert summary[name]["ci95"][0] <= summary[name]["mean"] <= summary[name]["ci95"][1]
+    cases = pd.read_csv(scores.with_suffix(".csv"))
+    assert len(cases) == 16 and cases.dice.mean() == pytest.approx(summary["dice"]["mean"])
+    clip = next((study / "Videos").glob("*.avi"))
+    out = tmp_path / "out"
+    assert main(["segment", str(clip), "--out", str(out), "--weights", str(model)]) == 0
+    output = capsys.readouterr().out
+    assert "best validation Dice" in output and "frames outlined" in output
+
+
+def test_segment_writes_masks_areas_and_overlays(tmp_path, weights):
+    clip = tmp_path / "clip.avi"
+    write_avi(clip, count=9, size=(90, 130))
+    out = tmp_path / "out"
+    assert main(["segment", str(clip), "--out", str(out), "--weights", str(weights)]) == 0
+    masks = np.load(out / "masks.npz")["masks"]
+    assert masks.shape == (9, 90, 130) and masks.dtype == bool
+    area = pd.read_csv(out / "area.csv")
+    assert area.columns.tolist() == ["frame", "time_s", "area_px"]
+    assert area.area_px.tolist() == masks.sum(axis=(1, 2)).tolist()
+    assert area.time_s.iloc[-1] == pytest.approx(8 / 50)
+    overlays = sorted(path.name for path in out.glob("overlay.*"))
+    assert len(overlays) == 2 and "overlay.gif" in overlays
+    assert all((out / name).stat().st_size > 500 for name in overlays)
+
+
+def test_segment_gives_areas_in_mm2_where_the_spacing_is_known(tmp_path, weights):
+    from pydicom import examples
+
+    path = examples.get_path("ybr_color")
+    out = tmp_path / "out"
+    assert main(["segment", str(path), "--out", str(out), "--weights", str(weights)]) == 0
+    area = pd.read_csv(out / "area.csv")
+    assert len(area) == 30 and "area_mm2" in area
+
+
+def test_evaluate_scores_in_the_geometry_of_the_source(request, tmp_path, weights):
+    folder = request.getfixturevalue("camus_folder")
+    scores = tmp_path / "scores.json"
+    command = ["evaluate", str(folder), "--weights", str(weights), "--json", str(scores)]
+    assert main(command) == 0  # the split is the test split unless another is named
+    summary = json.loads(scores.read_text())
+    assert summary["n"] == 2 and summary["unit"] == "mm"
+    cases = pd.read_csv(scores.with_suffix(".csv"))
+    y, x = np.mgrid[:120, :90]
+    area = (((x - 40) / 20) ** 2 + ((y - 50) / 30) ** 2 < 1).sum()
+    assert cases.area_true[0] == area
+
+
+class TestBadInput:
+    def test_missing_folder(self, tmp_path, capsys):
+        for command in ("train", "pack"):
+            arguments = [command, tmp_path / "nowhere", "--out", tmp_path / "out"]
+            fails(capsys, arguments, "nowhere", "is not a folder")
+        fails(capsys, ["evaluate", tmp_path / "nowhere"], "is not a folder")
+
+    def test_missing_and_broken_clips(self, tmp_path, capsys, weights):
+        text = tmp_path / "notes.avi"
+        text.write_text("this is not a video\n" * 50)
+        (tmp_path / "empty.avi").write_bytes(b"")
+        for name in ("missing.avi", "notes.avi", "empty.avi"):
+            command = ["segment", tmp_path / name, "--out", tmp_path / "out", "--weights", weights]
+            fails(capsys, command, name)
+        assert not (tmp_path / "out").exists()
+
+    def test_unknown_weights(self, tmp_path, capsys):
+        clip = tmp_path / "clip.avi"
+        write_avi(clip)
+        command = ["segment", clip, "--out", tmp_path / "out", "--weights", "unknown"]
+        fails(capsys, command, "No weights at unknown", "pretrained models")
+
+    def test_packed_at_another_size(self, tmp_path, capsys):
+        frame_set().save(tmp_path / "packed")
+        command = ["train", tmp_path / "packed", "--out", tmp_path / "out", "--size", "112"]
+        fails(capsys, command, "packed at 32 px", "--size 32")
+
+    def test_packing_onto_something(self, tmp_path, capsys):
+        folder = EchoNetFolder(tmp_path / "echonet").write()
+        fails(capsys, ["pack", folder, "--out", folder], "exists already")
+
+    def test_a_split_without_frames(self, tmp_path, capsys, weights):
+        frames = frame_set(size=48)
+        frames.select((frames.table.split != "test").to_numpy()).save(tmp_path / "packed")
+        command = ["evaluate", tmp_path / "packed", "--weights", weights, "--split", "test"]
+        fails(capsys, command, "no readable frame in the split 'test'")
+
+    def test_wrong_usage_is_explained(self, capsys):
+        with pytest.raises(SystemExit) as stop:
+            main(["train"])
+        assert stop.value.code == 2 and "usage" in capsys.readouterr().err

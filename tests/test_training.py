@@ -1,0 +1,161 @@
+"""Training learns, stops early, resumes exactly, and refuses what does not belong to it."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from echolib import inference
+from echolib.augment import Augmentation
+from echolib.errors import DataError
+from echolib.models import UNet, load_model
+from echolib.training import Training, TrainingConfig
+from tests.makers import frame_set
+
+FRAMES = frame_set(count=24)
+CONFIG = TrainingConfig(epochs=6, batch=4, augmentation=Augmentation.none(), learning_rate=5e-3)
+
+
+def start(folder, config=CONFIG, resume=False, width=4, frames=FRAMES) -> Training:
+    torch.manual_seed(0)
+    parts = (frames.split("train"), frames.split("val"))
+    return Training(UNet(width, depth=2), *parts, folder, config, resume, torch.device("cpu"))
+
+
+def test_training_learns_ellipses_and_keeps_the_best(tmp_path):
+    training = start(tmp_path, replace(CONFIG, epochs=20))
+    before = training.validate()
+    history = training.run(progress=False)
+    assert history.val_dice.max() > 0.9 > before
+    assert history.step.iloc[-1] == 100 and history.loss.iloc[-1] < history.loss.iloc[0]
+    model, card = load_model(tmp_path)
+    assert card["size"] == 32 and card["trained_on"] == "ellipses"
+    assert card["validation_dice"] == pytest.approx(history.val_dice.max(), abs=1e-4)
+    cases = inference.score(model, FRAMES, "val", 32, torch.device("cpu"), progress=False)
+    assert cases.dice.mean() == pytest.approx(history.val_dice.max(), abs=0.02)
+
+
+def test_the_learning_rate_rises_and_falls(tmp_path):
+    training = start(tmp_path, replace(CONFIG, epochs=40))
+    rates = [training.learning_rate(step) for step in range(training.progress.steps)]
+    top = int(np.argmax(rates))
+    assert 5 <= top <= 15 and rates[top] == pytest.approx(CONFIG.learning_rate, rel=0.01)
+    assert rates[0] < rates[top] / 3 and rates[-1] < rates[top] / 50
+
+
+def test_it_stops_when_nothing_gets_better(tmp_path, monkeypatch):
+    training = start(tmp_path, replace(CONFIG, epochs=50, patience=3))
+    monkeypatch.setattr(training, "validate", lambda: 0.5)
+    assert len(training.run(progress=False)) == 5
+
+
+def test_minutes_bound_the_time(tmp_path):
+    training = start(tmp_path, replace(CONFIG, minutes=0.1, patience=1000))
+    started = time.perf_counter()
+    history = training.run(progress=False)
+    assert len(history) >= 5 and history.learning_rate.iloc[-1] < CONFIG.learning_rate / 4
+    assert history.seconds.iloc[-1] < 60 and time.perf_counter() - started < 60
+
+
+def test_a_stopped_training_ends_in_the_same_bits(tmp_path):
+    """Interrupted between two rounds, and taken up by a new process's objects."""
+    config = replace(CONFIG, augmentation=Augmentation())
+    whole = start(tmp_path / "whole", config)
+    whole.progress.bf16 = False
+    whole.run(progress=False)
+    first = start(tmp_path / "parts", config)
+    first.progress.bf16 = False
+    bar = type(
+        "Bar", (), {"update": lambda self: None, "set_postfix_str": lambda self, text: None}
+    )()
+    for _ in range(3):
+        first._round(bar)
+    second = start(tmp_path / "parts", config, resume=True)
+    assert second.progress.step == first.progress.step > 0
+    second.run(progress=False)
+    for name, tensor in whole.averaged.state_dict().items():
+        assert torch.equal(tensor, second.averaged.state_dict()[name]), name
+    columns = ["step", "loss", "val_dice"]
+    assert whole.history[columns].equals(second.history[columns])
+
+
+def test_a_killed_training_resumes(tmp_path):
+    """A real kill -9 while it trains; the shell's --resume finishes the plan."""
+    FRAMES.save(tmp_path / "frames")
+    script = textwrap.dedent("""
+        import sys, time
+        from echolib import training
+        from echolib.__main__ import main
+        kept = training.Training._save_checkpoint
+        def save(self):
+            kept(self)
+            print(self.progress.step, flush=True)
+        training.Training._save_checkpoint = save
+        sys.exit(main(sys.argv[1:]))
+    """)
+    command = [sys.executable, "-c", script, "train", str(tmp_path / "frames"), "--out"]
+    command += [str(tmp_path / "out"), "--size", "32", "--epochs", "30", "--width", "2"]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    first = subprocess.Popen(command, **options)
+    done = [line.strip() for line, _ in zip(first.stdout, range(5), strict=False)]
+    steps = [int(line) for line in done if line.isdigit()]
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert steps and (tmp_path / "out" / "checkpoint.pt").is_file()
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 2 and "already holds a training" in refused.stderr
+    second = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=True)
+    numbers = [int(line) for line in second.stdout.split("\n") if line.isdigit()]
+    assert numbers[0] > steps[0] and numbers == sorted(numbers)
+    assert "best validation Dice" in second.stdout
+
+
+def test_a_finished_training_is_not_repeated(tmp_path):
+    history = start(tmp_path, replace(CONFIG, epochs=2)).run(progress=False)
+    again = start(tmp_path, replace(CONFIG, epochs=2), resume=True).run(progress=False)
+    assert len(again) == len(history)
+
+
+def test_a_checkpoint_of_another_model_or_training_is_refused(tmp_path):
+    start(tmp_path, replace(CONFIG, epochs=1)).run(progress=False)
+    with pytest.raises(ValueError, match="already holds a training"):
+        start(tmp_path, replace(CONFIG, epochs=1))
+    with pytest.raises(DataError, match="another training.*\n.*arguments"):
+        start(tmp_path, replace(CONFIG, epochs=1), resume=True, width=8)
+    with pytest.raises(DataError, match="config"):
+        start(tmp_path, replace(CONFIG, epochs=1, loss="dice"), resume=True)
+    (tmp_path / "checkpoint.pt").write_bytes(b"damaged")
+    with pytest.raises(DataError, match="not a readable checkpoint"):
+        start(tmp_path, replace(CONFIG, epochs=1), resume=True)
+
+
+def test_bad_settings_and_empty_splits_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="Unknown loss"):
+        TrainingConfig(loss="hinge")
+    with pytest.raises(ValueError, match="above 0"):
+        TrainingConfig(minutes=0)
+    only_training = FRAMES.split("train")
+    with pytest.raises(ValueError, match="no validation frames"):
+        start(tmp_path, frames=only_training)
+
+
+def test_a_loss_that_is_no_number_stops_the_training(tmp_path):
+    training = start(tmp_path)
+    training.images = training.images.float() * float("nan")
+    with pytest.raises(ValueError, match="lower the learning rate"):
+        training.run(progress=False)
+
+
+@pytest.mark.gpu
+def test_training_runs_on_a_gpu_in_bf16(tmp_path):
+    torch.manual_seed(0)
+    parts = (FRAMES.split("train"), FRAMES.split("val"))
+    training = Training(UNet(4, depth=2), *parts, tmp_path, replace(CONFIG, epochs=20))
+    assert training.progress.bf16
+    assert training.run(progress=False).val_dice.max() > 0.9
