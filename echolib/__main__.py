@@ -30,11 +30,22 @@ def _packed(folder: str, size: int) -> FrameSet:
 
 
 def phantom(arguments: argparse.Namespace) -> None:
-    """Write a phantom study in EchoNet-Dynamic's layout."""
+    """Write a phantom study in EchoNet-Dynamic's layout, or single frames to train on."""
+    from .phantom.single_frames import draw_frame_set
     from .phantom.studies import write_lv_study
 
-    folder = write_lv_study(arguments.out, clips=arguments.clips, seed=arguments.seed)
-    print(f"{arguments.clips} phantom clips in {folder}")
+    if arguments.frames is None:
+        write_lv_study(arguments.out, clips=arguments.clips, seed=arguments.seed)
+        print(f"{arguments.clips} phantom clips in {arguments.out}")
+    else:
+        _refuse_existing(arguments.out)
+        draw_frame_set(arguments.frames, arguments.seed, arguments.size).save(arguments.out)
+        print(f"{arguments.frames} phantom frames in {arguments.out}")
+
+
+def _refuse_existing(folder: str) -> None:
+    if Path(folder).exists():
+        raise DataError(f"{folder} exists already. Remove it or choose another folder.")
 
 
 def pack_command(arguments: argparse.Namespace) -> None:
@@ -42,8 +53,7 @@ def pack_command(arguments: argparse.Namespace) -> None:
     data = open_data(arguments.data)
     if isinstance(data, FrameSet):
         raise DataError(f"{arguments.data} is packed already.")
-    if Path(arguments.out).exists():
-        raise DataError(f"{arguments.out} exists already. Remove it or choose another folder.")
+    _refuse_existing(arguments.out)
     frames = pack(data, arguments.out, arguments.size, arguments.workers)
     print(f"{len(frames)} frames of {frames.table.patient.nunique()} patients in {arguments.out}")
     print(problem_summary(frames.problems))
@@ -146,7 +156,10 @@ def build_parser() -> argparse.ArgumentParser:
 
     command = add("phantom", phantom)
     command.add_argument("--out", required=True, help="folder to write")
-    command.add_argument("--clips", type=int, default=300)
+    what = command.add_mutually_exclusive_group()
+    what.add_argument("--clips", type=int, default=300, help="clips of a study (default 300)")
+    what.add_argument("--frames", type=int, help="single frames instead, each of another heart")
+    command.add_argument("--size", type=int, default=112, help="side of single frames, px")
     command.add_argument("--seed", type=int, default=0)
 
     command = add("pack", pack_command)

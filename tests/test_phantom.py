@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from echolib import config, geometry
 from echolib.errors import DataError
-from echolib.phantom import scene, studies
+from echolib.phantom import scene, single_frames, studies
 from echolib.phantom.anatomy import draw_heart
 from echolib.phantom.cycle import Rhythm, draw_cycle
 from echolib.phantom.sector import draw_sector
@@ -230,15 +230,15 @@ def test_every_split_has_a_clip(clips, seed):
 
 
 def test_single_frames_come_again_from_their_seed():
-    first = studies.draw_frames(6, seed=1, workers=1)
-    for one, other in zip(first, studies.draw_frames(6, seed=1, workers=1), strict=True):
+    first = single_frames.draw_frames(6, seed=1, workers=1)
+    for one, other in zip(first, single_frames.draw_frames(6, seed=1, workers=1), strict=True):
         np.testing.assert_array_equal(one, other)
     images, masks, landmarks = first
     assert images.shape == masks.shape == (6, 112, 112) and landmarks.shape == (6, 40, 2)
     assert (images.dtype, masks.dtype, landmarks.dtype) == (np.uint8, bool, np.float32)
     # more frames of the same seed begin with the same ones
-    np.testing.assert_array_equal(studies.draw_frames(3, seed=1, workers=1)[0], images[:3])
-    assert not np.array_equal(studies.draw_frames(1, seed=2, workers=1)[0][0], images[0])
+    np.testing.assert_array_equal(single_frames.draw_frames(3, seed=1, workers=1)[0], images[:3])
+    assert not np.array_equal(single_frames.draw_frames(1, seed=2, workers=1)[0][0], images[0])
 
 
 @pytest.mark.parametrize("size", [64, 112, 160])
@@ -254,7 +254,7 @@ def test_masks_lie_inside_the_sector(size):
 
 def test_cavity_is_darker_than_its_septum():
     darker = 0
-    images, masks, _ = studies.draw_frames(24, seed=5, workers=1)
+    images, masks, _ = single_frames.draw_frames(24, seed=5, workers=1)
     for image, mask in zip(images, masks, strict=True):
         ring = cv2.dilate(mask.astype(np.uint8), np.ones((9, 9))) > cv2.dilate(
             mask.astype(np.uint8), np.ones((3, 3))
@@ -284,3 +284,14 @@ def test_unknown_renderer_is_refused():
 def test_phantom_needs_no_torch():
     code = "import sys, echolib.phantom.studies; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_frame_set_parts_no_heart_and_can_be_trained_on():
+    frames = single_frames.draw_frame_set(10, seed=1, workers=1, progress=False)
+    assert frames.table.split.value_counts().to_dict() == {"train": 9, "val": 1}
+    assert frames.table.patient.is_unique and frames.size == 112
+    np.testing.assert_array_equal(
+        frames.images, single_frames.draw_frames(10, seed=1, workers=1)[0]
+    )
+    with pytest.raises(ValueError, match="2 or more"):
+        single_frames.draw_frame_set(1)

@@ -1,13 +1,8 @@
-"""Phantom studies on disk, laid out as EchoNet-Dynamic's, and single phantom frames in memory."""
+"""Phantom studies on disk, laid out as EchoNet-Dynamic's."""
 
 import json
-import multiprocessing
-import os
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +17,7 @@ from echolib.errors import DataError
 from echolib.files import atomic_path
 from echolib.phantom.scene import draw_scan, trace
 from echolib.phantom.ultrasound import Scan
+from echolib.phantom.workers import in_parallel, worker_count
 
 VERSION = 1  # raise it whenever the same seed gives other bytes
 FPS = 50.0
@@ -32,40 +28,6 @@ FILE_LIST_COLUMNS = (
     "FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split",
 )  # fmt: skip
 TRACING_COLUMNS = ("FileName", "X1", "Y1", "X2", "Y2", "Frame")
-
-
-# --- Single frames ------------------------------------------------------------------------------
-
-
-def draw_frames(
-    count: int, seed: int = 0, size: int = 112, workers: int | None = None, progress: bool = False
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Single frames, each of another heart at a random moment, without writing video.
-
-    Returns images (count, size, size) uint8, masks (count, size, size) bool and landmarks
-    (count, 40, 2) float32 px in polygon order. The same seed gives the same frames, whatever
-    the number of worker processes (default: one for each core).
-    """
-    _check(count >= 1, f"count must be 1 or more, not {count}.")
-    _check_common(seed, size)
-    workers = _worker_count(workers)
-    images = np.empty((count, size, size), np.uint8)
-    masks = np.empty((count, size, size), bool)
-    landmarks = np.empty((count, geometry.LANDMARKS, 2), np.float32)
-    task = partial(_draw_frame, seed=seed, size=size)
-    results = _in_parallel(task, range(count), workers, chunk=32)
-    for index, image, tracing in tqdm(results, "phantom frames", count, disable=not progress):
-        images[index], masks[index] = image, tracing.mask((size, size))
-        landmarks[index] = tracing.landmarks
-    return images, masks, landmarks
-
-
-def _draw_frame(index: int, seed: int, size: int) -> tuple[int, np.ndarray, geometry.Tracing]:
-    scan, choice = draw_scan(seed, FRAME_STREAM, index, size)
-    # as in a data set of traced frames, the two ends of systole are met more often
-    moments = [0.0, scan.cycle.end_systole, choice.uniform(0, scan.cycle.period)]
-    moment = moments[choice.choice(3, p=[0.25, 0.35, 0.4])]
-    return index, scan.frame(moment), trace(scan, moment)
 
 
 # --- A study on disk ----------------------------------------------------------------------------
@@ -105,21 +67,21 @@ def write_lv_study(
     worker processes import the script.
     """
     _check(clips >= 3, f"clips must be 3 or more, one for each split, not {clips}.")
-    _check_common(seed, size)
+    check_common(seed, size)
     fewest, most = (int(value) for value in frames)
     _check(
         SHORTEST_CLIP <= fewest <= most,
         f"frames must be (fewest, most) with {SHORTEST_CLIP} <= fewest <= most, so that a clip "
         f"holds a whole systole; not {tuple(frames)}.",
     )
-    workers = _worker_count(workers)
+    workers = worker_count(workers)
     folder = Path(folder)
     study = {"layout": "EchoNet-Dynamic", "source": "phantom", "version": VERSION, "seed": seed}
     study |= {"clips": clips, "size": size, "frames": [fewest, most], "fps": FPS}
     if _claim(folder, study):
         return folder
     task = partial(_write_clip, folder=folder, seed=seed, size=size, frames=(fewest, most))
-    results = _in_parallel(task, range(clips), workers, chunk=1)
+    results = in_parallel(task, range(clips), workers, chunk=1)
     bar = tqdm(results, f"phantom study in {folder.name}", clips, disable=not progress, unit="clip")
     rows = list(bar)
     _remove_leftovers(folder / "Videos")
@@ -271,52 +233,7 @@ def _check(holds: bool, message: str) -> None:
         raise ValueError(message)
 
 
-def _check_common(seed: int, size: int) -> None:
+def check_common(seed: int, size: int) -> None:
+    """Raise ValueError for a seed or a size that no study can have."""
     _check(seed >= 0, f"seed must be 0 or more, not {seed}.")
     _check(32 <= size <= 1024, f"size must be 32 to 1024 px, not {size}.")
-
-
-def _worker_count(workers: int | None) -> int:
-    """The number asked for, or one for each core that this process may use."""
-    if workers is None:
-        limited = hasattr(os, "sched_getaffinity")  # Linux only
-        return len(os.sched_getaffinity(0)) if limited else os.cpu_count() or 1
-    _check(workers >= 1, f"workers must be 1 or more, not {workers}.")
-    return workers
-
-
-def _start_worker() -> None:
-    cv2.setNumThreads(1)  # the processes are the parallelism
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A killed parent cannot tell its workers to stop; without this they would wait forever."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
-
-
-def _in_parallel(task: Callable, items: range, workers: int, chunk: int) -> Iterator:
-    """Results of `task` for each item, in order, from `workers` processes."""
-    workers = min(workers, -(-len(items) // chunk))
-    if workers == 1:
-        with _one_thread():
-            yield from map(task, items)
-        return
-    # spawned, not forked: a notebook's kernel has threads; an executor notices killed workers
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
-    try:
-        yield from pool.map(task, items, chunksize=chunk)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """OpenCV on one thread, so that bytes do not depend on how work is shared out."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
