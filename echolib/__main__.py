@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import warnings
 from pathlib import Path
 
 from . import __version__
@@ -196,6 +197,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 2 for a bad input, said in one line."""
     parsed = build_parser().parse_args(arguments)
+    warnings.formatwarning = lambda message, *_, **__: f"echolib {parsed.command}: {message}\n"
     try:
         parsed.run(parsed)
     except (ValueError, OSError) as error:  # DataError is a ValueError

@@ -1,6 +1,8 @@
 """Outlines drawn onto frames, and clips of them that play in a browser."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -42,7 +44,7 @@ def draw_outlines(
             outlines, _ = cv2.findContours(
                 mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
             )
-            cv2.drawContours(picture, outlines, -1, shade, max(1, scale // 2), cv2.LINE_AA)
+            cv2.drawContours(picture, outlines, -1, shade, max(2, scale // 2), cv2.LINE_AA)
         pictures.append(picture)
     return np.stack(pictures)
 
@@ -66,13 +68,27 @@ def write_video(path: str | Path, pictures: np.ndarray, fps: float) -> None:
     height, width = (side + side % 2 for side in pictures.shape[1:3])
     with atomic_path(path) as temporary:
         code = cv2.VideoWriter_fourcc(*"VP80")
-        writer = cv2.VideoWriter(str(temporary), code, float(fps), (width, height))
+        with _quiet():
+            writer = cv2.VideoWriter(str(temporary), code, float(fps), (width, height))
         for picture in pictures:
             padded = np.zeros((height, width, 3), np.uint8)
             padded[: picture.shape[0], : picture.shape[1]] = picture[..., ::-1]
             writer.write(padded)
         writer.release()
         _check_written(temporary, len(pictures), path)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what C code prints to standard error: a note that WebM has no tag for its codec."""
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _check_written(written: Path, count: int, path: Path) -> None:

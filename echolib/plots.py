@@ -110,9 +110,9 @@ def draw_agreement(prediction: np.ndarray, truth: np.ndarray, axes: Axes) -> Axe
     return axes
 
 
-def _number(axes: Axes, point: np.ndarray, text: str, colour: str, size: float = 8) -> None:
+def _number(axes: Axes, point: np.ndarray, text: str, colour: str, size: float = 9) -> None:
     """A number beside a point, with a dark rim so that it is read on speckle too."""
-    rim = [withStroke(linewidth=2, foreground="black")]
+    rim = [withStroke(linewidth=1.5, foreground="black")]
     place = {"ha": "center", "va": "center", "path_effects": rim, "fontsize": size}
     axes.text(*point, text, color=PALETTE.get(colour, colour), **place)
 
@@ -126,7 +126,7 @@ def draw_tracing(tracing: Tracing, axes: Axes, numbers: bool = True) -> Axes:
         axes.plot(*np.stack([first, second]).T, label=label, **line)
         if numbers:
             outward = (first - second) / max(float(np.hypot(*(first - second))), 1e-6)
-            _number(axes, first + 3 * outward, str(row), "septal")
+            _number(axes, first + 3 * outward, str(row), "white")
     axes.scatter(*tracing.chords[:, 0].T, s=12, color=PALETTE["septal"], zorder=3, label="X1, Y1")
     axes.scatter(*tracing.chords[:, 1].T, s=12, color=PALETTE["lateral"], zorder=3, label="X2, Y2")
     return axes
@@ -140,7 +140,15 @@ def draw_landmarks(landmarks: np.ndarray, axes: Axes, every: int = 1) -> Axes:
         axes.scatter(*point, s=14, color=PALETTE[wall], zorder=3)
         if index % every == 0 or index in (half - 1, len(landmarks) - 1):
             outward = (point - centre) / max(float(np.hypot(*(point - centre))), 1e-6)
-            _number(axes, point + 3.5 * outward, str(index), wall)
+            # to its own side as well, since the two last ends may lie on one another
+            outward = outward + [-0.7 if wall == "septal" else 0.7, 0]
+            _number(axes, point + 3 * outward, str(index), wall, size=10)
+    return axes
+
+
+def dark_legend(axes: Axes, **place: object) -> Axes:
+    """Legend on a dark ground, where white and yellow lines are seen; place: as for `legend`."""
+    axes.legend(frameon=True, facecolor="#24292e", labelcolor="white", **place)
     return axes
 
 

@@ -311,12 +311,13 @@ class Training:
 
     def _identity(self) -> str:
         """What a checkpoint must agree in with the training that resumes it, as JSON."""
+        config = {f"config.{name}": value for name, value in asdict(self.config).items()}
         identity = {
             "model": type(self.model).__name__,
             "arguments": self.model.arguments,
             "size": self.size,
             "frames": [len(self.images), len(self.val_images)],
-            "config": asdict(self.config),
+            **config,
         }
         return json.dumps(identity, sort_keys=True)
 

@@ -128,7 +128,7 @@ def test_a_checkpoint_of_another_model_or_training_is_refused(tmp_path):
         start(tmp_path, replace(CONFIG, epochs=1))
     with pytest.raises(DataError, match="another training.*\n.*arguments"):
         start(tmp_path, replace(CONFIG, epochs=1), resume=True, width=8)
-    with pytest.raises(DataError, match="config"):
+    with pytest.raises(DataError, match="config.loss: here dice, there bce_dice"):
         start(tmp_path, replace(CONFIG, epochs=1, loss="dice"), resume=True)
     (tmp_path / "checkpoint.pt").write_bytes(b"damaged")
     with pytest.raises(DataError, match="not a readable checkpoint"):

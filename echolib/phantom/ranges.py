@@ -7,7 +7,7 @@ import numpy as np
 
 # where a range comes from
 FACTS = "FACTS"  # the project's facts of the field
-README = "prototype README"  # measured on public clips while the prototype was calibrated
+README = "prototype README"  # measured on public clips; widened by eye where frames called for it
 CHOSEN = "chosen"  # set by eye, or to make the population wide enough
 
 Table = TypeVar("Table")

@@ -9,11 +9,15 @@ from echolib.phantom.sector import Sector, draw_sector
 from echolib.phantom.shape import heart_shape
 from echolib.phantom.ultrasound import Scan
 
-PLAIN_SHARE = 0.5  # of the hearts; the others are rendered physically
+PLAIN_SHARE = 0.5  # of single frames; plain ones teach a network more than they please the eye
 
 
-def draw_scan(seed: int, stream: int, index: int, size: int) -> tuple[Scan, np.random.Generator]:
+def draw_scan(
+    seed: int, stream: int, index: int, size: int, plain_share: float = PLAIN_SHARE
+) -> tuple[Scan, np.random.Generator]:
     """Heart number `index` under a scanner, and a generator for what is decided about it.
+
+    plain_share: of the hearts that are rendered plainly; the others are rendered physically.
 
     Every part of the scene has a generator of its own, so that a change of one table of ranges
     leaves the others' draws as they were. Hearts that do not fit into their sector are redrawn.
@@ -23,7 +27,7 @@ def draw_scan(seed: int, stream: int, index: int, size: int) -> tuple[Scan, np.r
     cycle = draw_cycle(timing)
     for _ in range(1000):
         heart, sector = draw_heart(anatomy), draw_sector(anatomy, size)
-        renderer = "plain" if choice.random() < PLAIN_SHARE else "physical"
+        renderer = "plain" if choice.random() < plain_share else "physical"
         if _fits(heart, sector):
             return Scan(sector, heart, cycle, machine, renderer), choice
     raise RuntimeError("No heart fitted into its sector: the tables of ranges disagree.")

@@ -150,7 +150,8 @@ def clip_name(index: int, seed: int) -> str:
 
 
 def _plan_clip(index: int, seed: int, size: int, frames: tuple[int, int]) -> _Plan:
-    scan, choice = draw_scan(seed, CLIP_STREAM, index, size)
+    # clips are looked at: all of them are rendered physically
+    scan, choice = draw_scan(seed, CLIP_STREAM, index, size, plain_share=0.0)
     count = int(choice.integers(frames[0], frames[1] + 1))
     systole = round(scan.cycle.end_systole * FPS)
     end_diastole = int(choice.integers(0, count - systole))
