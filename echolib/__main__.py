@@ -93,7 +93,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
     model, card = load_model(arguments.weights)
     cases = score(model, data, arguments.split, card.get("size", 112))
     if cases.empty:
-        raise DataError(f"{arguments.data} has no readable frame in the split {arguments.split!r}.")
+        there = sorted(data.table.split.unique())
+        raise DataError(
+            f"{arguments.data} has no readable frame in the split {arguments.split!r}; "
+            f"choose --split all or one of {there}."
+        )
     summary = summarise(cases)
     summary |= {"split": arguments.split, "source": cases.source.iloc[0]}
     summary["weights"] = find_weights(arguments.weights).name

@@ -7,8 +7,12 @@ figures), `ECHOLIB_FAST=1` (smaller data and fewer steps, the same code paths), 
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 
 def project_root() -> Path:
@@ -32,7 +36,7 @@ def fast_mode() -> bool:
     return os.environ.get("ECHOLIB_FAST", "0") not in ("", "0")
 
 
-def device():
+def device() -> "torch.device":
     """The `torch.device` to compute on: `ECHOLIB_DEVICE`, else a GPU, else the CPU."""
     import torch  # here, so that reading data needs no torch
 

@@ -80,7 +80,7 @@ def show_image(image: np.ndarray, axes: Axes | None = None, title: str = "") -> 
 
 
 def draw_outline(
-    points: np.ndarray, axes: Axes, colour: str = "truth", label: str | None = None, **line
+    points: np.ndarray, axes: Axes, colour: str = "truth", label: str | None = None, **line: object
 ) -> Axes:
     """Draw a closed outline (n, 2) px; colour: a name in `PALETTE` or any matplotlib colour."""
     closed = np.concatenate([points, points[:1]])

@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 import time
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
@@ -234,11 +233,8 @@ class Training:
     def run(self, progress: bool = True) -> pd.DataFrame:
         """Train to the end of the plan, or to an early stop; returns the history, a row a round."""
         state = self.progress
-        bar = tqdm(
-            total=state.steps, initial=state.step, desc="train", unit="step",
-            disable=not progress, file=sys.stderr,
-        )  # fmt: skip
-        with bar:
+        labels = {"desc": "train", "unit": "step", "disable": not progress}
+        with tqdm(total=state.steps, initial=state.step, **labels) as bar:
             while not self.finished:
                 self._round(bar)
         return self.history

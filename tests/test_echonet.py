@@ -129,6 +129,7 @@ def test_a_broken_video_is_reported(folder, content):
     (folder.folder / "Videos" / "0X0001.avi").write_bytes(content)
     _, frames, problems = read(folder)
     assert frames == [] and len(problems) == 1 and "0X0001.avi" in problems[0]
+    assert str(folder.folder) not in problems[0]
 
 
 def test_a_truncated_video_is_reported(folder):

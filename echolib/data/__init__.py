@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from .camus import Camus, camus_images
-from .clips import Clip, read_clip
+from .clips import Clip, example_clip, read_clip
 from .echonet import EchoNet
 from .frames import (
     Dataset,
@@ -20,7 +20,7 @@ from .packing import pack, pack_once
 
 __all__ = [
     "Camus", "Clip", "DataError", "Dataset", "EchoNet", "FrameSet", "LabelledFrame", "Letterbox",
-    "Problem", "labelled_frames", "open_data", "pack", "pack_once", "problem_summary",
+    "Problem", "example_clip", "labelled_frames", "open_data", "pack", "pack_once", "problem_summary",
     "problem_table", "read_clip",
 ]  # fmt: skip
 

@@ -87,7 +87,8 @@ class Camus:
                     raise DataError(f"{path}: {found}. Download the patient again.")
                 landmarks = mask_to_tracing(mask).landmarks
             except ValueError as error:  # DataError is one
-                problems.append(Problem(f"{clip}_{phase}.nii.gz", None, str(error)))
+                reason = str(error).replace(f"{record.path}/", "")
+                problems.append(Problem(path.name, None, reason))
                 continue
             frames.append(
                 LabelledFrame(

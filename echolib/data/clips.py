@@ -155,25 +155,31 @@ def _to_grey(frames: Iterable[np.ndarray], name: str) -> np.ndarray:
 
     An ECG trace, a Doppler box or a menu is no echo, but as brightness it would look like a
     strong one. Tissue is grey, so what is clearly coloured becomes black, the background of
-    every echocardiogram. Where most of the lit pixels are coloured, the whole display is tinted
-    (sepia, blue): then colour says nothing, brightness is kept, and a warning says so.
+    every echocardiogram, and so does a rim of 1 px: JPEG and MPEG store colour at half the
+    resolution, and leave a bright edge without its colour. Where most of the lit pixels are
+    coloured, the whole display is tinted (sepia, blue): then colour says nothing, brightness is
+    kept, and a warning says so.
     """
-    grey, coloured = [], []
+    grey, burned_in = [], []
+    coloured_pixels = lit_pixels = 0
     for frame in frames:
         red, green, blue = cv2.split(frame)
         strongest = cv2.max(cv2.max(red, green), blue)
         weakest = cv2.min(cv2.min(red, green), blue)
-        coloured.append(cv2.subtract(strongest, weakest) > COLOUR_SPREAD)
-        grey.append(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))
+        coloured = (cv2.subtract(strongest, weakest) > COLOUR_SPREAD).astype(np.uint8)
+        brightness = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        lit = brightness > COLOUR_SPREAD
+        lit_pixels += np.count_nonzero(lit)
+        coloured_pixels += np.count_nonzero(coloured[lit])
+        grey.append(brightness)
+        burned_in.append(cv2.dilate(coloured, np.ones((3, 3), np.uint8)) > 0)
     if not grey:
         return np.empty((0, 0, 0), np.uint8)
     clip = np.stack(grey)
-    burned_in = np.stack(coloured)
-    lit = clip > COLOUR_SPREAD
-    if (burned_in & lit).sum() > TINTED_SHARE * lit.sum():
+    if coloured_pixels > TINTED_SHARE * lit_pixels:
         warnings.warn(f"{name}: the whole display is tinted; its brightness is used.", stacklevel=2)
     else:
-        clip[burned_in] = 0
+        clip[np.stack(burned_in)] = 0
     return clip
 
 
@@ -284,7 +290,7 @@ def _dicom_frames(dataset: "Dataset", path: Path) -> np.ndarray:
 
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax.name.startswith("MPEG") or syntax.name.startswith("HEVC"):
-        return _mpeg_frames(dataset)
+        return _mpeg_frames(dataset, path)
     _require_decoder(syntax, path)
     photometric = dataset.PhotometricInterpretation
     decoded = iter_pixels(dataset)  # YBR arrives as RGB
@@ -313,7 +319,7 @@ def _require_decoder(syntax, path: Path) -> None:
     )
 
 
-def _mpeg_frames(dataset: "Dataset") -> np.ndarray:
+def _mpeg_frames(dataset: "Dataset", path: Path) -> np.ndarray:
     """Frames of a DICOM file that wraps an MPEG stream: pydicom has no decoder, OpenCV has."""
     from pydicom.encaps import generate_frames
 
@@ -321,7 +327,13 @@ def _mpeg_frames(dataset: "Dataset") -> np.ndarray:
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "stream.mpg"
         video.write_bytes(stream)
-        return decode_video(video)
+        try:
+            return decode_video(video)
+        except DataError as error:
+            raise DataError(
+                f"{path}: expected an MPEG stream inside the DICOM file, found {len(stream)} bytes "
+                "of which no frame decodes. Export the clip again, as JPEG, or as AVI or MP4."
+            ) from error
 
 
 def _apply_palette(frame: np.ndarray, dataset: "Dataset") -> np.ndarray:

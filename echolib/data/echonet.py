@@ -209,7 +209,8 @@ class EchoNet:
         try:
             frames = decode_video(path, stop=max(rows) + 1)
         except DataError as error:
-            return [], [Problem(file, None, str(error))]
+            reason = str(error).replace(str(path), file)  # a report names no folder of one machine
+            return [], [Problem(file, None, reason)]
         if frames.shape[1:] != self.frame_shape:
             size, expected = (f"{h} x {w}" for h, w in (frames.shape[1:], self.frame_shape))
             reason = f"frames are {size} px, the data set's {expected}: its tracings cannot fit"

@@ -51,7 +51,8 @@ class Problem:
 def problem_table(problems: Iterable[Problem]) -> pd.DataFrame:
     """Problems as a table: file, row, reason, action."""
     columns = ["file", "row", "reason", "action"]
-    return pd.DataFrame([vars(problem) for problem in problems], columns=columns)
+    table = pd.DataFrame([vars(problem) for problem in problems], columns=columns)
+    return table.astype({"row": "Int64"})  # whole numbers, where a whole file has none
 
 
 def problem_summary(problems: Iterable[Problem]) -> str:
@@ -198,7 +199,8 @@ class FrameSet:
             )
             path = folder / "landmarks.npy"
             landmarks = np.load(path, mmap_mode="r") if path.is_file() else None
-            found = json.loads(pd.read_csv(folder / "problems.csv").to_json(orient="records"))
+            found = pd.read_csv(folder / "problems.csv", dtype={"row": "Int64"})
+            found = json.loads(found.to_json(orient="records"))
             return cls(images, masks, landmarks, table, tuple(Problem(**p) for p in found))
         except (OSError, ValueError, EOFError, TypeError) as error:
             raise DataError(

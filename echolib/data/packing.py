@@ -63,10 +63,14 @@ def pack(
     return frames
 
 
-def pack_once(dataset: Dataset, size: int = 112, workers: int = 2) -> FrameSet:
+def pack_once(
+    dataset: Dataset, size: int = 112, workers: int = 2, progress: bool = True
+) -> FrameSet:
     """The packed frames of a data set, from `data/packed/` where they lie there already."""
     folder = data_folder() / "packed" / f"{dataset.name}-{size}-{dataset.fingerprint()}-{FORMAT}"
-    return FrameSet.load(folder) if folder.is_dir() else pack(dataset, folder, size, workers)
+    if folder.is_dir():
+        return FrameSet.load(folder)
+    return pack(dataset, folder, size, workers, progress)
 
 
 def _check_space(folder: Path, clips: int, size: int) -> None:

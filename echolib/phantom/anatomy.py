@@ -123,7 +123,9 @@ def to_world(heart: Heart, points: np.ndarray, contraction: float, phase: float)
     return origin + points[:, :1] * across + points[:, 1:] * along
 
 
-def pose(heart: Heart, contraction: float, phase: float):
+def pose(
+    heart: Heart, contraction: float, phase: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Origin and unit vectors of the heart's coordinates, each (2,) in world mm."""
     angle = np.radians(heart.tilt + heart.rocking * contraction)
     along = np.array([np.sin(angle), np.cos(angle)])
