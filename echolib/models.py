@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
@@ -105,7 +105,7 @@ def save_model(model: nn.Module, path: str | Path, card: dict | None = None) -> 
         "card": json.dumps(card or {}),
     }
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        temporary.write_bytes(save(tensors, metadata))
 
 
 def find_weights(name_or_path: str | Path) -> Path:

@@ -1,122 +1,221 @@
-"""Outlines drawn onto frames, and clips of them that play in a browser."""
+"""Outlines drawn on frames, and the result as a video or a GIF that a browser plays."""
 
+import contextlib
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
-from .files import atomic_path
+from echolib.files import atomic_path
 
-PREDICTION = (230, 86, 154)  # RGB; the palette of the figures
-REFERENCE = (0, 179, 134)
-SMALLEST_SIDE = 448  # px; smaller frames are enlarged to at least this
-FASTEST_GIF = 50.0  # frames a second; browsers slow down what claims to be faster
+# Colours of Okabe and Ito, told apart with every kind of colour vision, brightest first: they
+# have to show on a dark picture. RGB.
+ORANGE, SKY_BLUE = (255, 176, 0), (86, 200, 255)
+PALETTE = (ORANGE, SKY_BLUE, (240, 110, 190), (60, 220, 150), (240, 228, 66), (255, 110, 60))
+
+DISPLAY_SIZE = 448  # px that the longer side of a small frame is brought to
+SHORTEST_DELAY = 2  # hundredths of a second; browsers slow GIFs with shorter delays down to 10
+CODECS = {".webm": "VP80", ".mp4": "vp09"}  # both play in Chromium; VP8 encodes four times faster
 
 
 def draw_outlines(
     frames: np.ndarray,
     masks: np.ndarray,
-    colour: Sequence[int] = PREDICTION,
+    colour: tuple[int, int, int] = ORANGE,
+    scale: float | None = None,
+    *,
+    fill: float = 0.0,
     reference: np.ndarray | None = None,
-    scale: int | None = None,
+    reference_colour: tuple[int, int, int] = SKY_BLUE,
 ) -> np.ndarray:
-    """Draw the outline of every mask onto its frame, enlarged so that the line stays thin.
+    """Frames with the outline of every component of their masks.
 
-    frames: (T, H, W) uint8. masks, reference: (T, H, W) bool; the reference is drawn in green.
-    scale: whole factor of enlargement, by default what brings the longer side to 448 px.
-    Returns (T, scale H, scale W, 3) uint8 RGB. Raises ValueError when the shapes differ.
+    frames: (T, H, W) uint8; masks, reference: (T, H, W) bool; colours: RGB, 0 to 255
+    scale: enlargement; by default the whole number that brings small frames to 448 px or more
+    fill: opacity of the masks' inside, 0 (outline only) to 1
+    reference: a second set of masks, outlined below the first, for example the expert's
+    Returns (T, h, w, 3) uint8 RGB. Raises ValueError when the shapes do not match.
     """
-    for name, other in (("masks", masks), ("reference", reference)):
-        if other is not None and other.shape != frames.shape:
-            raise ValueError(f"Frames are {frames.shape}, {name} {other.shape}: they must match.")
-    scale = scale or max(1, -(-SMALLEST_SIDE // max(frames.shape[1:])))
-    layers = [(reference, REFERENCE)] if reference is not None else []
-    layers.append((masks, tuple(int(level) for level in colour)))
-    pictures = []
-    for index, frame in enumerate(frames):
-        picture = cv2.cvtColor(_enlarge(frame, scale), cv2.COLOR_GRAY2RGB)
-        for layer, shade in layers:
-            mask = _enlarge(layer[index].astype(np.uint8) * 255, scale) > 127
-            outlines, _ = cv2.findContours(
-                mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
-            )
-            cv2.drawContours(picture, outlines, -1, shade, max(2, scale // 2), cv2.LINE_AA)
-        pictures.append(picture)
-    return np.stack(pictures)
+    pictures = enlarge(frames, scale)
+    if reference is not None:
+        add_outlines(pictures, reference, reference_colour)
+    return add_outlines(pictures, masks, colour, fill)
 
 
-def _enlarge(frame: np.ndarray, scale: int) -> np.ndarray:
-    if scale == 1:
-        return frame
-    size = (frame.shape[1] * scale, frame.shape[0] * scale)
-    return cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC)
+def enlarge(frames: np.ndarray, scale: float | None = None) -> np.ndarray:
+    """Frames (T, H, W) uint8 smoothly enlarged, as (T, h, w, 3) uint8 RGB.
+
+    scale: h / H; by default the whole number that brings small frames to 448 px or more.
+    """
+    if frames.ndim != 3 or frames.dtype != np.uint8:
+        raise ValueError(
+            f"frames: expected (T, H, W) uint8, found {frames.dtype} of shape {frames.shape}."
+        )
+    height, width = frames.shape[1:]
+    if scale is None:
+        scale = max(1, int(np.ceil(DISPLAY_SIZE / max(height, width))))
+    size = (round(width * scale), round(height * scale))
+    pictures = np.empty((len(frames), size[1], size[0], 3), np.uint8)
+    for frame, picture in zip(frames, pictures, strict=True):
+        picture[:] = cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC)[..., None]
+    return pictures
 
 
-def write_video(path: str | Path, pictures: np.ndarray, fps: float) -> None:
-    """Write (T, H, W, 3) uint8 RGB as WebM (VP8), which browsers play and OpenCV encodes.
+def add_outlines(
+    pictures: np.ndarray, masks: np.ndarray, colour: tuple[int, int, int], fill: float = 0.0
+) -> np.ndarray:
+    """Draw the outlines of masks (T, H, W) bool into pictures (T, h, w, 3) uint8 RGB, in place.
 
-    Odd sides are padded by one row or column of black, which the codec asks for. Raises
-    ValueError for a name that does not end in .webm, OSError when nothing could be encoded.
+    The pictures may be larger than the masks, in the same proportion. Returns the pictures.
+    """
+    if masks.ndim != 3 or masks.dtype != bool or len(masks) != len(pictures):
+        raise ValueError(
+            f"masks: expected ({len(pictures)}, H, W) bool, a mask for each frame, found "
+            f"{masks.dtype} of shape {masks.shape}."
+        )
+    enlargements = np.divide(pictures.shape[1:3], masks.shape[1:])
+    if abs(enlargements[0] - enlargements[1]) > 0.02 * enlargements[0]:
+        raise ValueError(
+            f"masks: expected the proportions of the frames ({pictures.shape[1]} x "
+            f"{pictures.shape[2]} px as drawn), found {masks.shape[1]} x {masks.shape[2]} px. "
+            "Bring the masks to the frames' own size."
+        )
+    for picture, mask in zip(pictures, masks, strict=True):
+        _outline(picture, mask, colour, fill)
+    return pictures
+
+
+def _outline(
+    picture: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int], fill: float
+) -> None:
+    size = (picture.shape[1], picture.shape[0])
+    # Half-way between the grey levels of an enlarged mask its edge runs without stairs.
+    soft = cv2.resize(mask.astype(np.uint8) * 255, size, interpolation=cv2.INTER_LINEAR)
+    inside = (soft > 127).astype(np.uint8)
+    if fill > 0:
+        tinted = (1 - fill) * picture[inside > 0] + fill * np.array(colour)
+        picture[inside > 0] = np.rint(tinted).astype(np.uint8)
+    contours, _ = cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.polylines(picture, contours, True, colour, 1, cv2.LINE_AA)
+
+
+def write_video(path: str | Path, pictures: np.ndarray, fps: float) -> Path:
+    """Write a video that browsers play: `.webm` (VP8, the faster one to write) or `.mp4` (VP9).
+
+    pictures: (T, h, w, 3) uint8 RGB; an odd height or width gets one more black row or column,
+    because the codecs store colour for blocks of 2 x 2 px. Returns the path.
+    Raises ValueError on another suffix or shape, OSError when OpenCV has no such encoder.
     """
     path = Path(path)
-    if path.suffix != ".webm":
-        raise ValueError(f"{path}: only .webm is written; choose that ending.")
-    height, width = (side + side % 2 for side in pictures.shape[1:3])
+    if path.suffix not in CODECS:
+        raise ValueError(f"{path}: expected the suffix .webm or .mp4, found {path.suffix!r}.")
+    _check_pictures(pictures, fps)
+    _, height, width, _ = pictures.shape
+    even = np.pad(pictures, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)))
+    codec = cv2.VideoWriter_fourcc(*CODECS[path.suffix])
+    size = (even.shape[2], even.shape[1])
     with atomic_path(path) as temporary:
-        code = cv2.VideoWriter_fourcc(*"VP80")
-        with _quiet():
-            writer = cv2.VideoWriter(str(temporary), code, float(fps), (width, height))
-        for picture in pictures:
-            padded = np.zeros((height, width, 3), np.uint8)
-            padded[: picture.shape[0], : picture.shape[1]] = picture[..., ::-1]
-            writer.write(padded)
+        with _silent_stderr():
+            writer = cv2.VideoWriter(str(temporary), cv2.CAP_FFMPEG, codec, float(fps), size)
+        if not writer.isOpened():
+            raise OSError(
+                f"{path}: OpenCV {cv2.__version__} has no encoder for {CODECS[path.suffix]}. "
+                "Install opencv-python-headless from PyPI, or write a GIF."
+            )
+        for picture in even:
+            writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         writer.release()
-        _check_written(temporary, len(pictures), path)
+    return path
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what C code prints to standard error: a note that WebM has no tag for its codec."""
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Keep C code from writing to stderr: OpenCV remarks on VP8's tag at each opening of a file."""
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
 
 
-def _check_written(written: Path, count: int, path: Path) -> None:
-    """OpenCV says nothing when a disk is full: read back what it wrote."""
-    capture = cv2.VideoCapture(str(written))
-    found = 0
-    while capture.grab():
-        found += 1
-    capture.release()
-    if found < count:
-        raise OSError(f"{path}: {found} of {count} frames were written. Is the disk full?")
+def write_gif(path: str | Path, pictures: np.ndarray, fps: float) -> Path:
+    """Write an endless GIF that plays at the clip's own speed.
 
-
-def write_gif(path: str | Path, pictures: np.ndarray, fps: float) -> None:
-    """Write (T, H, W, 3) uint8 RGB as an endless GIF.
-
-    A GIF counts in hundredths of a second, and browsers slow down delays under two of them:
-    clips above 50 frames a second are thinned out, so that they play in real time.
+    pictures: (T, h, w, 3) uint8 RGB. GIF counts time in hundredths of a second, and browsers
+    slow anything under two of them down to a tenth of a second: delays alternate so that no time
+    is lost or won, and above 50 fps frames are left out evenly. Returns the path.
     """
-    step = max(1, int(np.ceil(fps / FASTEST_GIF)))
-    images = [Image.fromarray(picture) for picture in pictures[::step]]
-    # rounded from the running time, so that errors of a frame do not add up
-    times = np.rint(np.arange(len(images) + 1) * step / fps * 100).astype(int) * 10
+    from PIL import Image
+
+    path = Path(path)
+    _check_pictures(pictures, fps)
+    step = int(np.ceil(fps * SHORTEST_DELAY / 100 - 1e-6))
+    kept = pictures[::step]
+    starts = np.rint(100 * np.append(np.arange(0, len(pictures), step), len(pictures)) / fps)
+    delays = np.maximum(np.diff(starts), SHORTEST_DELAY).astype(int)
+    palette = _common_palette(kept)
+    images = [_with_palette(picture, palette) for picture in kept]
+    durations = [10 * int(delay) for delay in delays]
     with atomic_path(path) as temporary:
         images[0].save(
             temporary,
+            format="GIF",
             save_all=True,
             append_images=images[1:],
-            duration=np.diff(times).tolist(),
+            duration=durations,
             loop=0,
+        )
+    return path
+
+
+def _common_palette(pictures: np.ndarray):
+    """One palette for a whole GIF, so that still parts do not flicker: an image in mode P.
+
+    Half of its 256 colours are greys. The others are chosen among the coloured pixels alone,
+    because an outline is too few pixels to be kept beside all the tissue.
+    """
+    from PIL import Image
+
+    sample = pictures[:: max(1, len(pictures) // 8)].reshape(-1, 3)
+    greys = np.repeat(np.linspace(0, 255, 128).round().astype(np.uint8)[:, None], 3, axis=1)
+    coloured = sample[np.ptp(sample, axis=1) > 8]
+    chosen = np.empty((0, 3), np.uint8)
+    if len(coloured):
+        quantized = Image.fromarray(coloured[None]).quantize(128, Image.Quantize.MEDIANCUT)
+        chosen = np.array(quantized.getpalette(), np.uint8).reshape(-1, 3)[:128]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.concatenate([greys, chosen]).tobytes())
+    return palette
+
+
+def _with_palette(picture: np.ndarray, palette):
+    """(h, w, 3) uint8 RGB as an image in mode P with that palette."""
+    from PIL import Image
+
+    image = Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE)
+    # Pillow drops the two lowest bits before it looks for the nearest colour. Greys need none of
+    # that: their place in the palette is known.
+    indices = np.array(image)
+    grey = np.ptp(picture, axis=-1) == 0
+    indices[grey] = np.rint(picture[..., 0][grey] * (127 / 255))
+    exact = Image.fromarray(indices, mode="P")
+    exact.putpalette(palette.getpalette())
+    return exact
+
+
+def _check_pictures(pictures: np.ndarray, fps: float) -> None:
+    if pictures.ndim != 4 or pictures.shape[-1] != 3 or pictures.dtype != np.uint8:
+        raise ValueError(
+            f"pictures: expected (T, h, w, 3) uint8 RGB, found {pictures.dtype} of shape "
+            f"{pictures.shape}. `enlarge` makes them from grey frames."
+        )
+    if 0 in pictures.shape or not fps > 0:
+        raise ValueError(
+            f"expected at least one picture and fps above 0, found shape {pictures.shape} and "
+            f"fps {fps}."
         )

@@ -1,5 +1,6 @@
 """Training: a plan of steps, checkpoints that resume exactly, the best weights by validation."""
 
+import io
 import json
 import math
 import time
@@ -327,8 +328,10 @@ class Training:
         }
         with atomic_path(self.folder / HISTORY_FILE) as temporary:
             self.history.to_csv(temporary, index=False)
+        buffer = io.BytesIO()  # so that a full disk is an OSError, not one of torch's own
+        torch.save(state, buffer)
         with atomic_path(self.checkpoint) as temporary:
-            torch.save(state, temporary)
+            temporary.write_bytes(buffer.getvalue())
 
     def _resume(self) -> None:
         state = load_checkpoint(self.checkpoint)

@@ -1,86 +1,170 @@
-"""Overlays: where the line lies, and files that are read back."""
+"""Outlines checked pixel by pixel where it matters; videos and GIFs read back."""
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from skimage.draw import disk
 
-from echolib.overlay import PREDICTION, REFERENCE, draw_outlines, write_gif, write_video
-
-
-@pytest.fixture
-def clip():
-    frames = np.full((9, 60, 81), 90, np.uint8)
-    masks = np.zeros(frames.shape, bool)
-    for index in range(9):
-        masks[index, 20:40, 20 + index : 50 + index] = True
-    return frames, masks
-
-
-def is_coloured(pictures):
-    return np.ptp(pictures.astype(int), axis=-1) > 60
+from echolib.data.clips import read_clip
+from echolib.overlay import (
+    ORANGE,
+    SKY_BLUE,
+    add_outlines,
+    draw_outlines,
+    enlarge,
+    write_gif,
+    write_video,
+)
 
 
-def test_the_line_runs_along_the_edge_of_the_mask(clip):
-    pictures = draw_outlines(*clip, scale=4)
-    assert pictures.shape == (9, 240, 324, 3) and pictures.dtype == np.uint8
-    rows, columns = np.nonzero(is_coloured(pictures[3]))
-    assert rows.min() == pytest.approx(80, abs=4) and rows.max() == pytest.approx(159, abs=4)
-    assert columns.min() == pytest.approx(92, abs=4) and columns.max() == pytest.approx(211, abs=4)
-    assert not is_coloured(pictures[3])[110:130, 110:190].any()
-    assert (pictures[3][is_coloured(pictures[3])] == PREDICTION).all(axis=-1).any()
+def make_frames(count=4, shape=(60, 80)) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 90, (count, *shape)).astype(np.uint8)
 
 
-def test_small_frames_are_enlarged_and_large_ones_are_not(clip):
-    assert draw_outlines(*clip).shape[2] >= 448
-    large = np.zeros((1, 500, 600), np.uint8)
-    assert draw_outlines(large, large > 0).shape == (1, 500, 600, 3)
+def make_masks(count=4, shape=(60, 80), centre=(30, 25), radius=12) -> np.ndarray:
+    masks = np.zeros((count, *shape), bool)
+    masks[(slice(None), *disk(centre, radius, shape=shape))] = True
+    return masks
 
 
-def test_a_reference_has_its_own_colour(clip):
-    frames, masks = clip
-    pictures = draw_outlines(frames, masks, reference=np.roll(masks, 8, axis=1))
-    for colour in (PREDICTION, REFERENCE):
-        assert (pictures == colour).all(axis=-1).any()
+def near(picture: np.ndarray, colour, tolerance=60) -> np.ndarray:
+    return np.abs(picture.astype(int) - colour).max(axis=-1) < tolerance
 
 
-def test_empty_masks_leave_the_frame_grey(clip):
-    frames, masks = clip
-    assert not is_coloured(draw_outlines(frames, np.zeros_like(masks))).any()
+def test_small_frames_are_enlarged_and_large_ones_are_not():
+    assert enlarge(np.zeros((2, 112, 112), np.uint8)).shape == (2, 448, 448, 3)
+    assert enlarge(np.zeros((1, 240, 320), np.uint8)).shape == (1, 480, 640, 3)
+    assert enlarge(np.zeros((1, 600, 800), np.uint8)).shape == (1, 600, 800, 3)
+    assert enlarge(np.zeros((1, 10, 20), np.uint8), scale=1.5).shape == (1, 15, 30, 3)
+    frames = make_frames()
+    np.testing.assert_array_equal(enlarge(frames, scale=1)[..., 1], frames)
 
 
-def test_shapes_that_differ_are_refused(clip):
-    frames, masks = clip
-    with pytest.raises(ValueError, match="must match"):
-        draw_outlines(frames, masks[:5])
+@pytest.mark.parametrize("scale", [1, 6])
+def test_the_outline_runs_along_the_edge_and_nowhere_else(scale):
+    frames = np.zeros((1, 60, 80), np.uint8)
+    picture = draw_outlines(frames, make_masks(1), ORANGE, scale)[0]
+    rows, columns = np.nonzero(picture.any(axis=-1))
+    # Pixel centres are at integers, also of the enlarged picture.
+    y, x = (rows + 0.5) / scale - 0.5, (columns + 0.5) / scale - 0.5
+    distance = np.hypot(y - 30, x - 25)
+    assert 9.9 < distance.min() and distance.max() < 13.5
+    angles = np.sort(np.arctan2(y - 30, x - 25))
+    assert np.diff(angles).max() < 0.2  # closed
 
 
-def test_a_video_has_all_frames_at_its_rate(tmp_path, clip):
-    pictures = draw_outlines(*clip, scale=3)
-    write_video(tmp_path / "overlay.webm", pictures, fps=25.0)
-    capture = cv2.VideoCapture(str(tmp_path / "overlay.webm"))
-    frames = []
-    while (read := capture.read())[0]:
-        frames.append(read[1][..., ::-1])
-    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(25.0)
-    assert len(frames) == 9 and frames[0].shape == (180, 244, 3)
-    assert np.abs(frames[4][:, :243].astype(int) - pictures[4]).mean() < 8
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["overlay.webm"]
+def test_every_component_and_every_hole_is_outlined():
+    masks = make_masks(1)
+    masks |= make_masks(1, centre=(45, 65), radius=6)
+    masks &= ~make_masks(1, radius=4)
+    picture = draw_outlines(np.zeros((1, 60, 80), np.uint8), masks, ORANGE, 1)[0]
+    drawn = near(picture, ORANGE)
+    assert drawn[45, 58:61].any()  # the second component
+    assert drawn[30, 13:16].any()  # the first
+    assert drawn[30, 19:23].any()  # its hole
 
 
-def test_another_ending_is_refused(tmp_path, clip):
-    with pytest.raises(ValueError, match="webm"):
-        write_video(tmp_path / "overlay.mp4", draw_outlines(*clip), 25.0)
+def test_each_frame_gets_its_own_mask_and_an_empty_one_draws_nothing():
+    frames, masks = make_frames(2), make_masks(2)
+    masks[1] = False
+    plain, drawn = enlarge(frames, 2), draw_outlines(frames, masks, ORANGE, 2)
+    assert (drawn[0] != plain[0]).any()
+    np.testing.assert_array_equal(drawn[1], plain[1])
 
 
-@pytest.mark.parametrize("fps", [12.0, 30.0, 80.0, 200.0])
-def test_a_gif_plays_in_real_time(tmp_path, clip, fps):
-    write_gif(tmp_path / "overlay.gif", draw_outlines(*clip, scale=2), fps)
-    gif = Image.open(tmp_path / "overlay.gif")
-    delays = []
-    for index in range(gif.n_frames):
-        gif.seek(index)
-        delays.append(gif.info["duration"])
+def test_fill_is_translucent_and_stays_inside():
+    frames = np.full((1, 60, 80), 100, np.uint8)
+    picture = draw_outlines(frames, make_masks(1), (200, 0, 0), 1, fill=0.5)[0]
+    np.testing.assert_array_equal(picture[30, 25], [150, 50, 50])
+    np.testing.assert_array_equal(picture[30, 60], [100, 100, 100])
+
+
+def test_a_reference_has_its_own_colour():
+    frames = np.zeros((1, 60, 80), np.uint8)
+    reference = make_masks(1, centre=(30, 60), radius=8)
+    picture = draw_outlines(frames, make_masks(1), ORANGE, 1, reference=reference)[0]
+    assert near(picture, ORANGE)[:, :40].any() and not near(picture, ORANGE)[:, 40:].any()
+    assert near(picture, SKY_BLUE)[:, 40:].any() and not near(picture, SKY_BLUE)[:, :40].any()
+
+
+@pytest.mark.parametrize(
+    ("masks", "reason"),
+    [
+        (make_masks(3), "a mask for each frame"),
+        (make_masks(4).astype(np.uint8), "bool"),
+        (make_masks(4, shape=(80, 60)), "proportions"),
+    ],
+)
+def test_masks_that_do_not_match(masks, reason):
+    with pytest.raises(ValueError, match=reason):
+        add_outlines(enlarge(make_frames()), masks, ORANGE)
+
+
+def moving_square(count=12, shape=(97, 131)) -> np.ndarray:
+    """An orange square on grey, of odd size, that goes 6 px to the right from frame to frame."""
+    pictures = np.full((count, *shape, 3), 60, np.uint8)
+    for index, picture in enumerate(pictures):
+        picture[30:60, 6 * index : 6 * index + 30] = ORANGE
+    return pictures
+
+
+@pytest.mark.parametrize("suffix", [".webm", ".mp4"])
+@pytest.mark.parametrize("fps", [25, 50, 33.3])
+def test_videos_read_back(tmp_path, suffix, fps, capfd):
+    pictures = moving_square(6)
+    path = write_video(tmp_path / f"clip{suffix}", pictures, fps)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert capfd.readouterr() == ("", "")
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(fps, rel=0.02)
+    for picture in pictures:
+        decoded, frame = capture.read()
+        assert decoded and frame.shape == (98, 132, 3)
+        error = np.abs(frame[:97, :131, ::-1].astype(int) - picture)
+        assert error.mean() < 5
+    assert not capture.read()[0]
+
+
+def test_a_failed_video_leaves_nothing_behind(tmp_path):
+    with pytest.raises(ValueError, match=r"\.webm or \.mp4"):
+        write_video(tmp_path / "clip.avi", moving_square(2), 25)
+    with pytest.raises(ValueError, match="uint8 RGB"):
+        write_video(tmp_path / "clip.webm", moving_square(2)[..., 0], 25)
+    with pytest.raises(ValueError, match="fps above 0"):
+        write_gif(tmp_path / "clip.gif", moving_square(2), 0)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("fps", "kept"), [(10, 12), (30, 12), (50, 12), (100, 6), (60, 6)])
+def test_gif_keeps_the_clips_own_time(tmp_path, fps, kept):
+    path = write_gif(tmp_path / "clip.gif", moving_square(), fps)
+    with Image.open(path) as gif:
+        delays = []
+        for index in range(gif.n_frames):
+            gif.seek(index)
+            delays.append(gif.info["duration"])
+        assert gif.info["loop"] == 0
+    assert len(delays) == kept
     assert min(delays) >= 20
-    assert sum(delays) / 1000 == pytest.approx(9 / fps, abs=0.05)
-    assert gif.size == (162, 120)
+    assert sum(delays) == pytest.approx(1000 * 12 / fps, abs=5)
+
+
+def test_gif_keeps_greys_and_the_colour_of_a_thin_outline(tmp_path):
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (2, 256, 1))
+    masks = make_masks(2, shape=(256, 256), centre=(100, 100), radius=40)
+    pictures = draw_outlines(ramp, masks, ORANGE, 1)
+    with Image.open(write_gif(tmp_path / "clip.gif", pictures, 20)) as gif:
+        read = np.asarray(gif.convert("RGB")).astype(int)
+    error = np.abs(read - pictures[0])
+    assert error[200].max() <= 2  # a row of greys
+    outline = near(pictures[0], ORANGE, 5)
+    assert outline.sum() > 100 and error[outline].max() < 12
+
+
+def test_a_written_gif_is_a_readable_clip(tmp_path):
+    frames = make_frames()
+    clip = read_clip(write_gif(tmp_path / "clip.gif", enlarge(frames, 1), 25))
+    assert clip.fps == 25 and len(clip.frames) == len(frames)
+    np.testing.assert_allclose(clip.frames.astype(int), frames, atol=2)

@@ -152,6 +152,24 @@ def test_a_loss_that_is_no_number_stops_the_training(tmp_path):
         training.run(progress=False)
 
 
+def test_a_full_disk_is_said_and_leaves_the_last_checkpoint(tmp_path):
+    """Files may not grow over 20 kB here, which fails the write as a full disk does."""
+    FRAMES.save(tmp_path / "frames")
+    script = textwrap.dedent("""
+        import resource, signal, sys
+        from echolib.__main__ import main
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        sys.exit(main(sys.argv[1:]))
+    """)
+    command = [sys.executable, "-c", script, "train", str(tmp_path / "frames")]
+    command += ["--out", str(tmp_path / "out"), "--size", "32", "--epochs", "1", "--width", "2"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert "File too large" in result.stderr
+    assert not list((tmp_path / "out").glob(".*"))
+
+
 @pytest.mark.gpu
 def test_training_runs_on_a_gpu_in_bf16(tmp_path):
     torch.manual_seed(0)

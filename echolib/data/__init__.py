@@ -20,8 +20,8 @@ from .packing import pack, pack_once
 
 __all__ = [
     "Camus", "Clip", "DataError", "Dataset", "EchoNet", "FrameSet", "LabelledFrame", "Letterbox",
-    "Problem", "example_clip", "labelled_frames", "open_data", "pack", "pack_once", "problem_summary",
-    "problem_table", "read_clip",
+    "Problem", "example_clip", "labelled_frames", "open_data", "pack", "pack_once",
+    "problem_summary", "problem_table", "read_clip",
 ]  # fmt: skip
 
 

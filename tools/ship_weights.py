@@ -1,0 +1,18 @@
+"""Store a trained model in half precision among the weights that come with the package.
+
+python -m tools.ship_weights build/weights/lv lv
+"""
+
+import sys
+
+from echolib.models import load_model, save_model, weights_folder
+
+
+def main(trained: str, name: str) -> None:
+    """Read the training's folder `trained`, write echolib/weights/`name`.safetensors."""
+    model, card = load_model(trained)
+    save_model(model.half(), weights_folder() / f"{name}.safetensors", card)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
