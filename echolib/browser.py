@@ -1,137 +1,186 @@
-"""A clip to page and play through in a notebook, and a still picture of it for where none runs.
+"""A clip to leaf through in a notebook, and the same view as one still picture.
 
-All frames travel to the browser once, so that stepping never waits for Python; `browser.js`
-draws them.
+All frames are sent to the page once; from then on the page draws by itself, so that a key press
+shows within a few milliseconds and playing needs no kernel.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import anywidget
+import cv2
 import numpy as np
 import traitlets
 
-from .overlay import PREDICTION, REFERENCE, draw_outlines
+from echolib.overlay import PALETTE, add_outlines, enlarge
 
-# RGB. A name that the figures know keeps its colour, the others take theirs from OTHER_COLOURS.
-NAMED_COLOURS = {"truth": REFERENCE, "reference": REFERENCE, "prediction": PREDICTION}
-OTHER_COLOURS = [(86, 180, 233), (230, 159, 0), (240, 228, 66), (213, 94, 0)]
+TILE_SIZE = 224  # px, the longer side of a frame in a contact sheet
+CAPTION_HEIGHT = 18  # px, below each frame
 
-Masks = np.ndarray | Mapping[str, np.ndarray] | None
+_STYLE = """
+.echolib-browser { display: inline-flex; flex-direction: column; gap: 6px; max-width: 100%;
+  color: var(--jp-ui-font-color1, CanvasText); font: 13px var(--jp-ui-font-family, sans-serif); }
+.echolib-browser canvas { display: block; max-width: 100%; background: black; cursor: pointer; }
+.echolib-browser .row { display: flex; flex-wrap: wrap; align-items: center; gap: 8px; }
+.echolib-browser .status { min-height: 1.3em; font-variant-numeric: tabular-nums; }
+.echolib-browser .title { font-weight: 600; }
+.echolib-browser button, .echolib-browser select { color: inherit; font: inherit;
+  min-width: 2.4em; padding: 3px 6px; border-radius: 3px; cursor: pointer;
+  background: var(--jp-layout-color2, ButtonFace);
+  border: 1px solid var(--jp-border-color1, gray); }
+.echolib-browser input[type=range] { flex: 1; min-width: 120px;
+  accent-color: var(--jp-brand-color1, auto); }
+.echolib-browser :focus-visible { outline: 2px solid var(--jp-brand-color1, Highlight); }
+.echolib-browser .swatch { display: inline-block; width: 1.1em; height: 0.7em; margin: 0 4px;
+  border-radius: 2px; border: 1px solid rgba(0, 0, 0, 0.5); }
+"""
 
 
 class FrameBrowser(anywidget.AnyWidget):
-    """Page and play through a clip, with the outlines of masks to switch on and off.
+    """Leaf through a clip with buttons, a slider, or the keys left, right, space, home and end.
 
-    frames: (T, H, W) uint8.
-    masks: (T, H, W) bool, or several of them by name ("truth" and "prediction" get the colours
-        that they have in the figures).
-    fps: frames a second, for playing and for the time that is shown.
-    labels: a text for each frame ("ED", "EF 58 %"), "" for none.
-    title: a line above the picture.
+    frames: (T, H, W) uint8
+    masks: outlines by name, each (T, H, W) bool, to be switched on and off in the page
+    fps: the clip's own rate, at which it plays
+    labels: a text for each frame, for example "end-diastole"
+    title: a line above the picture
 
-    Keys, once the picture or the slider has the focus: left and right step, space plays and
-    pauses, home and end jump. `browser.frame` is the frame that is shown: set it to go there;
-    while the clip plays it is not updated.
-
-    Raises ValueError when shapes, dtypes or lengths do not match.
+    `index` is the frame shown, and may be set or observed; while the clip plays it stays, and is
+    brought up to date when it stops. Raises ValueError when shapes do not match.
     """
 
     _esm = Path(__file__).with_name("browser.js")
-    pixels = traitlets.Bytes().tag(sync=True)
-    shape = traitlets.List(traitlets.Int()).tag(sync=True)
-    bits = traitlets.List(traitlets.Bytes()).tag(sync=True)
-    layers = traitlets.List(traitlets.Dict()).tag(sync=True)
+    _css = _STYLE
+
+    index = traitlets.Int(0).tag(sync=True)
+    fps = traitlets.Float(50.0).tag(sync=True)
+    title = traitlets.Unicode("").tag(sync=True)
     labels = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    fps = traitlets.Float().tag(sync=True)
-    title = traitlets.Unicode().tag(sync=True)
-    frame = traitlets.Int(0).tag(sync=True)
+    _shape = traitlets.List(traitlets.Int()).tag(sync=True)
+    _pixels = traitlets.Bytes(b"").tag(sync=True)
+    _mask_names = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    _mask_colours = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    _mask_bits = traitlets.List(traitlets.Bytes()).tag(sync=True)
 
     def __init__(
         self,
         frames: np.ndarray,
-        masks: Masks = None,
-        fps: float = 50,
+        masks: Mapping[str, np.ndarray] | None = None,
+        fps: float | None = 50,
         labels: Sequence[str] | None = None,
         title: str = "",
     ) -> None:
-        """Check the arrays and hand them to the browser, one byte a pixel, one bit a mask pixel."""
-        named = _checked(frames, masks)
-        if fps is None or not 0 < fps < np.inf:
-            raise ValueError(f"Expected fps above 0, found {fps!r}. Where unknown, give fps=50.")
-        labels = [""] * len(frames) if labels is None else [str(label) for label in labels]
-        if len(labels) != len(frames):
-            raise ValueError(
-                f'Expected a label for each of {len(frames)} frames ("" for none), '
-                f"found {len(labels)}."
-            )
+        masks = dict(masks or {})
+        _check(frames, masks, labels)
+        self._frames, self._masks = frames, masks
         super().__init__(
-            pixels=frames.tobytes(),
-            shape=list(frames.shape),
-            bits=[np.packbits(mask, bitorder="little").tobytes() for mask in named.values()],
-            layers=[
-                {"name": name, "colour": "#{:02x}{:02x}{:02x}".format(*colour)}
-                for name, colour in _colours(named).items()
-            ],
-            labels=labels,
-            fps=float(fps),
+            fps=float(fps or 50),
             title=title,
+            labels=[str(label) for label in labels] if labels is not None else [],
+            _shape=list(frames.shape),
+            _pixels=np.ascontiguousarray(frames).tobytes(),
+            _mask_names=list(masks),
+            _mask_colours=["rgb({}, {}, {})".format(*colour) for colour in _colours(masks)],
+            # One bit a pixel, over all frames in C order, lowest bit first.
+            _mask_bits=[np.packbits(mask, bitorder="little").tobytes() for mask in masks.values()],
         )
 
-    @traitlets.validate("frame")
-    def _within_clip(self, proposal: dict) -> int:
-        """The nearest frame that exists."""
-        return min(max(proposal["value"], 0), self.shape[0] - 1)
+    @traitlets.validate("index")
+    def _index_inside(self, proposal: traitlets.Bunch) -> int:
+        """An index before or past the clip means its first or last frame."""
+        return min(max(proposal.value, 0), len(self._frames) - 1)
+
+    def static(
+        self, indices: Sequence[int] | None = None, count: int = 6, columns: int = 3
+    ) -> np.ndarray:
+        """The view as a picture (h, w, 3) uint8 RGB, for pages that show no widgets."""
+        return contact_sheet(
+            self._frames, self._masks, count, indices, columns, self.fps, self.labels or None
+        )
 
 
-def contact_sheet(frames: np.ndarray, masks: Masks = None, count: int = 6) -> np.ndarray:
-    """Frames at equal steps through a clip, side by side with their outlines, as one picture.
+def contact_sheet(
+    frames: np.ndarray,
+    masks: Mapping[str, np.ndarray] | None = None,
+    count: int = 6,
+    indices: Sequence[int] | None = None,
+    columns: int = 3,
+    fps: float | None = None,
+    labels: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Frames side by side with their outlines, and below each its number, time and label.
 
-    This is what GitHub can show of a FrameBrowser. Frames narrower than 224 px are enlarged.
-
-    frames: (T, H, W) uint8. masks: as for FrameBrowser. count: of frames, at most T are taken.
-    Returns (h, w, 3) uint8 RGB. Raises ValueError when shapes or dtypes do not match.
+    frames, masks, fps, labels: as for FrameBrowser; without fps no time is printed
+    indices: the frames to show; by default `count` frames spread over the whole clip
+    Returns (h, w, 3) uint8 RGB. Raises ValueError when shapes do not match.
     """
-    named = _checked(frames, masks)
-    if count < 1:
-        raise ValueError(f"Expected a count of 1 or more frames, found {count}.")
-    chosen = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
-    scale = max(1, -(-224 // frames.shape[2]))
-    plain = draw_outlines(frames[chosen], np.zeros_like(frames[chosen], bool), scale=scale)
-    pictures = plain.copy()
-    for name, colour in _colours(named).items():
-        drawn = draw_outlines(frames[chosen], named[name][chosen], colour, scale=scale)
-        line = (drawn != plain).any(axis=-1)
-        pictures[line] = drawn[line]
-    return np.concatenate(list(pictures), axis=1)
-
-
-def _checked(frames: np.ndarray, masks: Masks) -> dict[str, np.ndarray]:
-    """The masks by name. Raises ValueError unless frames and masks are what they should be."""
-    if frames.dtype != np.uint8 or frames.ndim != 3 or 0 in frames.shape:
+    masks = dict(masks or {})
+    _check(frames, masks, labels)
+    if indices is None:
+        count = min(max(count, 1), len(frames))
+        indices = np.linspace(0, len(frames) - 1, count).round().astype(int)
+    indices = [int(index) for index in indices]
+    wrong = [index for index in indices if not 0 <= index < len(frames)]
+    if wrong or not indices:
         raise ValueError(
-            f"Expected frames (T, H, W) uint8, found {frames.dtype} of shape {frames.shape}. "
-            "Of a colour clip give one channel; scale to 0..255 first."
+            f"indices: expected frames from 0 to {len(frames) - 1}, found {wrong or 'none'}."
         )
-    if masks is None:
-        masks = {}
-    named = dict(masks) if isinstance(masks, Mapping) else {"mask": masks}
-    for name, mask in named.items():
-        if mask.shape != frames.shape:
-            raise ValueError(
-                f"Expected masks {name!r} of the frames' shape {frames.shape}, found {mask.shape}."
-                " Give one mask a frame, all False where there is none."
-            )
-        if mask.dtype != bool:
-            raise ValueError(
-                f"Expected masks {name!r} of dtype bool, found {mask.dtype}. "
-                "Compare with a threshold first, as in `probability > 0.5`."
-            )
-    return named
+    pictures = enlarge(frames[indices], TILE_SIZE / max(frames.shape[1:]))
+    for mask, colour in zip(masks.values(), _colours(masks), strict=True):
+        add_outlines(pictures, mask[indices], colour)
+    captions = [_caption(index, fps, labels) for index in indices]
+    return _grid([_captioned(*pair) for pair in zip(pictures, captions, strict=True)], columns)
 
 
-def _colours(names: Mapping[str, object]) -> dict[str, tuple[int, int, int]]:
-    """A colour (R, G, B) for each name."""
-    others = [name for name in names if name not in NAMED_COLOURS]
-    chosen = {name: OTHER_COLOURS[i % len(OTHER_COLOURS)] for i, name in enumerate(others)}
-    return {name: chosen.get(name) or NAMED_COLOURS[name] for name in names}
+def _caption(index: int, fps: float | None, labels: Sequence[str] | None) -> str:
+    parts = [f"frame {index}"]
+    if fps:
+        parts.append(f"{index / fps:.2f} s")
+    if labels is not None and labels[index]:
+        parts.append(str(labels[index]))
+    return ", ".join(parts)
+
+
+def _captioned(picture: np.ndarray, caption: str) -> np.ndarray:
+    tile = np.pad(picture, ((0, CAPTION_HEIGHT), (0, 0), (0, 0)))
+    place = (4, len(tile) - 5)
+    cv2.putText(
+        tile, caption, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, (230, 230, 230), 1, cv2.LINE_AA
+    )
+    return tile
+
+
+def _grid(tiles: list[np.ndarray], columns: int) -> np.ndarray:
+    """Tiles of one size in rows, with thin white lines between them."""
+    columns = min(columns, len(tiles))
+    rows = -(-len(tiles) // columns)
+    height, width = tiles[0].shape[:2]
+    sheet = np.full((rows * (height + 2) - 2, columns * (width + 2) - 2, 3), 255, np.uint8)
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, columns)
+        top, left = row * (height + 2), column * (width + 2)
+        sheet[top : top + height, left : left + width] = tile
+    return sheet
+
+
+def _colours(masks: Mapping[str, np.ndarray]) -> list[tuple[int, int, int]]:
+    return [PALETTE[number % len(PALETTE)] for number in range(len(masks))]
+
+
+def _check(
+    frames: np.ndarray, masks: Mapping[str, np.ndarray], labels: Sequence[str] | None
+) -> None:
+    if frames.ndim != 3 or frames.dtype != np.uint8 or 0 in frames.shape:
+        raise ValueError(
+            f"frames: expected (T, H, W) uint8, found {frames.dtype} of shape {frames.shape}."
+        )
+    for name, mask in masks.items():
+        if mask.shape != frames.shape or mask.dtype != bool:
+            raise ValueError(
+                f"masks[{name!r}]: expected {frames.shape} bool, as the frames, found "
+                f"{mask.dtype} of shape {mask.shape}."
+            )
+    if labels is not None and len(labels) != len(frames):
+        raise ValueError(
+            f"labels: expected one for each of {len(frames)} frames, found {len(labels)}."
+        )

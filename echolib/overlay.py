@@ -150,7 +150,6 @@ def write_gif(path: str | Path, pictures: np.ndarray, fps: float) -> Path:
     slow anything under two of them down to a tenth of a second: delays alternate so that no time
     is lost or won, and above 50 fps frames are left out evenly. Returns the path.
     """
-    from PIL import Image
 
     path = Path(path)
     _check_pictures(pictures, fps)

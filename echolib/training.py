@@ -22,6 +22,7 @@ from .errors import DataError
 from .files import atomic_path
 from .losses import LOSSES
 from .models import WEIGHTS_FILE, load_checkpoint, save_model
+from .schedule import Progress, warm_up_and_cosine
 
 CHECKPOINT_FILE = "checkpoint.pt"
 HISTORY_FILE = "history.csv"
@@ -58,19 +59,6 @@ class TrainingConfig:
             raise ValueError(f"Unknown loss {self.loss!r}; expected one of {sorted(LOSSES)}.")
 
 
-@dataclass
-class _Progress:
-    """What a checkpoint holds besides tensors."""
-
-    steps: int = 0  # planned
-    bf16: bool = False
-    step: int = 0  # done
-    best: float = -1.0
-    stale: int = 0  # rounds since the best
-    seconds: float = 0.0
-    history: list[dict] = field(default_factory=list)
-
-
 class Training:
     """One training of a masks model on packed frames.
 
@@ -102,7 +90,7 @@ class Training:
         self.images, self.masks = self._load(train)
         self.val_images, self.val_masks = self._load(val)
         self.per_epoch = max(1, len(self.images) // self.config.batch)
-        self.progress = _Progress()
+        self.progress = Progress()
         self.model = model.to(self.device, memory_format=torch.channels_last)
         pixels = self.images[:: max(1, len(self.images) // 1000)].float() / 255
         self.model.mean.fill_(pixels.mean())
@@ -137,16 +125,13 @@ class Training:
         seconds, bf16 = self._faster_precision()
         steps = math.ceil(self.config.epochs * self.per_epoch)
         elapsed = time.perf_counter() - started
-        self.progress = _Progress(steps=steps, bf16=bf16, seconds=elapsed)
+        self.progress = Progress(steps=steps, bf16=bf16, seconds=elapsed)
         if self.config.minutes is not None:
-            self._replan(seconds)
+            self.progress.replan(60 * self.config.minutes, seconds)
 
-    def _replan(self, seconds: float) -> None:
-        """Set the number of steps by the time that is left and the seconds a step takes."""
-        left = 60 * self.config.minutes - self.progress.seconds
-        self.progress.steps = self.progress.step + max(0, int(left / seconds))
-        if not self.progress.step:
-            self.progress.steps = max(1, self.progress.steps)
+    def _learning_rate(self, step: int) -> float:
+        share = self.progress.share(step + 1)
+        return self.config.learning_rate * warm_up_and_cosine(share, self.config.warmup)
 
     @property
     def _round_length(self) -> int:
@@ -201,14 +186,6 @@ class Training:
         optimizer.step()
         return loss.detach()
 
-    def learning_rate(self, step: int) -> float:
-        """Rises over the warm-up, then falls along a cosine to 1 % of its top."""
-        done = min(1.0, (step + 1) / self.progress.steps)
-        if done < self.config.warmup:
-            return self.config.learning_rate * done / self.config.warmup
-        share = (done - self.config.warmup) / (1 - self.config.warmup)
-        return self.config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
-
     def _move_average(self, averaged: Tensor, current: Tensor, updates: Tensor) -> Tensor:
         """Moving average of a weight; it moves faster in the first steps."""
         decay = torch.clamp((1 + updates) / (10 + updates), max=self.config.average)
@@ -258,7 +235,7 @@ class Training:
         total = torch.zeros((), device=self.device)
         while state.step < last:
             for group in self.optimizer.param_groups:
-                group["lr"] = self.learning_rate(state.step)
+                group["lr"] = self._learning_rate(state.step)
             total += self._optimise(self.model, self.optimizer, state.step, state.bf16)
             state.step += 1
             self.averaged.update_parameters(self.model)
@@ -273,7 +250,7 @@ class Training:
                 "epoch": last / self.per_epoch,
                 "loss": loss,
                 "val_dice": val_dice,
-                "learning_rate": self.learning_rate(last - 1),
+                "learning_rate": self._learning_rate(last - 1),
                 "images_per_second": speed,
                 "seconds": state.seconds,
             }
@@ -283,7 +260,9 @@ class Training:
             raise ValueError(f"The loss became {loss} at step {last}: lower the learning rate.")
         self._keep(val_dice)
         if self.config.minutes is not None:
-            self._replan((time.perf_counter() - started) / (last - first))
+            latest = (time.perf_counter() - started) / (last - first)
+            average = (latest + state.seconds / last) / 2  # others use the machine too
+            state.replan(60 * self.config.minutes, average)
             bar.total = state.steps
         self._save_checkpoint()
 
@@ -346,4 +325,4 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.progress = _Progress(**state["progress"])
+        self.progress = Progress(**state["progress"])

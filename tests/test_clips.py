@@ -20,7 +20,8 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from echolib.data.clips import Clip, decode_video, example_clip, read_clip
+from echolib.data.clips import Clip, example_clip, read_clip
+from echolib.data.video import decode_video
 from echolib.errors import DataError
 
 FRAMES, HEIGHT, WIDTH = 7, 48, 64
@@ -207,11 +208,11 @@ def test_sixteen_bits_are_scaled_by_bits_stored(tmp_path):
 
 
 def test_sixteen_signed_bits_follow_the_window(tmp_path):
-    values = np.array([[[-500, -100, 0, 100, 500]]], np.int16)
+    values = np.array([[[-500, -100, 0, 25, 100, 500]]], np.int16)
     tags = {"WindowCenter": 0.5, "WindowWidth": 201, "RescaleSlope": 2, "RescaleIntercept": 0}
     dataset = make_dataset(values, "MONOCHROME2", bits=16, **tags)
     read = read_clip(save(dataset, tmp_path / "clip.dcm")).frames
-    np.testing.assert_array_equal(read, [[[0, 0, 128, 255, 255]]])
+    np.testing.assert_array_equal(read, [[[0, 0, 128, 191, 255, 255]]])
 
 
 def test_palette_colour(tmp_path):
@@ -288,7 +289,7 @@ def test_dicom_without_its_preamble(tmp_path):
     [
         ({"FrameTime": "20"}, 50),
         ({"FrameTime": "0", "CineRate": "40"}, 40),
-        ({"FrameTimeVector": ["0", "25", "25", "25", "25", "25", "25"]}, 40),
+        ({"FrameTimeVector": ["0", "25", "25", "25", "25", "25", "200"]}, 40),
         ({"FrameTime": "20", "RecommendedDisplayFrameRate": "30"}, 50),
         ({"RecommendedDisplayFrameRate": "30"}, 30),
         ({}, None),

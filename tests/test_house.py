@@ -21,7 +21,7 @@ LAYERS = [
     {"errors", "config", "files", "geometry"},
     {"data"},
     {"phantom"},
-    {"models", "losses", "augment", "corruptions", "training", "inference"}
+    {"models", "losses", "augment", "corruptions", "schedule", "training", "inference"}
     | {"metrics", "statistics", "cardiac", "valve"},
     {"plots", "training_plots", "overlay", "browser"},
     {"__main__"},
@@ -31,7 +31,7 @@ DRAWING = {"matplotlib", "ipywidgets", "anywidget", "IPython"}
 
 # A GPU machine without Jupyter must be able to train.
 TRAINING_PATH = {"errors", "config", "files", "geometry", "models", "losses", "augment"}
-TRAINING_PATH |= {"training", "inference", "metrics", "statistics"}
+TRAINING_PATH |= {"schedule", "training", "inference", "metrics", "statistics"}
 TRAINING_MAY_IMPORT = {"echolib", "torch", "numpy", "pandas", "cv2", "skimage", "safetensors"}
 TRAINING_MAY_IMPORT |= {"tqdm", "scipy"}
 

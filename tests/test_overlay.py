@@ -35,7 +35,7 @@ def near(picture: np.ndarray, colour, tolerance=60) -> np.ndarray:
 
 def test_small_frames_are_enlarged_and_large_ones_are_not():
     assert enlarge(np.zeros((2, 112, 112), np.uint8)).shape == (2, 448, 448, 3)
-    assert enlarge(np.zeros((1, 240, 320), np.uint8)).shape == (1, 480, 640, 3)
+    assert enlarge(np.zeros((1, 112, 200), np.uint8)).shape == (1, 336, 600, 3)
     assert enlarge(np.zeros((1, 600, 800), np.uint8)).shape == (1, 600, 800, 3)
     assert enlarge(np.zeros((1, 10, 20), np.uint8), scale=1.5).shape == (1, 15, 30, 3)
     frames = make_frames()
@@ -51,6 +51,7 @@ def test_the_outline_runs_along_the_edge_and_nowhere_else(scale):
     y, x = (rows + 0.5) / scale - 0.5, (columns + 0.5) / scale - 0.5
     distance = np.hypot(y - 30, x - 25)
     assert 9.9 < distance.min() and distance.max() < 13.5
+    assert np.median(distance) == pytest.approx(11.9, abs=0.25)
     angles = np.sort(np.arctan2(y - 30, x - 25))
     assert np.diff(angles).max() < 0.2  # closed
 
@@ -159,8 +160,8 @@ def test_gif_keeps_greys_and_the_colour_of_a_thin_outline(tmp_path):
         read = np.asarray(gif.convert("RGB")).astype(int)
     error = np.abs(read - pictures[0])
     assert error[200].max() <= 2  # a row of greys
-    outline = near(pictures[0], ORANGE, 5)
-    assert outline.sum() > 100 and error[outline].max() < 12
+    outline = near(pictures[0], ORANGE, 40)
+    assert outline.sum() > 100 and error[outline].max() < 20
 
 
 def test_a_written_gif_is_a_readable_clip(tmp_path):

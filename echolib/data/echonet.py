@@ -20,8 +20,9 @@ from ..geometry import (
     polygon_to_mask,
     rows_to_tracing,
 )
-from .clips import Clip, decode_video
+from .clips import Clip
 from .frames import SPLITS, LabelledFrame, Problem
+from .video import decode_video
 
 CHORD_COLUMNS = ["X1", "Y1", "X2", "Y2"]
 POLYGON_COLUMNS = ["X", "Y"]
