@@ -290,6 +290,7 @@ def test_dicom_without_its_preamble(tmp_path):
         ({"FrameTime": "20"}, 50),
         ({"FrameTime": "0", "CineRate": "40"}, 40),
         ({"FrameTimeVector": ["0", "25", "25", "25", "25", "25", "200"]}, 40),
+        ({"FrameTimeVector": ["0", "40"]}, 25),
         ({"FrameTime": "20", "RecommendedDisplayFrameRate": "30"}, 50),
         ({"RecommendedDisplayFrameRate": "30"}, 30),
         ({}, None),
