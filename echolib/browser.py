@@ -72,6 +72,8 @@ class FrameBrowser(anywidget.AnyWidget):
     ) -> None:
         masks = dict(masks or {})
         _check(frames, masks, labels)
+        if fps is not None and not 0 < fps < np.inf:
+            raise ValueError(f"fps: expected a rate above 0, or None where unknown, found {fps}.")
         self._frames, self._masks = frames, masks
         super().__init__(
             fps=float(fps or 50),

@@ -44,6 +44,12 @@ def test_index_stays_inside_the_clip():
     assert browser.index == 0
 
 
+@pytest.mark.parametrize("fps", [0, -5, float("nan"), float("inf")])
+def test_a_rate_that_is_none_is_refused(fps):
+    with pytest.raises(ValueError, match="fps: expected"):
+        FrameBrowser(make_clip()[0], fps=fps)
+
+
 def test_an_unknown_rate_plays_at_fifty():
     assert FrameBrowser(make_clip()[0], fps=None).fps == 50
 

@@ -323,6 +323,7 @@ def test_spacing_from_tags(tmp_path, tags, spacing):
     [
         (make_region(0.05, 0.06), "differ by more than 1 %"),
         (make_region(last=(595, 47)), "resized"),
+        (make_region(last=(63, 470)), "resized"),
     ],
 )
 def test_spacing_that_cannot_be_trusted_is_left_out(tmp_path, region, reason):
@@ -393,6 +394,40 @@ def test_a_video_without_a_frame(tmp_path):
     expect_error(tmp_path / "header.avi", "none of its frames")
     (tmp_path / "broken.gif").write_bytes(b"GIF89a\x10\x00\x10\x00\x00\x00\x00;")
     expect_error(tmp_path / "broken.gif", "GIF")
+
+
+@pytest.mark.parametrize("part", [0.1, 0.4, 0.9])
+def test_truncated_gif(tmp_path, part):
+    noise = np.random.default_rng(0).integers(0, 255, (8, 40, 50), dtype=np.uint8)
+    pages = [Image.fromarray(frame) for frame in noise]
+    path = tmp_path / "clip.gif"
+    pages[0].save(path, save_all=True, append_images=pages[1:], duration=40)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
+    expect_error(path, "GIF", "copy it again")
+
+
+def test_frames_of_odd_size_are_read_whole(tmp_path):
+    frames = np.tile(np.linspace(20, 200, 63).astype(np.uint8), (5, 47, 1))
+    path = tmp_path / "odd.avi"
+    code = cv2.VideoWriter_fourcc(*"MJPG")  # OpenCV's own writer: FFmpeg's trims odd sides
+    writer = cv2.VideoWriter(str(path), cv2.CAP_OPENCV_MJPEG, code, 25.0, (63, 47))
+    for frame in frames:
+        writer.write(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR))
+    writer.release()
+    read = read_clip(path).frames
+    assert read.shape == frames.shape
+    assert np.abs(read.astype(int) - frames).mean() < 2
+
+
+@pytest.mark.parametrize("part", [0.5, 0.95])
+def test_truncated_compressed_dicom(tmp_path, part):
+    dataset = make_dataset(make_frames(), "MONOCHROME2")
+    dataset.compress(RLELossless, generate_instance_uid=False)
+    path = save(dataset, tmp_path / "cut.dcm")
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's own remark on the missing end
+        expect_error(path, "truncated", "export it again")
 
 
 def test_dicom_without_pixels(tmp_path):

@@ -31,7 +31,8 @@ def read_dicom(path: Path) -> tuple[np.ndarray, float | None, float | None]:
             raise DataError(
                 f"{path}: expected a DICOM image, found a data set without pixel data "
                 f"({dataset.get('Modality', 'no modality')}). A study has such files besides its "
-                "clips (directory, report): choose another of its files."
+                "clips (directory, report): choose another of its files. If this one should be a "
+                "clip, it is truncated: export it again."
             )
         return _dicom_frames(dataset, path), _dicom_fps(dataset), _dicom_spacing(dataset, path)
     except DataError:

@@ -73,7 +73,7 @@ def to_grey(frames: Iterable[np.ndarray], name: str) -> np.ndarray:
 
 def _decode(path: Path, stop: int | None) -> tuple[np.ndarray, float | None, int]:
     """Grey frames, fps and the number of frames that the header announces."""
-    # The backend is named: left to itself OpenCV takes `clip_01.avi` for a numbered series.
+    # Grey values differ between decoders, so one is named.
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     try:
         frames = to_grey(_captured_frames(capture, stop), str(path))
@@ -130,7 +130,8 @@ def read_gif(path: Path) -> tuple[np.ndarray, float | None]:
     try:
         with Image.open(path) as gif:
             frames = to_grey(rgb_frames(gif), str(path))
-    except (OSError, EOFError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    # Pillow raises whatever the broken part trips over, IndexError among others.
+    except Exception as error:
         raise DataError(
             f"{path}: expected a GIF, found one that does not decode ({error}). "
             "The file is truncated or damaged: copy it again."
