@@ -10,10 +10,10 @@ import numpy as np
 
 from echolib.files import atomic_path
 
-# Colours of Okabe and Ito, told apart with every kind of colour vision, brightest first: they
-# have to show on a dark picture. RGB.
-ORANGE, SKY_BLUE = (255, 176, 0), (86, 200, 255)
-PALETTE = (ORANGE, SKY_BLUE, (240, 110, 190), (60, 220, 150), (240, 228, 66), (255, 110, 60))
+# RGB. The first two mean in overlays what they mean in the figures of `plots`: pink what a network
+# found, green what an expert drew. All of them show on a dark picture.
+PINK, GREEN = (230, 86, 154), (0, 179, 134)
+PALETTE = (PINK, GREEN, (86, 180, 233), (230, 159, 0), (240, 228, 66), (213, 94, 0))
 
 DISPLAY_SIZE = 448  # px that the longer side of a small frame is brought to
 SHORTEST_DELAY = 2  # hundredths of a second; browsers slow GIFs with shorter delays down to 10
@@ -23,12 +23,12 @@ CODECS = {".webm": "VP80", ".mp4": "vp09"}  # both play in Chromium; VP8 encodes
 def draw_outlines(
     frames: np.ndarray,
     masks: np.ndarray,
-    colour: tuple[int, int, int] = ORANGE,
+    colour: tuple[int, int, int] = PINK,
     scale: float | None = None,
     *,
     fill: float = 0.0,
     reference: np.ndarray | None = None,
-    reference_colour: tuple[int, int, int] = SKY_BLUE,
+    reference_colour: tuple[int, int, int] = GREEN,
 ) -> np.ndarray:
     """Frames with the outline of every component of their masks.
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from echolib.browser import CAPTION_HEIGHT, FrameBrowser, contact_sheet
-from echolib.overlay import ORANGE, SKY_BLUE
+from echolib.overlay import GREEN, PINK
 
 
 def make_clip(count=9, shape=(30, 45)):
@@ -88,7 +88,7 @@ def test_contact_sheet_shows_frames_in_order_with_their_outlines():
     assert sheet.shape == (tile, 3 * 226 - 2, 3) and sheet.dtype == np.uint8
     greys = [sheet[10, 226 * number + 10, 0] for number in range(3)]
     assert greys == [0, 80, 160]
-    outlined = [near(sheet[:, 226 * number :][:, :224], ORANGE) for number in range(3)]
+    outlined = [near(sheet[:, 226 * number :][:, :224], PINK) for number in range(3)]
     assert outlined[0] > 100 and outlined[1:] == [0, 0]
 
 
@@ -102,7 +102,7 @@ def test_static_is_the_same_view():
         frames, {"model": empty, "expert": masks}, indices=[0, 8], columns=1, fps=25, labels=labels
     )
     np.testing.assert_array_equal(sheet, expected)
-    assert near(sheet, SKY_BLUE) > 100 and near(sheet, ORANGE) == 0
+    assert near(sheet, GREEN) > 100 and near(sheet, PINK) == 0
     unlabelled = contact_sheet(
         frames, {"model": empty, "expert": masks}, indices=[0, 8], columns=1, fps=25
     )

@@ -8,8 +8,8 @@ from skimage.draw import disk
 
 from echolib.data.clips import read_clip
 from echolib.overlay import (
-    ORANGE,
-    SKY_BLUE,
+    GREEN,
+    PINK,
     add_outlines,
     draw_outlines,
     enlarge,
@@ -45,7 +45,7 @@ def test_small_frames_are_enlarged_and_large_ones_are_not():
 @pytest.mark.parametrize("scale", [1, 6])
 def test_the_outline_runs_along_the_edge_and_nowhere_else(scale):
     frames = np.zeros((1, 60, 80), np.uint8)
-    picture = draw_outlines(frames, make_masks(1), ORANGE, scale)[0]
+    picture = draw_outlines(frames, make_masks(1), PINK, scale)[0]
     rows, columns = np.nonzero(picture.any(axis=-1))
     # Pixel centres are at integers, also of the enlarged picture.
     y, x = (rows + 0.5) / scale - 0.5, (columns + 0.5) / scale - 0.5
@@ -60,8 +60,8 @@ def test_every_component_and_every_hole_is_outlined():
     masks = make_masks(1)
     masks |= make_masks(1, centre=(45, 65), radius=6)
     masks &= ~make_masks(1, radius=4)
-    picture = draw_outlines(np.zeros((1, 60, 80), np.uint8), masks, ORANGE, 1)[0]
-    drawn = near(picture, ORANGE)
+    picture = draw_outlines(np.zeros((1, 60, 80), np.uint8), masks, PINK, 1)[0]
+    drawn = near(picture, PINK)
     assert drawn[45, 58:61].any()  # the second component
     assert drawn[30, 13:16].any()  # the first
     assert drawn[30, 19:23].any()  # its hole
@@ -70,7 +70,7 @@ def test_every_component_and_every_hole_is_outlined():
 def test_each_frame_gets_its_own_mask_and_an_empty_one_draws_nothing():
     frames, masks = make_frames(2), make_masks(2)
     masks[1] = False
-    plain, drawn = enlarge(frames, 2), draw_outlines(frames, masks, ORANGE, 2)
+    plain, drawn = enlarge(frames, 2), draw_outlines(frames, masks, PINK, 2)
     assert (drawn[0] != plain[0]).any()
     np.testing.assert_array_equal(drawn[1], plain[1])
 
@@ -85,9 +85,9 @@ def test_fill_is_translucent_and_stays_inside():
 def test_a_reference_has_its_own_colour():
     frames = np.zeros((1, 60, 80), np.uint8)
     reference = make_masks(1, centre=(30, 60), radius=8)
-    picture = draw_outlines(frames, make_masks(1), ORANGE, 1, reference=reference)[0]
-    assert near(picture, ORANGE)[:, :40].any() and not near(picture, ORANGE)[:, 40:].any()
-    assert near(picture, SKY_BLUE)[:, 40:].any() and not near(picture, SKY_BLUE)[:, :40].any()
+    picture = draw_outlines(frames, make_masks(1), PINK, 1, reference=reference)[0]
+    assert near(picture, PINK)[:, :40].any() and not near(picture, PINK)[:, 40:].any()
+    assert near(picture, GREEN)[:, 40:].any() and not near(picture, GREEN)[:, :40].any()
 
 
 @pytest.mark.parametrize(
@@ -100,14 +100,14 @@ def test_a_reference_has_its_own_colour():
 )
 def test_masks_that_do_not_match(masks, reason):
     with pytest.raises(ValueError, match=reason):
-        add_outlines(enlarge(make_frames()), masks, ORANGE)
+        add_outlines(enlarge(make_frames()), masks, PINK)
 
 
 def moving_square(count=12, shape=(97, 131)) -> np.ndarray:
     """An orange square on grey, of odd size, that goes 6 px to the right from frame to frame."""
     pictures = np.full((count, *shape, 3), 60, np.uint8)
     for index, picture in enumerate(pictures):
-        picture[30:60, 6 * index : 6 * index + 30] = ORANGE
+        picture[30:60, 6 * index : 6 * index + 30] = PINK
     return pictures
 
 
@@ -155,12 +155,12 @@ def test_gif_keeps_the_clips_own_time(tmp_path, fps, kept):
 def test_gif_keeps_greys_and_the_colour_of_a_thin_outline(tmp_path):
     ramp = np.tile(np.arange(256, dtype=np.uint8), (2, 256, 1))
     masks = make_masks(2, shape=(256, 256), centre=(100, 100), radius=40)
-    pictures = draw_outlines(ramp, masks, ORANGE, 1)
+    pictures = draw_outlines(ramp, masks, PINK, 1)
     with Image.open(write_gif(tmp_path / "clip.gif", pictures, 20)) as gif:
         read = np.asarray(gif.convert("RGB")).astype(int)
     error = np.abs(read - pictures[0])
     assert error[200].max() <= 2  # a row of greys
-    outline = near(pictures[0], ORANGE, 40)
+    outline = near(pictures[0], PINK, 40)
     assert outline.sum() > 100 and error[outline].max() < 20
 
 
