@@ -29,8 +29,8 @@ def _across(axis: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
 class Tracing:
     """An expert's outline of the left ventricle: the long axis and chords across it.
 
-    axis: (2, 2) float32, apex and base, px. chords: (n, 2, 2) float32, the two ends of each
-    chord, ordered from apex to base.
+    axis: (2, 2) float, apex and base, px. chords: (n, 2, 2) float, the two ends of each chord,
+    ordered from apex to base.
     """
 
     axis: np.ndarray
@@ -49,7 +49,7 @@ class Tracing:
 
     @property
     def polygon(self) -> np.ndarray:
-        """(2n, 2) float32: first ends from apex to base, then second ends back to the apex."""
+        """(2n, 2) float: first ends from apex to base, then second ends back to the apex."""
         return np.concatenate([self.chords[:, 0], self.chords[::-1, 1]])
 
     @property
@@ -136,7 +136,7 @@ def rows_to_tracing(rows: np.ndarray) -> tuple[Tracing, list[str]]:
         notes.append("long axis missing, taken from the chords' middles")
     axis, chords, more = _one_tracing(axis, chords)
     notes += more
-    tracing = Tracing(axis.astype(np.float32), chords.astype(np.float32))
+    tracing = Tracing(axis, chords)  # in full precision: a pixel hangs on how a half is rounded
     if crosses_itself(tracing.polygon):
         tracing = _mend(tracing)
         notes.append("self-crossing outline put in order")

@@ -52,10 +52,18 @@ def turn(points: np.ndarray, degrees: float, centre=(56.0, 56.0)) -> np.ndarray:
 
 @given(outlines, st.floats(-30, 30))
 def test_well_formed_rows_give_the_published_pixels(outline, degrees):
-    rows = chord_rows(turn(outline, degrees))
+    rows = chord_rows(turn(outline, degrees)).astype(float).round(6)
     tracing, notes = rows_to_tracing(rows)
     assert notes == []
-    assert np.array_equal(tracing.mask(SHAPE), echonet_mask(rows.astype(np.float32)))
+    assert np.array_equal(tracing.mask(SHAPE), echonet_mask(rows))
+
+
+def test_coordinates_keep_the_precision_of_the_file():
+    """As float32, 51.499999 would become 51.5, and round to another pixel."""
+    rows = chord_rows(ventricle()).astype(float)
+    rows[5, 0] = 41.499999
+    rows[6:9, 0] = 41.5000001
+    assert np.array_equal(rows_to_tracing(rows)[0].mask(SHAPE), echonet_mask(rows))
 
 
 @settings(max_examples=50)
