@@ -66,10 +66,10 @@ format: $(STAMP)  ## let ruff rewrite code and notebooks
 refresh: $(STAMP)  ## execute the notebooks in place on the phantom and store their outputs
 	@$(BIN)/python -m tools.notebooks refresh $(NOTEBOOKS)
 
-# A quarter of an hour on two cores. The card beside the weights says what they score.
+# Longer training learns the phantom by heart; the card beside the weights has the scores.
 weights: $(STAMP)  ## train the weights that come with the package anew, on the phantom alone
 	@$(BIN)/python -m echolib phantom --out build/weights/frames --frames 8000 --seed 1
-	@$(BIN)/python -m echolib train build/weights/frames --out build/weights/lv --epochs 6
+	@$(BIN)/python -m echolib train build/weights/frames --out build/weights/lv --epochs 2.2
 	@$(BIN)/python -m tools.ship_weights build/weights/lv lv
 
 # Keeps the locked versions where pyproject.toml still allows them; `make lock UPGRADE=1` does not.
