@@ -46,6 +46,7 @@ class TrainingConfig:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     warmup: float = 0.05  # share of the steps over which the learning rate rises
+    auxiliary: float = 0.3  # weight of the loss of the regions beside the cavity
     average: float = 0.995  # decay of the exponential moving average of the weights
     patience: int = 30  # rounds without a better validation Dice before an early stop
     seed: int = 0
@@ -62,8 +63,10 @@ class TrainingConfig:
 class Training:
     """One training of a masks model on packed frames.
 
-    model: takes (N, 1, S, S) in [0, 1], gives logits (N, 1, S, S). train, val: FrameSets of one
-    size. folder: where `checkpoint.pt`, `model.safetensors` (the best averaged weights) and
+    model: takes (N, 1, S, S) in [0, 1], gives logits (N, C, S, S): the cavity first, then, where
+    C is above 1, the regions of the frame sets in their order (wall, left atrium), learnt beside
+    it so that the network knows where the cavity ends. train, val: FrameSets of one size.
+    folder: where `checkpoint.pt`, `model.safetensors` (the best averaged weights) and
     `history.csv` go. Raises ValueError for an empty set or a folder that already holds a
     training, DataError for a checkpoint that does not belong to this one.
     """
@@ -87,8 +90,9 @@ class Training:
                 raise ValueError(f"There are no {name} frames. Does the data set name its splits?")
         self.size = train.size
         self.source = str(train.table.source.iloc[0])
-        self.images, self.masks = self._load(train)
-        self.val_images, self.val_masks = self._load(val)
+        self.channels = model.arguments.get("outputs", 1)
+        self.images, self.regions = self._load(train)
+        self.val_images, self.val_regions = self._load(val)
         self.per_epoch = max(1, len(self.images) // self.config.batch)
         self.progress = Progress()
         self.model = model.to(self.device, memory_format=torch.channels_last)
@@ -113,8 +117,14 @@ class Training:
             self._plan()
 
     def _load(self, frames: FrameSet) -> tuple[Tensor, Tensor]:
-        """All frames on the device, (N, 1, S, S) uint8 and bool."""
-        arrays = (np.ascontiguousarray(frames.images), np.ascontiguousarray(frames.masks))
+        """All frames on the device and the numbers of their regions, (N, 1, S, S) uint8 both."""
+        regions = frames.masks if frames.regions is None else frames.regions
+        if self.channels > 1 and frames.regions is None:
+            raise ValueError(
+                f"The model has {self.channels} outputs, but these frames know the cavity only. "
+                "Use a model with one output, or frames with regions, as the phantom's are."
+            )
+        arrays = (np.ascontiguousarray(a).astype(np.uint8) for a in (frames.images, regions))
         return tuple(torch.from_numpy(array)[:, None].to(self.device) for array in arrays)
 
     # --- Plan ----------------------------------------------------------------------------------
@@ -163,14 +173,15 @@ class Training:
     # --- Steps ---------------------------------------------------------------------------------
 
     def _batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """The batch of a step: a function of the seed and the step alone."""
+        """Images (N, 1, S, S) and masks (N, C, S, S) of a step: a function of seed and step."""
         epoch, place = divmod(step, self.per_epoch)
         order = np.random.default_rng([self.config.seed, epoch]).permutation(len(self.images))
         chosen = order[place * self.config.batch : (place + 1) * self.config.batch]
         rows = torch.from_numpy(chosen).to(self.device)
         self.augment.reseed(step)
         images = self.images[rows].float() / 255
-        images, masks, _ = self.augment(images, self.masks[rows].float())
+        masks = [self.regions[rows] == number for number in range(1, self.channels + 1)]
+        images, masks, _ = self.augment(images, torch.cat(masks, dim=1).float())
         return images.contiguous(memory_format=torch.channels_last), masks
 
     def _optimise(self, model: nn.Module, optimizer, step: int, bf16: bool) -> Tensor:
@@ -179,12 +190,21 @@ class Training:
         model.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             logits = model(images)
-        loss = LOSSES[self.config.loss](logits, masks)
+        loss = self._loss(logits, masks)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         return loss.detach()
+
+    def _loss(self, logits: Tensor, masks: Tensor) -> Tensor:
+        """The cavity's loss, and a share of the other regions'."""
+        loss = LOSSES[self.config.loss]
+        total = loss(logits[:, :1], masks[:, :1])
+        for channel in range(1, self.channels):
+            one = slice(channel, channel + 1)
+            total = total + self.config.auxiliary * loss(logits[:, one], masks[:, one])
+        return total
 
     def _move_average(self, averaged: Tensor, current: Tensor, updates: Tensor) -> Tensor:
         """Moving average of a weight; it moves faster in the first steps."""
@@ -199,8 +219,8 @@ class Training:
             images = self.val_images[start : start + 64].float() / 255
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.progress.bf16):
                 logits = self.averaged(images.contiguous(memory_format=torch.channels_last))
-            predicted = logits.float() > 0
-            truth = self.val_masks[start : start + 64]
+            predicted = logits[:, :1].float() > 0
+            truth = self.val_regions[start : start + 64] == 1
             both = (predicted & truth).flatten(1).sum(1)
             areas = predicted.flatten(1).sum(1) + truth.flatten(1).sum(1)
             scores.append(torch.where(areas > 0, 2 * both / areas.clamp(min=1), 1.0))

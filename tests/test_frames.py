@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,8 +71,22 @@ def test_a_frame_set_survives_saving(tmp_path):
     assert isinstance(loaded.images, np.memmap)
     assert np.array_equal(loaded.images, frames.images)
     assert np.array_equal(loaded.masks, frames.masks)
-    assert loaded.table.equals(frames.table)
+    assert loaded.table.equals(frames.table) and loaded.regions is None
     assert len(open_data(tmp_path / "set")) == len(frames)
+
+
+def test_regions_travel_with_their_frames(tmp_path):
+    frames = frame_set()
+    regions = (
+        frames.masks.astype(np.uint8) * np.arange(1, len(frames) + 1, dtype=np.uint8)[:, None, None]
+    )
+    replace(frames, regions=regions).save(tmp_path / "set")
+    loaded = FrameSet.load(tmp_path / "set")
+    assert np.array_equal(loaded.regions, regions)
+    rows = np.array([3, 1])
+    assert np.array_equal(loaded.select(rows).regions, regions[rows])
+    with pytest.raises(ValueError, match="regions"):
+        replace(frames, regions=regions[1:])
 
 
 def test_splits_of_a_frame_set_do_not_part_a_patient():

@@ -7,8 +7,10 @@ import textwrap
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from skimage.morphology import dilation
 
 from echolib import inference
 from echolib.augment import Augmentation
@@ -38,6 +40,33 @@ def test_training_learns_ellipses_and_keeps_the_best(tmp_path):
     assert card["validation_dice"] == pytest.approx(history.val_dice.max(), abs=1e-4)
     cases = inference.score(model, FRAMES, "val", 32, torch.device("cpu"), progress=False)
     assert cases.dice.mean() == pytest.approx(history.val_dice.max(), abs=0.02)
+
+
+def test_regions_beside_the_cavity_are_learnt_too(tmp_path):
+    wall = np.stack([dilation(mask, np.ones((7, 7))) for mask in FRAMES.masks]) & ~FRAMES.masks
+    regions = FRAMES.masks.astype(np.uint8) + 2 * wall.astype(np.uint8)
+    frames = replace(FRAMES, regions=regions)
+    torch.manual_seed(0)
+    parts = (frames.split("train"), frames.split("val"))
+    config = replace(CONFIG, epochs=20)
+    model = UNet(4, depth=2, outputs=3)
+    training = Training(model, *parts, tmp_path, config, device=torch.device("cpu"))
+    training.run(progress=False)
+    assert training.progress.best > 0.9  # of the cavity alone
+    validation = parts[1]
+    images = torch.from_numpy(np.ascontiguousarray(validation.images))[:, None].float() / 255
+    with torch.inference_mode():
+        found = load_model(tmp_path)[0](images) > 0
+    truth = torch.from_numpy(np.ascontiguousarray(validation.regions))[:, None] == 2
+    both = (found[:, 1:2] & truth).sum()
+    assert 2 * both / (found[:, 1:2].sum() + truth.sum()) > 0.7
+    assert not found[:, 2].any()  # there is no atrium in these frames
+
+
+def test_regions_that_are_not_known_cannot_be_learnt(tmp_path):
+    parts = (FRAMES.split("train"), FRAMES.split("val"))
+    with pytest.raises(ValueError, match="3 outputs.*cavity only.*one output"):
+        Training(UNet(4, depth=2, outputs=3), *parts, tmp_path, CONFIG)
 
 
 def test_it_stops_when_nothing_gets_better(tmp_path, monkeypatch):

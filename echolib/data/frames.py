@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -115,7 +115,9 @@ class FrameSet:
     """The labelled frames of a data set, all of one square size.
 
     images: (N, S, S) uint8. masks: (N, S, S) bool. landmarks: (N, 40, 2) float32 px of the
-    square, or None. table: N rows of `COLUMNS`. problems: what the reader met.
+    square, or None. table: N rows of `COLUMNS`. problems: what the reader met. regions:
+    (N, S, S) uint8 or None, where more than the cavity is known: 0 background, 1 cavity (the
+    same as the mask), 2 wall of the left ventricle, 3 left atrium.
     """
 
     images: np.ndarray
@@ -123,18 +125,24 @@ class FrameSet:
     landmarks: np.ndarray | None
     table: pd.DataFrame
     problems: tuple[Problem, ...] = ()
+    regions: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.table)
         arrays = {"images": self.images, "masks": self.masks}
-        if self.landmarks is not None:
-            arrays["landmarks"] = self.landmarks
+        arrays |= self._optional
         wrong = [f"{name} {a.shape}" for name, a in arrays.items() if len(a) != count]
         if wrong or self.images.shape != self.masks.shape:
             raise ValueError(f"Frames, masks and table ({count} rows) do not match: {wrong}.")
         missing = [column for column in COLUMNS if column not in self.table]
         if missing:
             raise ValueError(f"The table lacks the columns {missing}.")
+
+    @property
+    def _optional(self) -> dict[str, np.ndarray]:
+        """The arrays that not every set has, by name."""
+        some = {"landmarks": self.landmarks, "regions": self.regions}
+        return {name: array for name, array in some.items() if array is not None}
 
     def __len__(self) -> int:
         return len(self.table)
@@ -148,9 +156,13 @@ class FrameSet:
         """The frames at `rows`: a boolean array of length N, or indices."""
         rows = np.asarray(rows)
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        landmarks = None if self.landmarks is None else self.landmarks[rows]
-        table = self.table.iloc[rows].reset_index(drop=True)
-        return FrameSet(self.images[rows], self.masks[rows], landmarks, table, self.problems)
+        return replace(
+            self,
+            images=self.images[rows],
+            masks=self.masks[rows],
+            table=self.table.iloc[rows].reset_index(drop=True),
+            **{name: array[rows] for name, array in self._optional.items()},
+        )
 
     def split(self, name: str) -> "FrameSet":
         """The frames of one split: "train", "val", "test", or "all"."""
@@ -175,10 +187,9 @@ class FrameSet:
         """Write the set as `.npy` files and two CSVs, whole or not at all."""
         with atomic_path(folder) as temporary:
             temporary.mkdir()
-            np.save(temporary / "images.npy", self.images)
-            np.save(temporary / "masks.npy", self.masks)
-            if self.landmarks is not None:
-                np.save(temporary / "landmarks.npy", self.landmarks)
+            arrays = {"images": self.images, "masks": self.masks} | self._optional
+            for name, array in arrays.items():
+                np.save(temporary / f"{name}.npy", array)
             self.table.to_csv(temporary / "frames.csv", index=False)
             problem_table(self.problems).to_csv(temporary / "problems.csv", index=False)
 
@@ -197,11 +208,14 @@ class FrameSet:
             images, masks = (
                 np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks")
             )
-            path = folder / "landmarks.npy"
-            landmarks = np.load(path, mmap_mode="r") if path.is_file() else None
+            landmarks, regions = (
+                np.load(path, mmap_mode="r") if path.is_file() else None
+                for path in (folder / "landmarks.npy", folder / "regions.npy")
+            )
             found = pd.read_csv(folder / "problems.csv", dtype={"row": "Int64"})
-            found = json.loads(found.to_json(orient="records"))
-            return cls(images, masks, landmarks, table, tuple(Problem(**p) for p in found))
+            problems = json.loads(found.to_json(orient="records"))
+            problems = tuple(Problem(**problem) for problem in problems)
+            return cls(images, masks, landmarks, table, problems, regions)
         except (OSError, ValueError, EOFError, TypeError) as error:
             raise DataError(
                 f"{folder} is not a whole set of packed frames ({error}). "
