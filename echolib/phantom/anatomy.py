@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from echolib.phantom.ranges import CHOSEN, README, draw_table, ranged
+from echolib.phantom.ranges import CAMUS, CHOSEN, FACTS, PROTOTYPE, draw_table, ranged
 
 
 @dataclass(frozen=True)
@@ -17,66 +17,86 @@ class Heart:
     """One heart's measures: mm at end-diastole, shares without unit, angles in degrees."""
 
     # where the heart lies under the probe
-    tip_x: float = ranged(-16, 20, README, mean=1, sd=6)
-    tip_depth: float = ranged(7, 48, README, mean=20, sd=8)
-    tilt: float = ranged(-16, 44, README, mean=14, sd=10)
+    tip_x: float = ranged(-20, 18, CAMUS, mean=-1, sd=7)
+    tip_depth: float = ranged(9, 52, CAMUS, mean=26, sd=8.5)
+    tilt: float = ranged(-16, 44, CAMUS, mean=12, sd=9)
     drift: float = ranged(0.0, 2.5, CHOSEN)  # whole heart, over a cycle
     rocking: float = ranged(-3.0, 3.0, CHOSEN)  # degrees over a contraction
 
     # the left ventricle's cavity
-    length: float = ranged(54, 108, README, mean=77.5, sd=9.5)
-    width_share: float = ranged(0.50, 0.90, README, mean=0.66, sd=0.075)  # of the length
-    septal_share: float = ranged(0.38, 0.56, README)  # of the width, left of the axis
-    septal_shoulder: float = ranged(0.42, 0.80, README)  # where the widest level is reached
-    lateral_shoulder: float = ranged(0.42, 0.80, README)
-    septal_roundness: float = ranged(1.6, 2.8, README)
-    lateral_roundness: float = ranged(1.6, 2.7, README)
-    septal_taper: float = ranged(-0.03, 0.22, README)  # narrowing towards the base
-    lateral_taper: float = ranged(0.00, 0.38, README)
-    base_tilt: float = ranged(-0.13, 0.13, README, mean=0.0, sd=0.05)
+    length: float = ranged(56, 114, CAMUS, mean=85, sd=10)
+    width_share: float = ranged(0.42, 0.86, CAMUS, mean=0.61, sd=0.08)  # of the length
+    septal_share: float = ranged(0.30, 0.52, CAMUS)  # of the width, left of the axis
+    septal_shoulder: float = ranged(0.48, 0.92, CAMUS)  # where the widest level is reached
+    lateral_shoulder: float = ranged(0.42, 0.82, CAMUS)
+    septal_roundness: float = ranged(1.6, 3.0, CAMUS)
+    lateral_roundness: float = ranged(1.6, 2.8, CAMUS)
+    septal_taper: float = ranged(-0.05, 0.20, CAMUS)  # narrowing towards the base
+    lateral_taper: float = ranged(0.00, 0.35, CAMUS)
+    base_tilt: float = ranged(-0.14, 0.10, CAMUS, mean=-0.03, sd=0.045)
+    septal_bulge: float = ranged(-0.02, 0.10, CAMUS)  # of the length, into the cavity, contracted
+    bulge_place: float = ranged(0.30, 0.70, CAMUS)
     bend: float = ranged(-0.07, 0.07, CHOSEN, mean=0.0, sd=0.025)  # bow of the axis / length
 
     # how it contracts
-    ejection: float = ranged(0.10, 0.80, README)  # of the volume
-    longitudinal_share: float = ranged(0.22, 0.42, README)  # of the ejection, by shortening
+    ejection: float = ranged(0.03, 0.70, FACTS)  # of the wall's volume; traced outlines lose more
+    longitudinal_share: float = ranged(0.22, 0.42, PROTOTYPE)  # of the ejection, by shortening
     septal_motion: float = ranged(0.25, 0.70, CHOSEN)  # of the inward motion
-    thickening: float = ranged(0.15, 0.85, README)
+    thickening: float = ranged(0.0, 0.35, CAMUS)
     apical_lift: float = ranged(0.00, 0.22, CHOSEN)  # of the length, at full ejection
     coning: float = ranged(0.0, 0.45, CHOSEN)  # how much more pointed the tip is at end-systole
     dilation: float = ranged(0.2, 1.0, CHOSEN)  # how much a weak ventricle is enlarged
 
     # walls
-    septum: float = ranged(5.0, 15.0, README, mean=8.7, sd=2.0)
-    lateral_wall: float = ranged(4.5, 16.0, README, mean=9.0, sd=2.3)
-    apical_share: float = ranged(0.35, 0.70, CHOSEN)  # of the wall's thickness, at the tip
+    septum: float = ranged(5.0, 15.0, CAMUS, mean=8.7, sd=1.8)
+    lateral_wall: float = ranged(5.0, 15.0, CAMUS, mean=9.7, sd=1.9)
+    apical_share: float = ranged(0.40, 1.10, CAMUS)  # of the wall's thickness, at the tip
 
     # the other chambers
-    rv_width: float = ranged(0.25, 1.15, README, mean=0.64, sd=0.18)  # of the LV's width
-    rv_tip: float = ranged(0.10, 0.50, README)  # of the LV's length
-    rv_wall: float = ranged(2.5, 7.0, README)
+    rv_width: float = ranged(0.25, 1.15, PROTOTYPE, mean=0.64, sd=0.18)  # of the LV's width
+    rv_tip: float = ranged(0.10, 0.50, PROTOTYPE)  # of the LV's length
+    rv_wall: float = ranged(2.5, 7.0, PROTOTYPE)
     rv_bulge: float = ranged(-0.06, 0.14, CHOSEN)
-    tricuspid_level: float = ranged(0.92, 1.16, README, mean=1.04, sd=0.05)
-    la_length: float = ranged(0.32, 1.05, README, mean=0.62, sd=0.14)
-    la_width: float = ranged(0.60, 1.35, README, mean=0.92, sd=0.14)
-    ra_length: float = ranged(0.32, 1.00, README, mean=0.62, sd=0.13)
-    ra_width: float = ranged(0.55, 1.40, README, mean=0.90, sd=0.18)
-    atrial_septum: float = ranged(2.0, 5.5, README)
+    tricuspid_level: float = ranged(0.92, 1.16, PROTOTYPE, mean=1.04, sd=0.05)
+    la_length: float = ranged(0.32, 1.05, PROTOTYPE, mean=0.62, sd=0.14)
+    la_width: float = ranged(0.60, 1.35, PROTOTYPE, mean=0.92, sd=0.14)
+    ra_length: float = ranged(0.32, 1.00, PROTOTYPE, mean=0.62, sd=0.13)
+    ra_width: float = ranged(0.55, 1.40, PROTOTYPE, mean=0.90, sd=0.18)
+    atrial_septum: float = ranged(2.0, 5.5, PROTOTYPE)
     atrial_wall: float = ranged(1.5, 4.5, CHOSEN)
     atrial_lean: float = ranged(-0.15, 0.15, CHOSEN)
 
     # valves and what hangs in the cavity
-    anterior_leaflet: float = ranged(0.26, 0.38, README)  # of the LV's length
-    posterior_leaflet: float = ranged(0.15, 0.24, README)
-    leaflet_thickness: float = ranged(1.2, 3.2, README)
+    anterior_leaflet: float = ranged(0.26, 0.38, PROTOTYPE)  # of the LV's length
+    posterior_leaflet: float = ranged(0.15, 0.24, PROTOTYPE)
+    leaflet_thickness: float = ranged(1.4, 4.0, CAMUS)
     coaptation_depth: float = ranged(0.01, 0.11, CHOSEN)
 
-    # where an expert draws: inside the wall's bright edge, base on the leaflets' hinges
-    inset_septal: float = ranged(0.6, 4.0, README, mean=2.0, sd=0.5)
-    inset_lateral: float = ranged(0.3, 4.0, README, mean=1.5, sd=0.6)
-    inset_apex: float = ranged(0.5, 5.5, README, mean=2.4, sd=0.9)
-    inset_base: float = ranged(0.0, 3.2, README, mean=1.4, sd=0.7)
+    # where an expert draws, mm: inside the wall's bright edge, base on the leaflets' hinges; the
+    # more inside, the more muscles and trabeculae fill the margin of the contracting cavity
+    inset_septal: float = ranged(0.4, 3.6, CAMUS, mean=1.5, sd=0.5)
+    inset_lateral: float = ranged(0.3, 4.5, CAMUS, mean=1.9, sd=0.6)
+    inset_apex: float = ranged(0.5, 6.5, CAMUS, mean=2.8, sd=1.0)
+    inset_base: float = ranged(0.5, 6.0, CAMUS, mean=3.4, sd=0.8)
+    contracted_septal: float = ranged(0.2, 2.2, CAMUS, mean=1.2, sd=0.4)  # added at end-systole
+    contracted_lateral: float = ranged(0.8, 4.0, CAMUS, mean=2.4, sd=0.6)
+    contracted_apex: float = ranged(0.0, 3.5, CAMUS, mean=1.5, sd=0.6)
 
+    # set by `draw_heart` in some hearts
     wobble: np.ndarray = None  # (2, 4) waviness of the septal and the lateral wall
+    still_share: float = 0.0  # of its motion that a diseased part of the wall has lost
+    still_place: float = 0.5  # where that part lies, from apex to base
+    still_side: int = 1  # -1 septal, 1 lateral
+    outflow: float = 0.0  # width of the aortic root beside the septum; 0: not in view
+
+    def __post_init__(self) -> None:
+        if not 0 < self.ejection < 1:
+            raise ValueError(
+                f"ejection must be a share of the volume, 0 to 1, not {self.ejection}."
+            )
+        for name in ("length", "width_share", "septum", "lateral_wall", "rv_width", "la_length"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise ValueError(f"{name} of a heart must be above 0, not {getattr(self, name)}.")
 
     @property
     def width(self) -> float:
@@ -84,33 +104,77 @@ class Heart:
         return self.length * self.width_share
 
 
-def draw_heart(generator: np.random.Generator) -> Heart:
-    """A heart out of a wide population: normal, thick-walled, dilated and weak.
+# share of the hearts; a heart has one of these at most, besides its ejection fraction
+PATHOLOGY = {"hypertrophic": 0.12, "regional": 0.12, "foreshortened": 0.10, "none": 0.66}
+INSETS = tuple(
+    name for name in Heart.__dataclass_fields__ if name.startswith(("inset_", "contracted_"))
+)
+OUTFLOW_SHARE = 0.15  # of the hearts are cut so that the aortic root comes into view
+
+
+def draw_heart(
+    generator: np.random.Generator, without: frozenset[str] = frozenset(), **given: float
+) -> Heart:
+    """A heart out of a wide population: normal, weak and dilated, thick-walled, regionally still.
 
     Three groups of ejection fraction keep the share of weak hearts near that of a clinic;
-    weaker hearts are larger (rank correlation of EF and volume about -0.4, prototype README).
+    weaker hearts are larger (rank correlation of EF and volume about -0.4, FACTS). without:
+    names of `effects.EFFECTS`. given: fields of Heart to be set instead of drawn. Raises
+    ValueError for a value that no heart has.
     """
-    groups = ((0.50, 0.055), (0.38, 0.08), (0.22, 0.08))  # mean and sd of the ejection
+    groups = ((0.36, 0.055), (0.24, 0.07), (0.08, 0.06))  # mean and sd of the ejection
     group = generator.choice(len(groups), p=[0.68, 0.18, 0.14])
-    ejection = float(np.clip(generator.normal(*groups[group]), 0.08, 0.80))
-    wobble = generator.normal(size=(2, 4)) * np.array([0.03, 0.025, 0.018, 0.012])
-    heart = draw_table(Heart, generator, ejection=ejection, wobble=wobble)
-    weakness = heart.dilation * (0.47 - ejection)
-    length, width_share = (
-        heart.length * (1 + 0.6 * weakness),
-        heart.width_share * (1 + 0.7 * weakness),
-    )
-    heart = replace(heart, length=length, width_share=width_share)
-    if generator.random() >= 0.12:
+    if "pathology" in without:
+        group = 0
+    ejection = float(np.clip(generator.normal(*groups[group]), 0.03, 0.70))
+    wobble = generator.normal(size=(2, 4)) * np.array([0.035, 0.035, 0.025, 0.015])
+    heart = draw_table(Heart, generator, **({"ejection": ejection, "wobble": wobble} | given))
+    kind = generator.choice(list(PATHOLOGY), p=list(PATHOLOGY.values()))
+    chance, amount, place, side, width = generator.random(5)
+    if chance < OUTFLOW_SHARE and "outflow tract" not in without:
+        heart = replace(heart, outflow=13 + 9 * width)
+    if "expert's inset" in without:
+        heart = replace(heart, **dict.fromkeys(INSETS, 0.0))
+    if "pathology" in without:
         return heart
-    thicker = generator.uniform(1.2, 1.6)  # hypertrophy: thick walls around a small cavity
-    return replace(
+    return replace(_diseased(heart, kind, amount, place, side), **given)
+
+
+def _diseased(heart: Heart, kind: str, amount: float, place: float, side: float) -> Heart:
+    """The heart with a disease; amount, place and side are uniform in [0, 1]."""
+    weakness = heart.dilation * (0.33 - heart.ejection)
+    heart = replace(
         heart,
-        length=0.92 * length,
-        width_share=0.9 * width_share,
-        septum=min(18.0, heart.septum * thicker),
-        lateral_wall=min(18.0, heart.lateral_wall * thicker),
+        length=heart.length * (1 + 0.6 * weakness),
+        width_share=heart.width_share * (1 + 0.7 * weakness),
     )
+    if kind == "hypertrophic":  # thick walls around a small cavity
+        thicker = 1.2 + 0.4 * amount
+        return replace(
+            heart,
+            length=0.92 * heart.length,
+            width_share=0.9 * heart.width_share,
+            septum=min(18.0, heart.septum * thicker),
+            lateral_wall=min(18.0, heart.lateral_wall * thicker),
+        )
+    if kind == "regional":  # a part of the wall stands still, as after an infarction
+        return replace(
+            heart,
+            still_share=0.5 + 0.5 * amount,
+            still_place=0.1 + 0.8 * place,
+            still_side=-1 if side < 0.5 else 1,
+        )
+    if kind == "foreshortened":  # the plane misses the apex: short, blunt, its tip moves
+        shorter = 0.72 + 0.16 * amount
+        return replace(
+            heart,
+            length=heart.length * shorter,
+            width_share=min(0.9, heart.width_share / shorter**0.7),
+            tip_depth=heart.tip_depth + 0.5 * (1 - shorter) * heart.length,
+            apical_lift=heart.apical_lift + 0.1,
+            apical_share=heart.apical_share + 0.3,
+        )
+    return heart
 
 
 def to_world(heart: Heart, points: np.ndarray, contraction: float, phase: float) -> np.ndarray:

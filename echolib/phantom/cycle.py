@@ -8,24 +8,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from echolib.phantom.ranges import CHOSEN, README, draw_table, ranged
+from echolib.phantom.ranges import CHOSEN, PROTOTYPE, draw_table, ranged
 
 
 @dataclass(frozen=True)
 class Rhythm:
     """The timing that one heart is drawn with; seconds unless said otherwise."""
 
-    rate: float = ranged(45, 115, README, mean=70, sd=13)  # beats a minute
-    isovolumic_contraction: float = ranged(0.03, 0.06, README)
-    ejection: float = ranged(0.24, 0.34, README)
-    isovolumic_relaxation: float = ranged(0.05, 0.10, README)
-    rapid_filling: float = ranged(0.12, 0.20, README)
-    atrial_kick: float = ranged(0.08, 0.13, README)
-    atrial_share: float = ranged(0.12, 0.40, README)  # of the filling
+    rate: float = ranged(45, 115, PROTOTYPE, mean=70, sd=13)  # beats a minute
+    isovolumic_contraction: float = ranged(0.03, 0.06, PROTOTYPE)
+    ejection: float = ranged(0.24, 0.34, PROTOTYPE)
+    isovolumic_relaxation: float = ranged(0.05, 0.10, PROTOTYPE)
+    rapid_filling: float = ranged(0.12, 0.20, PROTOTYPE)
+    atrial_kick: float = ranged(0.08, 0.13, PROTOTYPE)
+    atrial_share: float = ranged(0.12, 0.40, PROTOTYPE)  # of the filling
     diastasis_share: float = ranged(0.00, 0.10, CHOSEN)  # of the filling
     ejection_skew: float = ranged(0.75, 1.0, CHOSEN)  # below 1: faster at first
     mid_diastolic_opening: float = ranged(0.25, 0.60, CHOSEN)  # leaflets float half shut
-    atrial_opening: float = ranged(0.50, 0.90, CHOSEN)
+    atrial_opening: float = ranged(0.56, 0.90, CHOSEN)
 
 
 def _ramp(x: np.ndarray) -> np.ndarray:

@@ -7,8 +7,10 @@ import numpy as np
 
 # where a range comes from
 FACTS = "FACTS"  # the project's facts of the field
-README = "prototype README"  # measured on public clips; widened by eye where frames called for it
+PROTOTYPE = "prototype"  # measured on public EchoNet clips by the quick prototype
+CAMUS = "CAMUS training patients"  # benchmarks/realism.py measures them beside the phantom
 CHOSEN = "chosen"  # set by eye, or to make the population wide enough
+SOURCES = (FACTS, PROTOTYPE, CAMUS, CHOSEN)
 
 Table = TypeVar("Table")
 

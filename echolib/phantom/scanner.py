@@ -1,88 +1,158 @@
 """How the machine is set, how well the patient is seen: settings, fields of gain and of haze."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from echolib.phantom.ranges import CHOSEN, README, ranged
-from echolib.phantom.sector import BEAMS, SAMPLES, Sector
+from echolib.phantom.ranges import CAMUS, CHOSEN, PROTOTYPE, ranged
+from echolib.phantom.sector import Sector
+
+SILENT = -200.0  # dB
 
 
 @dataclass(frozen=True)
 class Scanner:
     """How the machine is set and how well the patient is seen."""
 
-    lateral_degrees: float = ranged(0.7, 1.7, README)  # sd of the point spread across beams
-    axial_mm: float = ranged(0.4, 1.2, README)  # sd along a beam
-    dynamic_range: float = ranged(38, 70, README)  # dB
-    septum_grey: float = ranged(0.36, 0.92, CHOSEN)  # where gain puts the septum; 1 is white
-    haze_grey: float = ranged(0.25, 0.55, CHOSEN)  # gain is turned no further than this
-    gamma: float = ranged(0.75, 1.35, README)
-    persistence: float = ranged(0.10, 0.65, README)  # share of the frame before
-    smoothing: float = ranged(0.0, 0.9, README)  # sd in beam samples, after compression
-    specular: float = ranged(0.0, 7.0, README)  # dB at surfaces facing the probe
-    blood_memory: float = ranged(0.3, 0.9, README)  # frame to frame
-    tissue_noise: float = ranged(0.15, 0.35, README)  # speckle that does not move along
-    side_lobes: float = ranged(-45, -24, README)  # dB
-    near_haze: float = ranged(-56, -17, README)  # dB
-    near_haze_depth: float = ranged(0.08, 0.40, README)  # share of the depth
-    deep_haze: float = ranged(-60, -16, README)  # dB
+    lateral_degrees: float = ranged(0.7, 1.7, PROTOTYPE)  # sd of the point spread across beams
+    axial_mm: float = ranged(0.4, 1.2, PROTOTYPE)  # sd along a beam
+    dynamic_range: float = ranged(40, 95, CAMUS)  # dB
+    septum_grey: float = ranged(0.30, 0.88, CAMUS)  # where gain puts the septum; 1 is white
+    haze_grey: float = ranged(0.25, 0.60, CHOSEN)  # gain is turned no further than this
+    gamma: float = ranged(0.75, 1.35, PROTOTYPE)
+    persistence: float = ranged(0.05, 0.45, CHOSEN)  # share of the picture before
+    smoothing: float = ranged(0.0, 2.0, CAMUS)  # sd in samples of a small screen
+    specular: float = ranged(0.0, 7.0, PROTOTYPE)  # dB at surfaces facing the probe
+    blood_memory: float = ranged(0.3, 0.9, PROTOTYPE)  # frame to frame
+    tissue_noise: float = ranged(0.15, 0.35, PROTOTYPE)  # speckle that does not move along
+    side_lobes: float = ranged(-45, -24, PROTOTYPE)  # dB
+    near_haze: float = ranged(-46, -8, CAMUS)  # dB
+    near_haze_depth: float = ranged(0.12, 0.52, CAMUS)  # share of the depth
+    deep_haze: float = ranged(-56, -10, CAMUS)  # dB
     noise: float = ranged(-66, -29, CHOSEN)  # dB at the probe
-    noise_rise: float = ranged(0, 16, README)  # dB from the probe to the lower edge
+    noise_rise: float = ranged(0, 16, PROTOTYPE)  # dB from the probe to the lower edge
     grain: float = ranged(1.5, 5.0, CHOSEN)  # dB, patchiness of tissue over some mm
     streaks: float = ranged(1.0, 4.5, CHOSEN)  # dB, fibres along the walls
     grain_mm: float = ranged(5.0, 16.0, CHOSEN)
-    softness_mm: float = ranged(0.5, 2.2, CHOSEN)  # sd over which one tissue turns into another
-    plain_noise: float = ranged(0.02, 0.15, README)  # of the grey range
-    plain_blur: float = ranged(0.6, 2.3, README)  # sd in beam samples
+    softness_mm: float = ranged(0.5, 3.0, CAMUS)  # sd over which one tissue turns into another
+    plain_noise: float = ranged(0.02, 0.15, PROTOTYPE)  # of the grey range
+    plain_blur: float = ranged(0.6, 2.3, PROTOTYPE)  # sd in samples of a small screen
     plain_fields: float = ranged(0.0, 1.0, CHOSEN)  # how much of gain and haze the plain one sees
 
 
-def _enlarge(noise: np.ndarray) -> np.ndarray:
-    """A small grid of values as a smooth field over beam space."""
-    noise = noise.astype(np.float32)
-    return cv2.resize(noise, (BEAMS, SAMPLES), interpolation=cv2.INTER_CUBIC)
+def silence(scanner: Scanner, without: frozenset[str]) -> Scanner:
+    """The scanner with the settings of switched-off effects at rest."""
+    off = {}
+    for effect, settings in {
+        "side lobes": {"side_lobes": SILENT},
+        "near-field clutter": {"near_haze": SILENT},
+        "deep haze": {"deep_haze": SILENT},
+        "thermal noise": {"noise": SILENT},
+        "persistence": {"persistence": 0.0},
+        "specular echoes": {"specular": 0.0},
+        "texture": {"grain": 0.0, "streaks": 0.0},
+        "point spread": {"lateral_degrees": 0.2, "axial_mm": 0.2, "smoothing": 0.0},
+    }.items():
+        if effect in without:
+            off |= settings
+    return replace(scanner, **off)
 
 
-def draw_gain(sector: Sector, generator: np.random.Generator) -> np.ndarray:
-    """Gain (SAMPLES, BEAMS) float32 in dB: uneven contact, weak edges, dropout, shadows."""
-    across, depth = sector.beam_grid
+def _enlarge(noise: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A small grid of values as a smooth field of the given shape."""
+    return cv2.resize(noise.astype(np.float32), shape[::-1], interpolation=cv2.INTER_CUBIC)
+
+
+def _hump(x: np.ndarray, centre: float, width: float, power: float = 2.0) -> np.ndarray:
+    """1 at the centre, falling off at `width`; a higher power falls more abruptly."""
+    return np.exp(-(np.abs((x - centre) / width) ** power))
+
+
+def _step(x: np.ndarray, centre: float, width: float) -> np.ndarray:
+    return 1 / (1 + np.exp((centre - x) / width))
+
+
+def draw_gain(
+    sector: Sector, generator: np.random.Generator, without: frozenset[str] = frozenset()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gain (samples, beams) float32 in dB of the echoes on their way, and of the receiver.
+
+    The first weakens echoes: dropout, shadows, weak edges of the sector. The second amplifies
+    haze and noise as well: depth compensation, focal zones. All is drawn, then added up without
+    what is switched off, so that the rest stays as it was.
+    """
+    across, depth = sector.beam_axes
     uniform = generator.uniform
+    shape = sector.beam_shape
+    parts = {}
     grid = generator.integers(3, 6), generator.integers(3, 7)
-    gain = _enlarge(generator.normal(0, uniform(1, 6), grid))
-    gain -= uniform(0, 14) * np.clip((np.abs(across) - uniform(0.4, 0.85)) / 0.3, 0, 1.5) ** 2
-    lateral, medial = uniform(0, 24), uniform(0, 20)
-    if generator.random() < 0.6:
-        gain -= lateral * np.clip((across - uniform(0.0, 0.7)) / 0.4, 0, 1)
-    if generator.random() < 0.3:
-        gain -= medial * np.clip((-across - uniform(0.4, 0.9)) / 0.4, 0, 1)
-    gain += uniform(-12, 7) * (depth - 0.5)  # what depth compensation leaves
+    parts["uneven gain"] = _enlarge(generator.normal(0, uniform(1, 6), grid), shape)
     # a focal zone or a misplaced slider: the picture turns brighter or darker at some depth
-    gain += generator.normal(0, 5) / (1 + np.exp((uniform(0.2, 0.8) - depth) / uniform(0.02, 0.1)))
+    step = generator.normal(0, 7) * _step(depth, uniform(0.15, 0.75), uniform(0.01, 0.08))
+    parts["uneven gain"] += step
+    # single beams differ a little, as elements of the probe do
+    parts["uneven gain"] += _enlarge(
+        generator.normal(0, uniform(0, 1.5), (1, shape[1] // 3)), (1, shape[1])
+    )
+    edge = np.clip((np.abs(across) - uniform(0.4, 0.85)) / 0.3, 0, 1.5) ** 2
+    # what depth compensation leaves
+    parts["attenuation"] = uniform(-10, 12) * (depth - 0.5)
+    parts["weak edges"] = -uniform(0, 10) * edge
+    lateral, medial = uniform(0, 18), uniform(0, 16)
+    right, left = uniform(0.0, 0.7), uniform(0.4, 0.9)
+    lateral *= generator.random() < 0.4
+    medial *= generator.random() < 0.25
+    parts["dropout"] = -lateral * np.clip((across - right) / 0.4, 0, 1)
+    parts["dropout"] = parts["dropout"] - medial * np.clip((-across - left) / 0.4, 0, 1)
+    parts["shadows"] = 0.0
     for _ in range(generator.poisson(0.5)):
         centre = generator.choice([-1, 1]) * uniform(0.2, 1.05)
-        edge = np.clip((depth - uniform(0, 0.25)) / 0.05, 0, 1)
-        gain -= uniform(6, 35) * np.exp(-(((across - centre) / uniform(0.05, 0.25)) ** 4)) * edge
-    # single beams differ a little, as elements of the probe do
-    gain += _enlarge(generator.normal(0, uniform(0, 1.5), (2, BEAMS // 3)))
-    return gain.astype(np.float32)
+        begin = np.clip((depth - uniform(0, 0.25)) / 0.05, 0, 1)
+        dark = _hump(across, centre, uniform(0.05, 0.25), 4)
+        parts["shadows"] = parts["shadows"] - uniform(6, 35) * dark * begin
+    path, receiver = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    for name, part in parts.items():
+        if name not in without:
+            amplified = name in ("uneven gain", "attenuation")
+            (receiver if amplified else path)[:] += part
+    return path, receiver
 
 
 def draw_haze(
-    sector: Sector, scanner: Scanner, generator: np.random.Generator
+    sector: Sector,
+    scanner: Scanner,
+    generator: np.random.Generator,
+    without: frozenset[str] = frozenset(),
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Amplitudes of near and of deep haze, (SAMPLES, BEAMS) float32 each."""
-    across, depth = sector.beam_grid
+    """Amplitudes of near and of deep haze, (samples, beams) float32 each."""
+    across, depth = sector.beam_axes
     uniform = generator.uniform
-    fall = np.exp(-(((depth - uniform(0, 0.15)) / scanner.near_haze_depth) ** 2))
     uneven = 0.6 + 0.4 * np.cos(across * uniform(0, 3) + uniform(0, 6))
-    near = 10 ** (scanner.near_haze / 20) * fall * uneven
-    patch = ((depth - uniform(0.2, 0.7)) / uniform(0.1, 0.4)) ** 2
-    patch += ((across - uniform(-0.6, 0.9)) / uniform(0.2, 1)) ** 2
-    deep = 10 ** (scanner.deep_haze / 20) * np.exp(-patch)
-    if generator.random() < 0.4:  # the lateral side veiled, as by lung
-        veil = 1 / (1 + np.exp(-(across - uniform(-0.1, 0.7)) / uniform(0.03, 0.2)))
-        level = ((depth - uniform(0.1, 0.6)) / uniform(0.2, 0.5)) ** 2
-        deep = deep + 10 ** (uniform(-60, -20) / 20) * veil * np.exp(-level)
+    near = _hump(depth, uniform(0, 0.15), scanner.near_haze_depth, uniform(1.5, 6)) * uneven
+    patch = _hump(depth, uniform(0.15, 1.1), uniform(0.1, 0.4), uniform(1.5, 6))
+    patch = patch * _hump(across, uniform(-0.6, 0.9), uniform(0.2, 1))
+    deep = _amplitude(scanner.deep_haze) * patch
+    veiled = generator.random() < 0.4  # the lateral side veiled, as by lung
+    veil = _step(across, uniform(-0.1, 0.7), uniform(0.03, 0.2))
+    veil = veil * _hump(depth, uniform(0.1, 0.6), uniform(0.2, 0.5))
+    deep = deep + veiled * _amplitude(min(uniform(-60, -20), scanner.deep_haze + 40)) * veil
+    near = _amplitude(scanner.near_haze) * near
+    deep = deep + draw_reverberation(sector, generator, "reverberation" not in without)
     return near.astype(np.float32), deep.astype(np.float32)
+
+
+def draw_reverberation(sector: Sector, generator: np.random.Generator, seen: bool) -> np.ndarray:
+    """Amplitudes (samples, beams) of bands at one depth: sound that went to and fro twice."""
+    across, depth = sector.beam_axes
+    uniform = generator.uniform
+    bands = np.zeros(sector.beam_shape)
+    for _ in range(generator.poisson(0.6)):
+        place, width, level = uniform(0.15, 0.7), uniform(0.004, 0.03), uniform(-40, -6)
+        wide = _hump(across, uniform(-0.7, 0.7), uniform(0.15, 0.9), 4)
+        bands += seen * _amplitude(level) * _hump(depth, place, width) * wide
+    return bands
+
+
+def _amplitude(decibels: float) -> float:
+    return 10 ** (decibels / 20)

@@ -1,42 +1,51 @@
 """One heart under one scanner, drawn from a seed, and how an expert would trace it."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from echolib import geometry
 from echolib.phantom.anatomy import Heart, draw_heart, to_world
 from echolib.phantom.cycle import draw_cycle
+from echolib.phantom.effects import check_effects
 from echolib.phantom.sector import Sector, draw_sector
-from echolib.phantom.shape import heart_shape
+from echolib.phantom.shape import ventricle_shape
 from echolib.phantom.ultrasound import Scan
 
 PLAIN_SHARE = 0.5  # of single frames; plain ones teach a network more than they please the eye
 
 
 def draw_scan(
-    seed: int, stream: int, index: int, size: int, plain_share: float = PLAIN_SHARE
+    seed: int,
+    stream: int,
+    index: int,
+    size: int,
+    plain_share: float = PLAIN_SHARE,
+    without: Iterable[str] = (),
 ) -> tuple[Scan, np.random.Generator]:
     """Heart number `index` under a scanner, and a generator for what is decided about it.
 
     plain_share: of the hearts that are rendered plainly; the others are rendered physically.
+    without: names of `effects.EFFECTS` to switch off.
 
     Every part of the scene has a generator of its own, so that a change of one table of ranges
     leaves the others' draws as they were. Hearts that do not fit into their sector are redrawn.
     """
     sequence = np.random.SeedSequence([seed, stream, index])
     anatomy, timing, machine, choice = (np.random.default_rng(s) for s in sequence.spawn(4))
-    cycle = draw_cycle(timing)
+    cycle, without = draw_cycle(timing), check_effects(without)
     for _ in range(1000):
-        heart, sector = draw_heart(anatomy), draw_sector(anatomy, size)
+        heart, sector = draw_heart(anatomy, without), draw_sector(anatomy, size, without)
         renderer = "plain" if choice.random() < plain_share else "physical"
         if _fits(heart, sector):
-            return Scan(sector, heart, cycle, machine, renderer), choice
+            return Scan(sector, heart, cycle, machine, renderer, without), choice
     raise RuntimeError("No heart fitted into its sector: the tables of ranges disagree.")
 
 
 def _fits(heart: Heart, sector: Sector) -> bool:
     """True when the traced outline stays inside the shown sector, drift included."""
     for contraction in (0.0, 1.0):
-        outline = heart_shape(heart, contraction, 0.0).outline
+        outline = ventricle_shape(heart, contraction).outline
         for phase in np.arange(4) * np.pi / 2:
             world = to_world(heart, outline, contraction, phase)
             column, row = np.rint(sector.to_pixels(world)).astype(int).T
@@ -54,3 +63,20 @@ def trace(scan: Scan, moment: float) -> geometry.Tracing:
     axis = scan.to_pixels(shape.axis, shape, moment)
     tracing = geometry.outline_to_tracing(outline, axis)
     return geometry.Tracing(tracing.axis.round(4), tracing.chords.round(4))
+
+
+def label_map(scan: Scan, moment: float, tracing: geometry.Tracing | None = None) -> np.ndarray:
+    """(size, size) uint8 regions of the frame at `moment` s, numbered as CAMUS numbers them.
+
+    0 background, 1 cavity as an expert traces it, 2 wall of the left ventricle, 3 left atrium.
+    tracing: of the same moment, where it is known already.
+    """
+    shape, sector = scan.shape(moment), scan.sector
+    wall = np.concatenate([shape.septal_outside[::-1], shape.lateral_outside])
+    labels = np.zeros((sector.size, sector.size), np.uint8)
+    for number, curve in ((3, shape.left_atrium), (2, wall)):
+        mask = geometry.polygon_to_mask(scan.to_pixels(curve, shape, moment), labels.shape)
+        labels[mask & sector.shown] = number
+    tracing = tracing or trace(scan, moment)
+    labels[tracing.mask(labels.shape)] = 1
+    return labels

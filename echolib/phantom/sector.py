@@ -1,7 +1,8 @@
 """The scanned sector: beams in the body, pixels on the screen, and the scanner's own marks.
 
 World coordinates are mm with the probe's face at the origin. Beam space is an array
-(SAMPLES, BEAMS): rows run along a beam, columns from the leftmost to the rightmost beam.
+(samples, beams): rows run along a beam, columns from the leftmost to the rightmost beam. Larger
+screens are drawn from more samples and beams.
 """
 
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from echolib.phantom.ranges import CHOSEN, README, draw_table, ranged
+from echolib.phantom.ranges import CHOSEN, PROTOTYPE, draw_table, ranged
 
-SAMPLES, BEAMS = 256, 128
+SAMPLES, BEAMS = 256, 128  # of a small screen
+FINEST = 3  # times as many, on a large one
 REFERENCE_SIZE = 112  # the ranges in px are those of a frame of this size
 _SUBPIXEL_BITS = 4  # cv2.fillPoly's fixed point
 
@@ -28,8 +30,18 @@ class Sector:
     depth: float  # mm from the probe's face to the lower edge
     face: float  # px of dark face under the probe
     cut: bool  # EchoNet-Dynamic's corners are cut off along diagonals
+    smooth: int  # px of the scanner's screen averaged into one of ours, along each side
     marks: bool  # traces of the scanner's ruler survive outside the sector
     size: int = REFERENCE_SIZE
+
+    def __post_init__(self) -> None:
+        if not 0 < self.half_angle < np.pi / 2:
+            raise ValueError(
+                f"half_angle must be above 0 and below pi / 2 radians, not {self.half_angle}."
+            )
+        for name in ("radius", "depth", "size", "smooth"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} of a sector must be above 0, not {getattr(self, name)}.")
 
     @property
     def scale(self) -> float:
@@ -53,30 +65,63 @@ class Sector:
     def to_beams(self, world: np.ndarray) -> np.ndarray:
         """World mm (n, 2) to beam-space (column, row), (n, 2)."""
         x, y = np.asarray(world).T
-        column = (np.arctan2(x, y) / self.half_angle + 1) * 0.5 * (BEAMS - 1)
-        return np.stack([column, np.hypot(x, y) / self.depth * (SAMPLES - 1)], axis=1)
+        column = (np.arctan2(x, y) + self.half_angle) / self.beam_angle
+        return np.stack([column, np.hypot(x, y) / self.sample_mm], axis=1)
+
+    @property
+    def fineness(self) -> int:
+        """How many times finer than on a small screen beam space is, along both sides."""
+        return min(FINEST, max(1, round(self.size / (2 * REFERENCE_SIZE))))
+
+    @property
+    def beam_shape(self) -> tuple[int, int]:
+        """Samples along a beam, and beams."""
+        return SAMPLES * self.fineness, BEAMS * self.fineness
+
+    @property
+    def sample_mm(self) -> float:
+        """Mm between two samples along a beam."""
+        return self.depth / (self.beam_shape[0] - 1)
+
+    @property
+    def beam_angle(self) -> float:
+        """Radians between two beams."""
+        return 2 * self.half_angle / (self.beam_shape[1] - 1)
 
     @cached_property
-    def beam_grid(self) -> tuple[np.ndarray, np.ndarray]:
-        """Across and depth of every beam-space sample: (SAMPLES, BEAMS) float32, the first from
-        -1 (leftmost beam) to 1, the second from 0 (probe) to 1."""
-        across = np.linspace(-1, 1, BEAMS, dtype=np.float32)
-        depth = np.linspace(0, 1, SAMPLES, dtype=np.float32)
-        return np.meshgrid(across, depth)
+    def beam_axes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Across of every beam (1, beams), from -1 (leftmost) to 1, and depth of every sample
+        (samples, 1), from 0 (probe) to 1; float32."""
+        samples, beams = self.beam_shape
+        across = np.linspace(-1, 1, beams, dtype=np.float32)[None]
+        return across, np.linspace(0, 1, samples, dtype=np.float32)[:, None]
 
     @cached_property
     def _screen_maps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Beam-space column and row of every pixel, and which pixels show the sector."""
-        y, x = np.mgrid[: self.size, : self.size].astype(np.float32)
-        right, down = x - self.apex[0], y - self.apex[1]
-        column = (np.arctan2(right, down) / self.half_angle + 1) * 0.5 * (BEAMS - 1)
-        distance = np.hypot(right, down) / self.scale
-        row = distance / self.radius * (SAMPLES - 1)
-        shown = (column >= 0) & (column <= BEAMS - 1) & (row <= SAMPLES - 1)
+        """Beam-space column and row of every point of the scanner's screen (`smooth` as fine as
+        ours), and which of our pixels show the sector."""
+        column, row, shown = self._maps(self.smooth)
+        if self.smooth > 1:
+            shown = self._maps(1)[2]
+        return column, row, shown
+
+    def _maps(self, fine: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The maps of a screen `fine` times as large, (fine * size, fine * size) each."""
+        samples, beams = self.beam_shape
+        line = (np.arange(self.size * fine, dtype=np.float32) + 0.5) / np.float32(fine) - 0.5
+        right, down = np.meshgrid(line - self.apex[0], line - self.apex[1])
+        # measured from straight down, so that the angle does not jump within the sector
+        distance, angle = cv2.cartToPolar(np.float32(down), np.float32(right))
+        angle[angle > np.pi] -= np.float32(2 * np.pi)
+        column = (angle + np.float32(self.half_angle)) / np.float32(self.beam_angle)
+        distance /= np.float32(self.scale)
+        row = distance * np.float32((samples - 1) / self.radius)
+        shown = (column >= 0) & (column <= beams - 1) & (row <= samples - 1)
         shown &= distance >= self.face
         if self.cut:
+            x, y = line[None], line[:, None]
             shown &= (x + y > 67 * self.scale) & (x - y < 67 * self.scale)
-        return column.astype(np.float32), row.astype(np.float32), shown
+        return column, row, shown
 
     @property
     def shown(self) -> np.ndarray:
@@ -84,21 +129,31 @@ class Sector:
         return self._screen_maps[2]
 
     def scan_convert(self, beams: np.ndarray) -> np.ndarray:
-        """Beam space (SAMPLES, BEAMS) float32 to a screen (size, size), 0 outside the sector."""
+        """Beam space (samples, beams) float32 to a screen (size, size), 0 outside the sector."""
         column, row, shown = self._screen_maps
         screen = cv2.remap(beams, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        if self.smooth > 1:
+            screen = cv2.resize(screen, shown.shape[::-1], interpolation=cv2.INTER_AREA)
         return screen * shown
 
 
-def draw_sector(generator: np.random.Generator, size: int = REFERENCE_SIZE) -> Sector:
+def draw_sector(
+    generator: np.random.Generator,
+    size: int = REFERENCE_SIZE,
+    without: frozenset[str] = frozenset(),
+) -> Sector:
     """A sector as EchoNet-Dynamic shows it, or as a padded CAMUS frame does, or in between."""
-    kind = generator.choice(3, p=[0.5, 0.4, 0.1])
+    kind = generator.choice(3, p=[0.4, 0.5, 0.1])
+    smooth = int(generator.choice(3, p=[0.4, 0.4, 0.2])) + 1
+    if "sector shapes" in without:
+        kind = 0
     table = (_EchoNetScreen, _CamusScreen, _OtherScreen)[kind]
     screen = draw_table(table, generator)
     apex_y = screen.apex_y
     if kind == 1:  # padded to a square: the sector's middle is the screen's
         apex_y = 55.5 - 0.5 * screen.radius + screen.apex_y
     echonet = kind == 0
+    marks = generator.random() < (0.85 if echonet else 0.1)
     return Sector(
         apex_x=screen.apex_x,
         apex_y=apex_y,
@@ -107,26 +162,27 @@ def draw_sector(generator: np.random.Generator, size: int = REFERENCE_SIZE) -> S
         depth=screen.depth,
         face=screen.face,
         cut=echonet,
-        marks=bool(generator.random() < (0.85 if echonet else 0.1)),
+        smooth=max(smooth, 2) if kind == 1 else smooth,
+        marks=bool(marks and "scanner marks" not in without),
         size=size,
     )
 
 
 @dataclass(frozen=True)
 class _EchoNetScreen:
-    apex_x: float = ranged(58, 67, README, mean=62.5, sd=1.5)
-    apex_y: float = ranged(0.0, 16, README, mean=6.0, sd=2.5)
-    half_angle: float = ranged(36, 48, README, mean=44.5, sd=2.0)
-    radius: float = ranged(95, 120, README, mean=108, sd=4)
-    depth: float = ranged(110, 190, README, mean=143, sd=14)
-    face: float = ranged(0.0, 3.0, README)
+    apex_x: float = ranged(58, 67, PROTOTYPE, mean=62.5, sd=1.5)
+    apex_y: float = ranged(0.0, 16, PROTOTYPE, mean=6.0, sd=2.5)
+    half_angle: float = ranged(36, 48, PROTOTYPE, mean=44.5, sd=2.0)
+    radius: float = ranged(95, 120, PROTOTYPE, mean=108, sd=4)
+    depth: float = ranged(110, 190, PROTOTYPE, mean=143, sd=14)
+    face: float = ranged(0.0, 3.0, PROTOTYPE)
 
 
 @dataclass(frozen=True)
 class _CamusScreen:
     apex_x: float = ranged(53, 58, CHOSEN, mean=55.5, sd=0.7)
     apex_y: float = ranged(-4, 4, CHOSEN, mean=0.0, sd=1.0)  # from where padding puts it
-    half_angle: float = ranged(32, 46, README, mean=38, sd=2.0)
+    half_angle: float = ranged(32, 46, PROTOTYPE, mean=38, sd=2.0)
     radius: float = ranged(78, 102, CHOSEN, mean=91, sd=4)
     depth: float = ranged(115, 215, CHOSEN, mean=155, sd=18)
     face: float = ranged(0.0, 2.0, CHOSEN)
@@ -174,7 +230,7 @@ def _mark(image: np.ndarray, centre: np.ndarray, radius: float, grey: int, scale
 
 
 def fill_beams(canvas: np.ndarray, corners: np.ndarray, value: float) -> None:
-    """Fill a polygon (n, 2) of beam-space (column, row) in a (SAMPLES, BEAMS) canvas, sub-pixel."""
+    """Fill a polygon (n, 2) of beam-space (column, row) in a (samples, beams) canvas, sub-pixel."""
     fixed = np.clip(np.asarray(corners), -1000, 2000) * (1 << _SUBPIXEL_BITS)
     polygon = np.rint(fixed).astype(np.int32)
     cv2.fillPoly(canvas, [polygon], float(value), cv2.LINE_8, _SUBPIXEL_BITS)

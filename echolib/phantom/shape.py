@@ -10,14 +10,15 @@ import numpy as np
 
 from echolib.phantom.anatomy import Heart
 
+LARGEST_INSET = 0.5  # of the half width: a small cavity keeps an outline
 PROFILE_POINTS = 36
 # denser near the apex, where the wall turns
 PROFILE = np.linspace(0.0, 1.0, PROFILE_POINTS) ** 1.2
 
 
 @dataclass(frozen=True)
-class Shape:
-    """A heart at one moment: curves in heart coordinates, (n, 2) mm each.
+class Ventricle:
+    """The left ventricle at one moment: curves in heart coordinates, (n, 2) mm each.
 
     The four wall curves run from apex to base, (PROFILE_POINTS, 2). `outline` is what an expert
     would trace: from the septal hinge over the apex to the lateral hinge; `axis` (2, 2) its
@@ -26,11 +27,28 @@ class Shape:
 
     contraction: float
     length: float
-    tip: float
     septal_cavity: np.ndarray
     lateral_cavity: np.ndarray
     septal_outside: np.ndarray
     lateral_outside: np.ndarray
+    outline: np.ndarray
+    axis: np.ndarray
+
+    @property
+    def tip(self) -> float:
+        """Where the cavity begins, mm along the axis."""
+        return float(self.septal_cavity[0, 1])
+
+    @property
+    def cavity(self) -> np.ndarray:
+        """The cavity's wall from the septal hinge over the apex to the lateral hinge."""
+        return np.concatenate([self.septal_cavity[::-1], self.lateral_cavity[1:]])
+
+
+@dataclass(frozen=True)
+class Shape(Ventricle):
+    """A whole heart at one moment."""
+
     right_ventricle: np.ndarray
     right_wall: np.ndarray
     left_atrium: np.ndarray
@@ -39,13 +57,6 @@ class Shape:
     posterior_arc: np.ndarray
     mitral: tuple[np.ndarray, np.ndarray]  # anterior and posterior leaflet, hinge to tip
     tricuspid: tuple[np.ndarray, np.ndarray]
-    outline: np.ndarray
-    axis: np.ndarray
-
-    @property
-    def cavity(self) -> np.ndarray:
-        """The cavity's wall from the septal hinge over the apex to the lateral hinge."""
-        return np.concatenate([self.septal_cavity[::-1], self.lateral_cavity[1:]])
 
 
 @lru_cache(maxsize=16)
@@ -100,15 +111,23 @@ def _cavity_walls(heart: Heart, contraction: float) -> tuple[np.ndarray, np.ndar
     lateral_now = lateral - min(moved * (1 - heart.septal_motion), 0.75 * lateral)
     bow = heart.bend * heart.length * np.sin(np.pi * PROFILE)
     sides = []
-    for sign, width, phase, shoulder, roundness, taper in (
-        (-1, septal_now, 1, heart.septal_shoulder, heart.septal_roundness, heart.septal_taper),
-        (1, lateral_now, 2, heart.lateral_shoulder, heart.lateral_roundness, heart.lateral_taper),
-    ):
-        waves = _waviness(heart.wobble[phase - 1], phase)
+    for sign, width, relaxed, phase, shoulder, roundness, taper in (
+        (-1, septal_now, septal, 1, heart.septal_shoulder, heart.septal_roundness,
+         heart.septal_taper),
+        (1, lateral_now, lateral, 2, heart.lateral_shoulder, heart.lateral_roundness,
+         heart.lateral_taper),
+    ):  # fmt: skip
+        waves = sign * _waviness(heart.wobble[phase - 1], phase)
         coned = max(1.2, roundness * (1 - heart.coning * contraction))
-        across = sign * width * _half_width(shoulder, coned, taper) * waves
+        across = width * _half_width(shoulder, coned, taper)
+        if heart.still_share and sign == heart.still_side:
+            still = heart.still_share * np.exp(-(((PROFILE - heart.still_place) / 0.22) ** 2))
+            across += still * (relaxed * _half_width(shoulder, roundness, taper) - across)
+        if sign < 0:
+            bulge = np.exp(-(((PROFILE - heart.bulge_place) / 0.2) ** 2)) * contraction
+            across -= np.minimum(heart.septal_bulge * heart.length * bulge, 0.6 * across)
         along = tip + PROFILE * (length * (1 - sign * heart.base_tilt) - tip)
-        sides.append(np.stack([across + bow, along], axis=1))
+        sides.append(np.stack([waves * across + bow, along], axis=1))
     return sides[0], sides[1], length
 
 
@@ -220,47 +239,53 @@ def _tricuspid_valve(rv_floor: np.ndarray, opening: float, length: float):
     return tuple(leaflets)
 
 
-def _expert_outline(heart, septal, lateral) -> tuple[np.ndarray, np.ndarray]:
+def _expert_outline(heart, septal, lateral, contraction) -> tuple[np.ndarray, np.ndarray]:
     """What an expert draws (2n - 1, 2), and its long axis (2, 2).
 
     The label lies a little inside the geometric wall: an expert stays inside the dim rim next
     to the bright wall, and closes the base at the leaflets' hinges.
     """
-    drop = heart.inset_apex + heart.inset_base
+    apex = heart.inset_apex + contraction * heart.contracted_apex
+    drop = apex + heart.inset_base
+    septal_inset = heart.inset_septal + contraction * heart.contracted_septal
+    lateral_inset = heart.inset_lateral + contraction * heart.contracted_lateral
     edges = []
-    for edge, inset in ((septal, heart.inset_septal), (lateral, heart.inset_lateral)):
+    for edge, inset in ((septal, septal_inset), (lateral, lateral_inset)):
         tip, extent = edge[0, 1], edge[-1, 1] - edge[0, 1]
-        along = tip + heart.inset_apex + (edge[:, 1] - tip) * (1 - drop / extent)
+        along = tip + apex + (edge[:, 1] - tip) * (1 - drop / extent)
         middle = 0.5 * (septal[:, 0] + lateral[:, 0])
         reach = edge[:, 0] - middle
         # near the apex the wall runs across: there the inset is already taken along the axis
         taken = inset * np.clip(np.abs(reach) / (0.25 * heart.width), 0, 1)
-        across = middle + np.sign(reach) * np.maximum(np.abs(reach) - taken, 0.0)
+        taken = np.minimum(taken, LARGEST_INSET * np.abs(reach))
+        across = middle + np.sign(reach) * (np.abs(reach) - taken)
         edges.append(np.stack([across, along], axis=1))
     outline = np.concatenate([edges[0][::-1], edges[1][1:]])
     axis = np.stack([edges[0][0], 0.5 * (edges[0][-1] + edges[1][-1])])
     return outline, axis
 
 
-def heart_shape(heart: Heart, contraction: float, opening: float) -> Shape:
-    """The heart's curves at one moment; contraction and opening in [0, 1], see `cycle`."""
+def ventricle_shape(heart: Heart, contraction: float) -> Ventricle:
+    """The left ventricle's walls and outline; contraction in [0, 1], see `cycle`."""
     septal, lateral, length = _cavity_walls(heart, contraction)
     thicker = 1 + heart.thickening * contraction
     share = heart.apical_share
     septal_outside = _outside(septal, heart.septum * thicker, -1, share)
     lateral_outside = _outside(lateral, heart.lateral_wall * thicker, 1, share)
-    ventricle, free_wall = _right_ventricle(heart, septal_outside, contraction)
-    rv_floor = np.stack([[septal_outside[-1, 0], free_wall[-1, 1]], free_wall[-1]])
+    outline, axis = _expert_outline(heart, septal, lateral, contraction)
+    walls = (septal, lateral, septal_outside, lateral_outside)
+    return Ventricle(contraction, length, *walls, outline, axis)
+
+
+def heart_shape(heart: Heart, contraction: float, opening: float) -> Shape:
+    """The heart's curves at one moment; contraction and opening in [0, 1], see `cycle`."""
+    left = ventricle_shape(heart, contraction)
+    septal, lateral = left.septal_cavity, left.lateral_cavity
+    ventricle, free_wall = _right_ventricle(heart, left.septal_outside, contraction)
+    rv_floor = np.stack([[left.septal_outside[-1, 0], free_wall[-1, 1]], free_wall[-1]])
     atria = _atria(heart, septal[-1], lateral[-1], rv_floor, contraction)
-    outline, axis = _expert_outline(heart, septal, lateral)
     return Shape(
-        contraction=contraction,
-        length=length,
-        tip=float(septal[0, 1]),
-        septal_cavity=septal,
-        lateral_cavity=lateral,
-        septal_outside=septal_outside,
-        lateral_outside=lateral_outside,
+        **vars(left),
         right_ventricle=ventricle,
         right_wall=free_wall,
         left_atrium=atria["left_atrium"],
@@ -269,6 +294,4 @@ def heart_shape(heart: Heart, contraction: float, opening: float) -> Shape:
         posterior_arc=atria["arc"],
         mitral=_mitral_valve(heart, septal[-1], lateral[-1], opening),
         tricuspid=_tricuspid_valve(rv_floor, opening, heart.length),
-        outline=outline,
-        axis=axis,
     )

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from echolib.phantom.anatomy import Heart, pose
-from echolib.phantom.ranges import CHOSEN, README, draw_table, ranged
-from echolib.phantom.sector import BEAMS, SAMPLES, Sector, fill_beams
-from echolib.phantom.shape import Shape
+from echolib.phantom.ranges import CAMUS, CHOSEN, PROTOTYPE, draw_table, ranged
+from echolib.phantom.sector import Sector, fill_beams
+from echolib.phantom.shape import PROFILE, Shape
 
+RIM_LAYERS = 3
 WALL_STEP = 5  # points of a wall curve that belong to the tip
 
 
@@ -19,28 +20,59 @@ WALL_STEP = 5  # points of a wall curve that belong to the tip
 class Tissue:
     """Echo levels of one heart in dB, widths in mm."""
 
-    background: float = ranged(-44, -14, README)
-    blood: float = ranged(-60, -28, README)
-    septum: float = ranged(-12, 0, README)
-    lateral_loss: float = ranged(0, 19, README)  # of the lateral wall against the septum
-    apical_loss: float = ranged(0, 12, CHOSEN)  # of the tip, seen through the near field
-    septal_rim_loss: float = ranged(0, 14, README)  # the dim rim next to the cavity
-    lateral_rim_loss: float = ranged(0, 10, README)
-    septal_rim: float = ranged(0.8, 3.5, README)
-    lateral_rim: float = ranged(0.8, 5.0, README)
-    pericardium: float = ranged(-14, 6, README)
-    pericardium_width: float = ranged(1.2, 4.0, CHOSEN)
-    posterior: float = ranged(-24, 2, README)
+    background: float = ranged(-44, -14, PROTOTYPE)
+    contrast: float = ranged(8, 46, CAMUS)  # of the septum against blood
+    septum: float = ranged(-12, 0, PROTOTYPE)
+    # other parts of the wall, from blood 0 to septum 1: often as dark as blood, so that the wall's
+    # inner edge can only be guessed from the bright line outside it
+    lateral_share: float = ranged(0.10, 1.1, CAMUS)
+    apical_share: float = ranged(0.15, 1.1, CAMUS)
+    septal_rim_loss: float = ranged(0, 14, PROTOTYPE)  # the dim rim next to the cavity
+    lateral_rim_loss: float = ranged(0, 16, CAMUS)
+    septal_rim: float = ranged(0.8, 3.5, PROTOTYPE)
+    lateral_rim: float = ranged(0.8, 8.0, CAMUS)
+    septal_line: float = ranged(-24, 8, CAMUS)  # thin bright line on its right face
+    line_width: float = ranged(0.6, 2.4, CHOSEN)
+    pericardium: float = ranged(-10, 10, CAMUS)
+    pericardium_width: float = ranged(1.2, 6.0, CAMUS)
+    posterior: float = ranged(-24, 2, PROTOTYPE)
     arc: float = ranged(-16, 8, CHOSEN)
     arc_width: float = ranged(2.0, 7.0, CHOSEN)
-    lung: float = ranged(-36, 0, README)
+    lung: float = ranged(-30, 4, CAMUS)
     lung_width: float = ranged(6, 26, CHOSEN)
-    right_wall: float = ranged(-24, -2, README)
-    atrial_wall: float = ranged(-20, 0, README)
-    valve: float = ranged(-22, 2, README)
-    crux: float = ranged(-10, 6, README)  # where septum, valves and atria meet
-    near: float = ranged(-34, -4, README)  # chest wall under the probe
+    right_wall: float = ranged(-24, -2, PROTOTYPE)
+    atrial_wall: float = ranged(-20, 0, PROTOTYPE)
+    valve: float = ranged(-15, 7, CAMUS)
+    crux: float = ranged(-8, 8, CAMUS)  # where septum, valves and atria meet
+    layer_level: float = ranged(0.1, 0.85, CAMUS)  # rough inner layer: from blood 0 to wall 1
+    layer_width: float = ranged(0.0, 3.5, CAMUS)
+    apical_layer: float = ranged(0.0, 10.0, CAMUS)  # its width at the tip
+    near: float = ranged(-34, -4, PROTOTYPE)  # chest wall under the probe
     near_depth: float = ranged(3.0, 11.0, CHOSEN)
+
+    @property
+    def blood(self) -> float:
+        """Level of blood."""
+        return self.septum - self.contrast
+
+    @property
+    def lateral(self) -> float:
+        """Level of the lateral wall."""
+        return self.blood + self.lateral_share * self.contrast
+
+    @property
+    def lateral_loss(self) -> float:
+        """DB by which the lateral side is seen worse than the septal side."""
+        return 0.4 * max(0.0, self.septum - self.lateral)
+
+    @property
+    def apical(self) -> float:
+        """Level of the wall at the tip, seen through the near field."""
+        return self.blood + self.apical_share * self.contrast
+
+    def dimmed(self, level: float, loss: float) -> float:
+        """A wall's level less a loss, but not darker than blood for it."""
+        return max(level - loss, min(level, self.blood + 1.0))
 
 
 @dataclass(frozen=True)
@@ -68,15 +100,31 @@ def draw_details(generator: np.random.Generator) -> dict[str, list]:
              (uniform(0.015, 0.06), uniform(0.008, 0.03)), uniform(-14, -2))
         for _ in range(generator.poisson(3.5))
     ]  # fmt: skip
+    trabeculae += [  # short bright bars across the cavity, as false tendons are
+        Blob((uniform(0.25, 0.95), _side(generator) * uniform(0.0, 0.8)),
+             (uniform(0.008, 0.03), uniform(0.02, 0.09)), uniform(-18, 2))
+        for _ in range(generator.poisson(0.8))
+    ]  # fmt: skip
     cords = [
         (uniform(0.35, 0.6), uniform(-0.3, 0.9), uniform(-30, -8), uniform(0.8, 1.8))
-        for _ in range(generator.poisson(0.8))
+        for _ in range(generator.poisson(1.2))
     ]
     strays = [  # beam space: across, depth, half sizes, level
         (uniform(-0.95, 0.95), uniform(0.05, 1.0), uniform(1.5, 9), uniform(1, 7), uniform(-16, 6))
         for _ in range(generator.poisson(5))
     ]
-    return {"muscles": muscles, "trabeculae": trabeculae, "cords": cords, "strays": strays}
+    streaks = [  # bright lines that run outward from a wall: level on it, length mm, slope, width
+        (_side(generator, 0.8), uniform(0.1, 0.8), uniform(10, 40), uniform(-1.6, 0.4),
+         uniform(2, 6), uniform(-10, 8))
+        for _ in range(generator.poisson(1.0))
+    ]  # fmt: skip
+    return {
+        "streaks": streaks,
+        "muscles": muscles,
+        "trabeculae": trabeculae,
+        "cords": cords,
+        "strays": strays,
+    }
 
 
 def _side(generator: np.random.Generator, lateral: float = 0.5) -> int:
@@ -86,25 +134,35 @@ def _side(generator: np.random.Generator, lateral: float = 0.5) -> int:
 class Painter:
     """Paints one heart, moment by moment. Holds what stays the same over a clip."""
 
-    def __init__(self, sector: Sector, heart: Heart, generator: np.random.Generator) -> None:
-        self.sector, self.heart = sector, heart
+    def __init__(
+        self,
+        sector: Sector,
+        heart: Heart,
+        generator: np.random.Generator,
+        without: frozenset[str] = frozenset(),
+    ) -> None:
+        self.sector, self.heart, self.without = sector, heart, without
         self.tissue = draw_table(Tissue, generator)
         self.details = draw_details(generator)
 
     def paint(self, shape: Shape, phase: float) -> tuple[np.ndarray, np.ndarray]:
-        """Echo map in dB (SAMPLES, BEAMS) float32, and where it is blood, bool of the same shape.
+        """Echo map in dB (samples, beams) float32, and where it is blood, bool of the same shape.
 
         phase: radians of the cycle, for the heart's drift.
         """
         self._origin, self._across, self._along = pose(self.heart, shape.contraction, phase)
-        self._map = np.full((SAMPLES, BEAMS), self.tissue.background, np.float32)
+        self._map = np.full(self.sector.beam_shape, self.tissue.background, np.float32)
         self._paint_surroundings(shape)
         self._paint_walls(shape)
         self._paint_chambers(shape)
         blood = self._map == np.float32(self.tissue.blood)
         self._paint_inside(shape)
-        self._paint_valves(shape)
-        self._paint_near_field()
+        if self.heart.outflow:
+            self._paint_outflow(shape)
+        if "valves" not in self.without:
+            self._paint_valves(shape)
+        if "near-field clutter" not in self.without:
+            self._paint_near_field()
         blood &= self._map == np.float32(self.tissue.blood)
         return self._map, blood
 
@@ -141,7 +199,10 @@ class Painter:
         beyond = outer + np.stack([tissue.lung_width * np.sin(reach), 0 * reach], axis=1)
         self._fill(np.concatenate([outer, beyond[::-1]]), tissue.lung)
         taper = np.clip(np.sin(np.linspace(0.15, np.pi - 0.15, len(arc))), 0.2, 1)
-        self._stroke(arc, tissue.arc, tissue.arc_width * taper)
+        if "pericardium" not in self.without:
+            self._stroke(arc, tissue.arc, tissue.arc_width * taper)
+        if "stray echoes" in self.without:
+            return
         for across, depth, wide, deep, level in self.details["strays"]:
             angle = across * self.sector.half_angle
             centre = depth * self.sector.depth * np.array([np.sin(angle), np.cos(angle)])
@@ -156,29 +217,39 @@ class Painter:
         self._fill(np.concatenate([shape.septal_outside[4:], outer[::-1]]), tissue.right_wall)
         for atrium in (shape.right_atrium, shape.left_atrium):
             self._stroke(np.vstack([atrium, atrium[:1]]), tissue.atrial_wall, heart.atrial_wall)
-        lateral = tissue.septum - tissue.lateral_loss
+        lateral = tissue.lateral
         septal_wall = [shape.septal_cavity, shape.septal_outside[::-1]]
         self._fill(np.concatenate(septal_wall), tissue.septum)
         self._fill(np.concatenate([shape.lateral_cavity, shape.lateral_outside[::-1]]), lateral)
         tip = [shape.septal_outside[WALL_STEP * 2 :: -1], shape.lateral_outside[: WALL_STEP * 2]]
-        apical = tissue.septum - 0.6 * tissue.lateral_loss - tissue.apical_loss
+        apical = tissue.apical
         self._fill(np.concatenate([*tip, shape.axis[:1]]), apical)
         self._paint_rims(shape, lateral, apical)
-        skin = np.concatenate([shape.septal_outside[3::-1], shape.lateral_outside])
-        width = tissue.pericardium_width * np.linspace(0.3, 1.0, len(skin))
-        self._stroke(skin + [1.0, 0.0], tissue.pericardium - 0.5 * tissue.lateral_loss, width)
+        line = max(tissue.septal_line, tissue.septum)
+        self._stroke(shape.septal_outside[6:], line, tissue.line_width)
+        if "pericardium" not in self.without:
+            skin = np.concatenate([shape.septal_outside[3::-1], shape.lateral_outside])
+            width = tissue.pericardium_width * np.linspace(0.3, 1.0, len(skin))
+            self._stroke(skin + [1.0, 0.0], tissue.pericardium - tissue.lateral_loss, width)
         self._paint_annulus(shape, lateral)
 
     def _paint_rims(self, shape: Shape, lateral: float, apical: float) -> None:
-        """The walls' inner layer is dimmer than their middle."""
+        """The walls' inner layers are dimmer than their middle, the innermost the dimmest."""
         tissue = self.tissue
-        septal_rim = shape.septal_cavity[4:] - [0.5 * tissue.septal_rim, 0]
-        self._stroke(septal_rim, tissue.septum - tissue.septal_rim_loss, tissue.septal_rim)
-        lateral_rim = shape.lateral_cavity[4:] + [0.5 * tissue.lateral_rim, 0]
-        self._stroke(lateral_rim, lateral - tissue.lateral_rim_loss, tissue.lateral_rim)
         tip = np.concatenate([shape.septal_cavity[6:0:-1], shape.lateral_cavity[:7]])
-        tip_rim = tip - [0, 0.5 * tissue.lateral_rim]
-        self._stroke(tip_rim, apical - tissue.lateral_rim_loss, tissue.lateral_rim + 1.0)
+        loss, width = tissue.lateral_rim_loss, tissue.lateral_rim
+        septal = (tissue.septum, tissue.septal_rim_loss, tissue.septal_rim)
+        self._paint_rim(shape.septal_cavity[4:], [-1, 0], *septal)
+        self._paint_rim(shape.lateral_cavity[4:], [1, 0], lateral, loss, width)
+        self._paint_rim(tip, [0, -1], apical, loss, width + 1.0)
+
+    def _paint_rim(self, edge, outward: list, level: float, loss: float, width: float) -> None:
+        """Layers along a wall's inner edge, each less dim than the one before it."""
+        layer = width / RIM_LAYERS
+        for number in reversed(range(RIM_LAYERS)):
+            middle = edge + (number + 0.5) * layer * np.array(outward)
+            dim = self.tissue.dimmed(level, loss * (1 - number / RIM_LAYERS))
+            self._stroke(middle, dim, 1.3 * layer)
 
     def _paint_annulus(self, shape: Shape, lateral: float) -> None:
         """Bright fibrous tissue at the two ends of the mitral annulus."""
@@ -189,10 +260,12 @@ class Painter:
         self._fill(np.array(crux), tissue.crux)
         hinge, wall = shape.lateral_cavity[-1], 0.9 * heart.lateral_wall
         end = [hinge + [-1, -4], hinge + [wall, -4], hinge + [wall, 6], hinge + [-1.5, 5]]
-        self._fill(np.array(end), tissue.crux + 0.5 * (lateral - tissue.septum))
+        self._fill(np.array(end), tissue.crux - tissue.lateral_loss)
 
     def _paint_chambers(self, shape: Shape) -> None:
         tissue = self.tissue
+        if "stray echoes" not in self.without:
+            self._paint_streaks(shape)
         for chamber in (shape.right_ventricle, shape.right_atrium, shape.left_atrium):
             self._fill(chamber, tissue.blood)
         self._fill(shape.cavity, tissue.blood)
@@ -200,17 +273,56 @@ class Painter:
         thickness = np.interp(np.linspace(0, 1, 14), [0, 0.3, 0.6, 1], [1.8, 0.8, 0.7, 1.6])
         self._stroke(shape.atrial_septum, tissue.atrial_wall, self.heart.atrial_septum * thickness)
 
+    def _paint_streaks(self, shape: Shape) -> None:
+        """Bright lines from the cavity's edge outward, as lung and pericardium throw them."""
+        for side, place, length, slope, width, level in self.details["streaks"]:
+            wall = shape.lateral_cavity if side > 0 else shape.septal_cavity
+            start = wall[int(place * (len(wall) - 1))]
+            step = length * np.array([side, slope]) / np.hypot(1, slope)
+            line = start + np.linspace(0, 1, 6)[:, None] * step
+            self._stroke(line, level, width * np.linspace(0.5, 1.0, 6))
+
     def _paint_inside(self, shape: Shape) -> None:
-        """Papillary muscles, trabeculae and cords inside the left ventricle."""
-        loss = 0.5 * self.tissue.lateral_loss
-        for blob in self.details["muscles"] + self.details["trabeculae"]:
+        """The rough inner layer, papillary muscles, trabeculae and cords in the left ventricle."""
+        loss = self.tissue.lateral_loss
+        muscles, trabeculae, cords = (
+            [] if effect in self.without else self.details[name]
+            for name, effect in (("muscles", "papillary muscles"), ("trabeculae", "trabeculae"),
+                                 ("cords", "papillary muscles"))
+        )  # fmt: skip
+        if "trabeculae" not in self.without:
+            self._paint_layer(shape)
+        for blob in muscles + trabeculae:
             along, across = (size * self.heart.length for size in blob.size)
             centre = self._in_cavity(shape, *blob.place)
             self._ellipse(centre, across, along, blob.level - loss)
-        for along, across, level, width in self.details["cords"]:
+        for along, across, level, width in cords:
             start = self._in_cavity(shape, along, across)
             end = shape.mitral[0][-1] if across < 0.3 else shape.mitral[1][-1]
             self._stroke(np.linspace(start, end, 6), level, width)
+
+    def _paint_layer(self, shape: Shape) -> None:
+        """Trabeculae seen as a layer between wall and blood, thickest at the tip."""
+        tissue = self.tissue
+        wall = 0.5 * (tissue.lateral + tissue.apical)
+        level = tissue.blood + tissue.layer_level * (wall - tissue.blood)
+        thicker = np.exp(-((PROFILE / 0.15) ** 2)) * tissue.apical_layer
+        for edge, sign in ((shape.septal_cavity, 1), (shape.lateral_cavity, -1)):
+            sideways = sign * np.minimum(tissue.layer_width, 0.4 * np.abs(edge[:, 0]))
+            inner = edge + np.stack([sideways, thicker], axis=1)
+            self._fill(np.concatenate([edge, inner[::-1]]), level)
+
+    def _paint_outflow(self, shape: Shape) -> None:
+        """The aortic root between septum and left atrium: blood, two walls, a shut valve."""
+        width, tissue = self.heart.outflow, self.tissue
+        top = shape.septal_cavity[-1] + [-0.3 * width, -3.0]
+        corner = np.array([[0.0, 0.0], [width, 0.0], [width, 1.5 * width], [0.0, 1.5 * width]])
+        root = top + corner
+        self._fill(root, tissue.blood)
+        for first, last in ((0, 3), (1, 2)):
+            self._stroke(np.linspace(root[first], root[last], 6), tissue.atrial_wall, 2.0)
+        valve = np.linspace(top + [0, 0.25 * width], top + [width, 0.3 * width], 6)
+        self._stroke(valve, tissue.valve - 4, 1.2)
 
     def _in_cavity(self, shape: Shape, along: float, across: float) -> np.ndarray:
         """Point at a share of the way to the base and of the half width on one side."""
@@ -227,5 +339,5 @@ class Painter:
             self._stroke(leaflet, tissue.valve - 3, 0.9 * thickness * taper)
 
     def _paint_near_field(self) -> None:
-        rows = int(self.tissue.near_depth / self.sector.depth * SAMPLES)
+        rows = int(self.tissue.near_depth / self.sector.sample_mm)
         np.maximum(self._map[:rows], self.tissue.near, out=self._map[:rows])
