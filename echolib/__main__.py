@@ -12,6 +12,9 @@ from .errors import DataError
 from .files import atomic_path
 
 DEFAULT_MINUTES = 10.0
+REGIONS = 3  # cavity, wall, left atrium: learnt together where the frames know them
+DEFAULT_SCALE = 0.3  # of a mitral study
+DEFAULT_SIZE = 112  # px
 
 
 def _packed(folder: str, size: int) -> FrameSet:
@@ -31,17 +34,26 @@ def _packed(folder: str, size: int) -> FrameSet:
 
 
 def phantom(arguments: argparse.Namespace) -> None:
-    """Write a phantom study in EchoNet-Dynamic's layout, or single frames to train on."""
+    """Write a phantom study of the left ventricle or the mitral valve, or single frames."""
+    from .phantom.mitral_study import write_mitral_study
     from .phantom.single_frames import draw_frame_set
     from .phantom.studies import write_lv_study
 
-    if arguments.frames is None:
-        write_lv_study(arguments.out, clips=arguments.clips, seed=arguments.seed)
-        print(f"{arguments.clips} phantom clips in {arguments.out}")
+    out, seed = arguments.out, arguments.seed
+    if arguments.frames is not None:
+        _refuse_existing(out)
+        size = DEFAULT_SIZE if arguments.size is None else arguments.size
+        draw_frame_set(arguments.frames, seed, size).save(out)
+        print(f"{arguments.frames} phantom frames in {out}")
+        return
+    if arguments.size is not None:
+        raise ValueError("--size is the side of single frames: give --frames too, or leave it out.")
+    if arguments.mitral is not None:
+        write_mitral_study(out, arguments.mitral, seed)
+        print(f"phantom mitral study of scale {arguments.mitral:g} in {out}")
     else:
-        _refuse_existing(arguments.out)
-        draw_frame_set(arguments.frames, arguments.seed, arguments.size).save(arguments.out)
-        print(f"{arguments.frames} phantom frames in {arguments.out}")
+        write_lv_study(out, arguments.clips, seed)
+        print(f"{arguments.clips} phantom clips in {out}")
 
 
 def _refuse_existing(folder: str) -> None:
@@ -74,8 +86,9 @@ def train(arguments: argparse.Namespace) -> None:
     config = TrainingConfig(**length, loss=arguments.loss, seed=arguments.seed)
     frames = _packed(arguments.data, arguments.size)
     torch.manual_seed(arguments.seed)
+    outputs = 1 if frames.regions is None else REGIONS
     training = Training(
-        UNet(arguments.width), frames.split("train"), frames.split("val"),
+        UNet(arguments.width, outputs=outputs), frames.split("train"), frames.split("val"),
         arguments.out, config, arguments.resume,
     )  # fmt: skip
     training.run()
@@ -162,21 +175,31 @@ def build_parser() -> argparse.ArgumentParser:
     command = add("phantom", phantom)
     command.add_argument("--out", required=True, help="folder to write")
     what = command.add_mutually_exclusive_group()
-    what.add_argument("--clips", type=int, default=300, help="clips of a study (default 300)")
+    what.add_argument(
+        "--clips", type=int, default=300,
+        help="clips of a left-ventricle study in EchoNet-Dynamic's layout (default 300)",
+    )  # fmt: skip
     what.add_argument("--frames", type=int, help="single frames instead, each of another heart")
-    command.add_argument("--size", type=int, default=112, help="side of single frames, px")
+    what.add_argument(
+        "--mitral", type=float, nargs="?", const=DEFAULT_SCALE, metavar="SCALE",
+        help="a mitral valve study instead, SCALE (above 0, up to 1) of the real set's size "
+        f"(default {DEFAULT_SCALE})",
+    )  # fmt: skip
+    command.add_argument(
+        "--size", type=int, help=f"side of single frames, px (default {DEFAULT_SIZE})"
+    )
     command.add_argument("--seed", type=int, default=0)
 
     command = add("pack", pack_command)
     command.add_argument("data", help="folder of a data set")
     command.add_argument("--out", required=True, help="folder to write")
-    command.add_argument("--size", type=int, default=112, help="side of the square, px")
+    command.add_argument("--size", type=int, default=DEFAULT_SIZE, help="side of the square, px")
     command.add_argument("--workers", type=int, default=2)
 
     command = add("train", train)
     command.add_argument("data", help="folder of a data set")
     command.add_argument("--out", required=True, help="folder for weights and checkpoint")
-    command.add_argument("--size", type=int, default=112, help="side of the square, px")
+    command.add_argument("--size", type=int, default=DEFAULT_SIZE, help="side of the square, px")
     length = command.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=float, help=f"wall time (default {DEFAULT_MINUTES:g})")
     length.add_argument("--epochs", type=float)

@@ -1,10 +1,14 @@
 """Writing files so that nothing half-written is ever left behind."""
 
 import os
+import re
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+OLD = 60  # s without a change after which a half-written file has no writer any more
 
 
 def _remove(path: Path) -> None:
@@ -32,3 +36,16 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         _remove(temporary)
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Delete what killed processes left half-written of files that are in a folder by now.
+
+    Only what has not changed for a minute: another process may be writing the same file.
+    """
+    for path in Path(folder).glob(".*.*"):
+        names = re.fullmatch(r"\.(.+)\.\d+(\.\w+)", path.name)  # as `atomic_path` gives them
+        if names and path.with_name("".join(names.groups())).is_file():
+            with suppress(FileNotFoundError):  # the other process has just renamed it
+                if time.time() - path.stat().st_mtime > OLD:
+                    path.unlink()

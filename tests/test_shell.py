@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from echolib.__main__ import main
+from echolib.__main__ import build_parser, main
+from echolib.data import open_data
 from echolib.models import UNet, save_model
 from tests.makers import EchoNetFolder, frame_set, write_avi
 from tests.test_camus import folder as camus_folder  # noqa: F401
@@ -53,6 +54,32 @@ def test_phantom_pack_train_evaluate_segment_follow_each_other(tmp_path, capsys)
     assert main(["segment", str(clip), "--out", str(out), "--weights", str(model)]) == 0
     output = capsys.readouterr().out
     assert "best validation Dice" in output and "frames outlined" in output
+
+
+def test_phantom_writes_a_mitral_study(tmp_path, capsys):
+    study = tmp_path / "mitral"
+    assert main(["phantom", "--out", str(study), "--mitral", "0.01", "--seed", "7"]) == 0
+    names = {path.name for path in study.iterdir()}
+    assert names == {"train.pkl", "test.pkl", "test_truth.npz", "study.json"}
+    card = json.loads((study / "study.json").read_text())
+    assert (card["scale"], card["seed"]) == (0.01, 7)
+    assert f"of scale 0.01 in {study}" in capsys.readouterr().out
+
+
+def test_phantom_writes_frames_to_train_on(tmp_path, capsys):
+    out = tmp_path / "frames"
+    assert main(["phantom", "--out", str(out), "--frames", "3", "--size", "48"]) == 0
+    frames = open_data(out)
+    assert len(frames) == 3 and frames.size == 48
+    assert f"3 phantom frames in {out}" in capsys.readouterr().out
+
+
+def test_a_mitral_study_has_three_tenths_of_the_real_size_unless_told():
+    parse = build_parser().parse_args
+    assert parse(["phantom", "--out", "x"]).mitral is None
+    assert parse(["phantom", "--out", "x", "--mitral"]).mitral == 0.3
+    assert parse(["phantom", "--mitral", "--out", "x"]).mitral == 0.3
+    assert parse(["phantom", "--out", "x", "--mitral", "1"]).mitral == 1
 
 
 def test_segment_writes_masks_areas_and_overlays(tmp_path, weights):
@@ -149,6 +176,41 @@ class TestBadInput:
         frames.select((frames.table.split != "test").to_numpy()).save(tmp_path / "packed")
         command = ["evaluate", tmp_path / "packed", "--weights", weights, "--split", "test"]
         fails(capsys, command, "no readable frame in the split 'test'")
+
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [(["--mitral", "2"], "at most 1"), (["--mitral", "nan"], "at most 1"),
+         (["--mitral", "--seed", "-1"], "seed must be"), (["--clips", "2"], "3 or more"),
+         (["--frames", "1"], "2 or more"), (["--frames", "4", "--size", "0"], "32 to 1024"),
+         (["--size", "64"], "--frames"), (["--mitral", "--size", "64"], "--frames")],
+        ids=" ".join,
+    )  # fmt: skip
+    def test_impossible_phantoms(self, tmp_path, capsys, wrong, message):
+        out = tmp_path / "out"
+        assert fails(capsys, ["phantom", "--out", out, *wrong], message).count("\n") == 1
+        assert not out.exists()
+
+    @pytest.mark.parametrize(
+        ("what", "message"),
+        [(["--frames", "4"], "exists already"), (["--clips", "4"], "without one"),
+         (["--mitral", "0.01"], "without one")],
+        ids=" ".join,
+    )  # fmt: skip
+    def test_phantom_onto_something(self, tmp_path, capsys, what, message):
+        (tmp_path / "notes.txt").write_text("mine")
+        text = fails(capsys, ["phantom", "--out", tmp_path, *what], str(tmp_path), message)
+        assert text.count("\n") == 1
+        assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+    @pytest.mark.parametrize(
+        "two", [["--clips", "300", "--mitral"], ["--frames", "4", "--mitral", "1"],
+                ["--clips", "4", "--frames", "4"]], ids=" ".join,
+    )  # fmt: skip
+    def test_two_kinds_of_phantom_at_once(self, tmp_path, capsys, two):
+        with pytest.raises(SystemExit) as stop:
+            main(["phantom", "--out", str(tmp_path / "out"), *two])
+        assert stop.value.code == 2 and "not allowed with" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
 
     def test_wrong_usage_is_explained(self, capsys):
         with pytest.raises(SystemExit) as stop:

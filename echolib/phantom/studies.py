@@ -1,29 +1,27 @@
 """Phantom studies on disk, laid out as EchoNet-Dynamic's."""
 
-import json
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from echolib import config, geometry
 from echolib.errors import DataError
-from echolib.files import atomic_path
+from echolib.files import atomic_path, remove_leftovers
+from echolib.phantom.common import CLIP_STREAM, FPS, VERSION, check_common, claim_folder, draw_clips
 from echolib.phantom.scene import draw_scan, trace
 from echolib.phantom.ultrasound import Scan
-from echolib.phantom.workers import in_parallel, worker_count
+from echolib.phantom.workers import worker_count
 
-VERSION = 1  # raise it whenever the same seed gives other bytes
-FPS = 50.0
+RUN_IN = 2  # frames drawn before a clip begins
 SHORTEST_CLIP = 24  # frames: the longest way from end-diastole to end-systole, and some more
 OFFICIAL_SPLIT = {"TRAIN": 7465, "VAL": 1288, "TEST": 1277}  # EchoNet-Dynamic, FACTS
-CLIP_STREAM, FRAME_STREAM = 0, 1  # so that frames and clips of one seed share no heart
+FILES = ("VolumeTracings.csv", "FileList.csv")  # in the order of writing: the last ends a study
 FILE_LIST_COLUMNS = (
     "FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split",
 )  # fmt: skip
@@ -63,29 +61,28 @@ def write_lv_study(
 
     An interrupted study is taken up where it stopped; a finished one is returned at once.
     Raises ValueError for parameters that make no study and DataError when the folder holds a
-    study with other parameters. In a script, call it under `if __name__ == "__main__":`, since
-    worker processes import the script.
+    study with other parameters, or files that are none. In a script, call it under
+    `if __name__ == "__main__":`, since worker processes import the script.
     """
-    _check(clips >= 3, f"clips must be 3 or more, one for each split, not {clips}.")
+    if clips < 3:
+        raise ValueError(f"clips must be 3 or more, one for each split, not {clips}.")
     check_common(seed, size)
     fewest, most = (int(value) for value in frames)
-    _check(
-        SHORTEST_CLIP <= fewest <= most,
-        f"frames must be (fewest, most) with {SHORTEST_CLIP} <= fewest <= most, so that a clip "
-        f"holds a whole systole; not {tuple(frames)}.",
-    )
+    if not SHORTEST_CLIP <= fewest <= most:
+        raise ValueError(
+            f"frames must be (fewest, most) with {SHORTEST_CLIP} <= fewest <= most, so that a "
+            f"clip holds a whole systole; not {tuple(frames)}."
+        )
     workers = worker_count(workers)
     folder = Path(folder)
     study = {"layout": "EchoNet-Dynamic", "source": "phantom", "version": VERSION, "seed": seed}
     study |= {"clips": clips, "size": size, "frames": [fewest, most], "fps": FPS}
-    if _claim(folder, study):
-        return folder
-    task = partial(_write_clip, folder=folder, seed=seed, size=size, frames=(fewest, most))
-    results = in_parallel(task, range(clips), workers, chunk=1)
-    bar = tqdm(results, f"phantom study in {folder.name}", clips, disable=not progress, unit="clip")
-    rows = list(bar)
-    _remove_leftovers(folder / "Videos")
-    _write_tables(folder, rows, _splits(clips, seed))
+    if not claim_folder(folder, study, FILES):
+        task = partial(_write_clip, folder=folder, seed=seed, size=size, frames=(fewest, most))
+        rows = draw_clips(task, folder, clips, workers, progress)
+        _write_tables(folder, rows, _splits(clips, seed))
+        for place in (folder, folder / "Videos"):
+            remove_leftovers(place)
     return folder
 
 
@@ -101,47 +98,8 @@ def find_echonet(clips: int | None = None, progress: bool = True) -> tuple[Path,
         return real, "EchoNet-Dynamic"
     if clips is None:
         clips = 24 if config.fast_mode() else 300
-    folder = config.data_folder() / "phantom" / f"echonet-dynamic-{clips}"
+    folder = config.data_folder() / "phantom" / f"echonet-dynamic-{clips}-v{VERSION}"
     return write_lv_study(folder, clips=clips, progress=progress), "phantom"
-
-
-def _claim(folder: Path, study: dict) -> bool:
-    """Make the folder this study's; True when the study in it is finished.
-
-    Raises DataError when the folder holds another study, or files that are none.
-    """
-    card = folder / "study.json"
-    tables = [folder / "FileList.csv", folder / "VolumeTracings.csv"]
-    if card.is_file():
-        try:
-            found = json.loads(card.read_text())
-        except ValueError:
-            found = card.read_text()[:80]
-        if found != study:
-            raise DataError(
-                f"{card}: expected {study}, found {found}. A folder holds one study: choose "
-                f"another folder, or delete this one to write the study anew."
-            )
-        return all(table.is_file() for table in tables)
-    if folder.is_dir() and any(table.exists() for table in tables + [folder / "Videos"]):
-        raise DataError(
-            f"{folder}: expected an empty folder or a phantom study with its study.json, found "
-            f"a data set without one. Choose another folder; nothing was written."
-        )
-    (folder / "Videos").mkdir(parents=True, exist_ok=True)
-    with atomic_path(card) as temporary:
-        temporary.write_text(json.dumps(study, indent=1) + "\n")
-    return False
-
-
-def _remove_leftovers(videos: Path) -> None:
-    """Delete what killed processes left half-written.
-
-    Only when it is older than a minute: another process may be writing the same study.
-    """
-    for path in videos.glob(".*.avi"):
-        if time.time() - path.stat().st_mtime > 60:
-            path.unlink(missing_ok=True)
 
 
 def clip_name(index: int, seed: int) -> str:
@@ -164,9 +122,11 @@ def _write_clip(index: int, folder: Path, seed: int, size: int, frames: tuple[in
     name = clip_name(index, seed)
     path = folder / "Videos" / f"{name}.avi"
     if not path.is_file():
-        moments = plan.start + np.arange(plan.frames) / FPS
+        # the scanner has been running: what it showed before stays visible for a while
+        moments = plan.start + np.arange(-RUN_IN, plan.frames) / FPS
+        images = (plan.scan.frame(moment) for moment in moments)
         with atomic_path(path) as temporary:
-            write_video(temporary, (plan.scan.frame(moment) for moment in moments), size)
+            write_mjpg(temporary, islice(images, RUN_IN, None), size)
     tracings = {
         frame: trace(plan.scan, plan.start + frame / FPS)
         for frame in (plan.end_diastole, plan.end_systole)
@@ -182,7 +142,7 @@ def _write_clip(index: int, folder: Path, seed: int, size: int, frames: tuple[in
     return listed, traced
 
 
-def write_video(path: Path, images: Iterable[np.ndarray], size: int, fps: float = FPS) -> None:
+def write_mjpg(path: Path, images: Iterable[np.ndarray], size: int, fps: float = FPS) -> None:
     """Write (size, size) uint8 frames as a colour MJPG video with grey content.
 
     Raises DataError when fewer frames can be read back: OpenCV says nothing of a full disk.
@@ -215,26 +175,10 @@ def _splits(clips: int, seed: int) -> list[str]:
 
 
 def _write_tables(folder: Path, rows: list, splits: list[str]) -> None:
-    """Both tables, the one that marks the study as finished last."""
+    """Both tables, in the order of `FILES`."""
     tracings = pd.DataFrame([row for _, traced in rows for row in traced])
     listed = pd.DataFrame([(*row, split) for (row, _), split in zip(rows, splits, strict=True)])
-    for name, table, columns in (
-        ("VolumeTracings.csv", tracings, TRACING_COLUMNS),
-        ("FileList.csv", listed, FILE_LIST_COLUMNS),
-    ):
+    tables = ((tracings, TRACING_COLUMNS), (listed, FILE_LIST_COLUMNS))
+    for name, (table, columns) in zip(FILES, tables, strict=True):
         with atomic_path(folder / name) as temporary:
             table.to_csv(temporary, index=False, header=columns, lineterminator="\n")
-
-
-# --- Helpers ------------------------------------------------------------------------------------
-
-
-def _check(holds: bool, message: str) -> None:
-    if not holds:
-        raise ValueError(message)
-
-
-def check_common(seed: int, size: int) -> None:
-    """Raise ValueError for a seed or a size that no study can have."""
-    _check(seed >= 0, f"seed must be 0 or more, not {seed}.")
-    _check(32 <= size <= 1024, f"size must be 32 to 1024 px, not {size}.")
