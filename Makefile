@@ -66,9 +66,9 @@ format: $(STAMP)  ## let ruff rewrite code and notebooks
 refresh: $(STAMP)  ## execute the notebooks in place on the phantom and store their outputs
 	@$(BIN)/python -m tools.notebooks refresh $(NOTEBOOKS)
 
-# Longer training learns the phantom by heart; the card beside the weights has the scores.
+# 22,000 hearts, each seen about twice; the card beside the weights has the scores.
 weights: $(STAMP)  ## train the weights that come with the package anew, on the phantom alone
-	@$(BIN)/python -m echolib phantom --out build/weights/frames --frames 8000 --seed 1
+	@$(BIN)/python -m echolib phantom --out build/weights/frames --frames 22000 --seed 1
 	@$(BIN)/python -m echolib train build/weights/frames --out build/weights/lv --epochs 2.2
 	@$(BIN)/python -m tools.ship_weights build/weights/lv lv
 

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -17,14 +17,13 @@ from hypothesis import strategies as st
 from echolib import config, geometry
 from echolib.errors import DataError
 from echolib.phantom import common, scene, single_frames, studies
-from echolib.phantom.anatomy import Heart, draw_heart
+from echolib.phantom.anatomy import draw_heart
 from echolib.phantom.cycle import Rhythm, draw_cycle
 from echolib.phantom.effects import EFFECTS
 from echolib.phantom.ranges import SOURCES
-from echolib.phantom.scanner import Scanner
-from echolib.phantom.sector import _CamusScreen, _EchoNetScreen, _OtherScreen, draw_sector
+from echolib.phantom.sector import draw_sector
 from echolib.phantom.shape import heart_shape
-from echolib.phantom.tissue import Tissue
+from echolib.phantom.tables import range_table
 from echolib.phantom.ultrasound import Scan
 
 CLIPS = 4
@@ -368,17 +367,13 @@ def test_a_sector_that_misses_the_heart_is_refused():
 
 
 def test_every_range_has_a_source():
-    tables = (Heart, Rhythm, Tissue, Scanner, _EchoNetScreen, _CamusScreen, _OtherScreen)
-    ranges = [
-        (table.__name__, item.name, item.metadata["range"])
-        for table in tables
-        for item in fields(table)
-        if "range" in item.metadata
-    ]
-    assert len(ranges) > 100
-    for table, name, limits in ranges:
-        assert limits.low < limits.high, (table, name)
-        assert limits.source in SOURCES, (table, name)
+    table = range_table()
+    assert len(table) > 100 and not table.duplicated(["part", "quantity"]).any()
+    assert (table.low < table.high).all()
+    assert table.source.isin(SOURCES).all()
+    normal = table.dropna(subset="mean")
+    assert (normal["mean"] > normal.low).all() and (normal["mean"] < normal.high).all()
+    assert (normal.sd > 0).all()
 
 
 def test_large_screens_show_the_same_heart_in_finer_detail():

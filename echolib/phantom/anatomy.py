@@ -40,7 +40,7 @@ class Heart:
 
     # how it contracts
     ejection: float = ranged(0.03, 0.70, FACTS)  # of the wall's volume; traced outlines lose more
-    longitudinal_share: float = ranged(0.22, 0.42, PROTOTYPE)  # of the ejection, by shortening
+    longitudinal_share: float = ranged(0.22, 0.42, CHOSEN)  # of the ejection, by shortening
     septal_motion: float = ranged(0.25, 0.70, CHOSEN)  # of the inward motion
     thickening: float = ranged(0.0, 0.35, CAMUS)
     apical_lift: float = ranged(0.00, 0.22, CHOSEN)  # of the length, at full ejection
@@ -53,16 +53,16 @@ class Heart:
     apical_share: float = ranged(0.40, 1.10, CAMUS)  # of the wall's thickness, at the tip
 
     # the other chambers
-    rv_width: float = ranged(0.25, 1.15, PROTOTYPE, mean=0.64, sd=0.18)  # of the LV's width
-    rv_tip: float = ranged(0.10, 0.50, PROTOTYPE)  # of the LV's length
-    rv_wall: float = ranged(2.5, 7.0, PROTOTYPE)
+    rv_width: float = ranged(0.25, 1.15, CHOSEN, mean=0.64, sd=0.18)  # of the LV's width
+    rv_tip: float = ranged(0.10, 0.50, CHOSEN)  # of the LV's length
+    rv_wall: float = ranged(2.5, 7.0, CHOSEN)
     rv_bulge: float = ranged(-0.06, 0.14, CHOSEN)
-    tricuspid_level: float = ranged(0.92, 1.16, PROTOTYPE, mean=1.04, sd=0.05)
-    la_length: float = ranged(0.32, 1.05, PROTOTYPE, mean=0.62, sd=0.14)
-    la_width: float = ranged(0.60, 1.35, PROTOTYPE, mean=0.92, sd=0.14)
-    ra_length: float = ranged(0.32, 1.00, PROTOTYPE, mean=0.62, sd=0.13)
-    ra_width: float = ranged(0.55, 1.40, PROTOTYPE, mean=0.90, sd=0.18)
-    atrial_septum: float = ranged(2.0, 5.5, PROTOTYPE)
+    tricuspid_level: float = ranged(0.92, 1.16, CHOSEN, mean=1.04, sd=0.05)
+    la_length: float = ranged(0.32, 1.05, CHOSEN, mean=0.62, sd=0.14)
+    la_width: float = ranged(0.60, 1.35, CHOSEN, mean=0.92, sd=0.14)
+    ra_length: float = ranged(0.32, 1.00, CHOSEN, mean=0.62, sd=0.13)
+    ra_width: float = ranged(0.55, 1.40, CHOSEN, mean=0.90, sd=0.18)
+    atrial_septum: float = ranged(2.0, 5.5, CHOSEN)
     atrial_wall: float = ranged(1.5, 4.5, CHOSEN)
     atrial_lean: float = ranged(-0.15, 0.15, CHOSEN)
 

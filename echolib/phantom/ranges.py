@@ -7,7 +7,7 @@ import numpy as np
 
 # where a range comes from
 FACTS = "FACTS"  # the project's facts of the field
-PROTOTYPE = "prototype"  # measured on public EchoNet clips by the quick prototype
+PROTOTYPE = "prototype"  # the quick prototype's notes: public EchoNet clips, textbook timings
 CAMUS = "CAMUS training patients"  # benchmarks/realism.py measures them beside the phantom
 CHOSEN = "chosen"  # set by eye, or to make the population wide enough
 SOURCES = (FACTS, PROTOTYPE, CAMUS, CHOSEN)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from echolib.phantom.ranges import CAMUS, CHOSEN, PROTOTYPE, ranged
+from echolib.phantom.ranges import CAMUS, CHOSEN, ranged
 from echolib.phantom.sector import Sector
 
 SILENT = -200.0  # dB
@@ -15,29 +15,29 @@ SILENT = -200.0  # dB
 class Scanner:
     """How the machine is set and how well the patient is seen."""
 
-    lateral_degrees: float = ranged(0.7, 1.7, PROTOTYPE)  # sd of the point spread across beams
-    axial_mm: float = ranged(0.4, 1.2, PROTOTYPE)  # sd along a beam
+    lateral_degrees: float = ranged(0.7, 1.7, CHOSEN)  # sd of the point spread across beams
+    axial_mm: float = ranged(0.4, 1.2, CHOSEN)  # sd along a beam
     dynamic_range: float = ranged(40, 95, CAMUS)  # dB
     septum_grey: float = ranged(0.30, 0.88, CAMUS)  # where gain puts the septum; 1 is white
     haze_grey: float = ranged(0.25, 0.60, CHOSEN)  # gain is turned no further than this
-    gamma: float = ranged(0.75, 1.35, PROTOTYPE)
+    gamma: float = ranged(0.75, 1.35, CHOSEN)
     persistence: float = ranged(0.05, 0.45, CHOSEN)  # share of the picture before
     smoothing: float = ranged(0.0, 2.0, CAMUS)  # sd in samples of a small screen
-    specular: float = ranged(0.0, 7.0, PROTOTYPE)  # dB at surfaces facing the probe
-    blood_memory: float = ranged(0.3, 0.9, PROTOTYPE)  # frame to frame
-    tissue_noise: float = ranged(0.15, 0.35, PROTOTYPE)  # speckle that does not move along
-    side_lobes: float = ranged(-45, -24, PROTOTYPE)  # dB
+    specular: float = ranged(0.0, 7.0, CHOSEN)  # dB at surfaces facing the probe
+    blood_memory: float = ranged(0.3, 0.9, CHOSEN)  # frame to frame
+    tissue_noise: float = ranged(0.15, 0.35, CHOSEN)  # speckle that does not move along
+    side_lobes: float = ranged(-45, -24, CHOSEN)  # dB
     near_haze: float = ranged(-46, -8, CAMUS)  # dB
     near_haze_depth: float = ranged(0.12, 0.52, CAMUS)  # share of the depth
     deep_haze: float = ranged(-56, -10, CAMUS)  # dB
     noise: float = ranged(-66, -29, CHOSEN)  # dB at the probe
-    noise_rise: float = ranged(0, 16, PROTOTYPE)  # dB from the probe to the lower edge
+    noise_rise: float = ranged(0, 16, CHOSEN)  # dB from the probe to the lower edge
     grain: float = ranged(1.5, 5.0, CHOSEN)  # dB, patchiness of tissue over some mm
     streaks: float = ranged(1.0, 4.5, CHOSEN)  # dB, fibres along the walls
     grain_mm: float = ranged(5.0, 16.0, CHOSEN)
     softness_mm: float = ranged(0.5, 3.0, CAMUS)  # sd over which one tissue turns into another
-    plain_noise: float = ranged(0.02, 0.15, PROTOTYPE)  # of the grey range
-    plain_blur: float = ranged(0.6, 2.3, PROTOTYPE)  # sd in samples of a small screen
+    plain_noise: float = ranged(0.02, 0.15, CHOSEN)  # of the grey range
+    plain_blur: float = ranged(0.6, 2.3, CHOSEN)  # sd in samples of a small screen
     plain_fields: float = ranged(0.0, 1.0, CHOSEN)  # how much of gain and haze the plain one sees
 
 

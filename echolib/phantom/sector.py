@@ -147,7 +147,7 @@ def draw_sector(
     smooth = int(generator.choice(3, p=[0.4, 0.4, 0.2])) + 1
     if "sector shapes" in without:
         kind = 0
-    table = (_EchoNetScreen, _CamusScreen, _OtherScreen)[kind]
+    table = (EchoNetScreen, CamusScreen, OtherScreen)[kind]
     screen = draw_table(table, generator)
     apex_y = screen.apex_y
     if kind == 1:  # padded to a square: the sector's middle is the screen's
@@ -169,17 +169,21 @@ def draw_sector(
 
 
 @dataclass(frozen=True)
-class _EchoNetScreen:
+class EchoNetScreen:
+    """Where the sector lies on an EchoNet-Dynamic frame; px of 112, degrees, mm."""
+
     apex_x: float = ranged(58, 67, PROTOTYPE, mean=62.5, sd=1.5)
     apex_y: float = ranged(0.0, 16, PROTOTYPE, mean=6.0, sd=2.5)
     half_angle: float = ranged(36, 48, PROTOTYPE, mean=44.5, sd=2.0)
     radius: float = ranged(95, 120, PROTOTYPE, mean=108, sd=4)
     depth: float = ranged(110, 190, PROTOTYPE, mean=143, sd=14)
-    face: float = ranged(0.0, 3.0, PROTOTYPE)
+    face: float = ranged(0.0, 3.0, CHOSEN)
 
 
 @dataclass(frozen=True)
-class _CamusScreen:
+class CamusScreen:
+    """Where it lies on a CAMUS frame padded to a square and shrunk to 112 px."""
+
     apex_x: float = ranged(53, 58, CHOSEN, mean=55.5, sd=0.7)
     apex_y: float = ranged(-4, 4, CHOSEN, mean=0.0, sd=1.0)  # from where padding puts it
     half_angle: float = ranged(32, 46, PROTOTYPE, mean=38, sd=2.0)
@@ -189,7 +193,9 @@ class _CamusScreen:
 
 
 @dataclass(frozen=True)
-class _OtherScreen:
+class OtherScreen:
+    """Where it may lie on other frames: between the two, and beyond."""
+
     apex_x: float = ranged(48, 66, CHOSEN)
     apex_y: float = ranged(0, 16, CHOSEN)
     half_angle: float = ranged(33, 47, CHOSEN)

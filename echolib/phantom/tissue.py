@@ -20,34 +20,34 @@ WALL_STEP = 5  # points of a wall curve that belong to the tip
 class Tissue:
     """Echo levels of one heart in dB, widths in mm."""
 
-    background: float = ranged(-44, -14, PROTOTYPE)
+    background: float = ranged(-44, -14, CHOSEN)
     contrast: float = ranged(8, 46, CAMUS)  # of the septum against blood
     septum: float = ranged(-12, 0, PROTOTYPE)
     # other parts of the wall, from blood 0 to septum 1: often as dark as blood, so that the wall's
     # inner edge can only be guessed from the bright line outside it
     lateral_share: float = ranged(0.10, 1.1, CAMUS)
     apical_share: float = ranged(0.15, 1.1, CAMUS)
-    septal_rim_loss: float = ranged(0, 14, PROTOTYPE)  # the dim rim next to the cavity
+    septal_rim_loss: float = ranged(0, 14, CHOSEN)  # the dim rim next to the cavity
     lateral_rim_loss: float = ranged(0, 16, CAMUS)
-    septal_rim: float = ranged(0.8, 3.5, PROTOTYPE)
+    septal_rim: float = ranged(0.8, 3.5, CHOSEN)
     lateral_rim: float = ranged(0.8, 8.0, CAMUS)
     septal_line: float = ranged(-24, 8, CAMUS)  # thin bright line on its right face
     line_width: float = ranged(0.6, 2.4, CHOSEN)
     pericardium: float = ranged(-10, 10, CAMUS)
     pericardium_width: float = ranged(1.2, 6.0, CAMUS)
-    posterior: float = ranged(-24, 2, PROTOTYPE)
+    posterior: float = ranged(-24, 2, CHOSEN)
     arc: float = ranged(-16, 8, CHOSEN)
     arc_width: float = ranged(2.0, 7.0, CHOSEN)
     lung: float = ranged(-30, 4, CAMUS)
     lung_width: float = ranged(6, 26, CHOSEN)
-    right_wall: float = ranged(-24, -2, PROTOTYPE)
-    atrial_wall: float = ranged(-20, 0, PROTOTYPE)
+    right_wall: float = ranged(-24, -2, CHOSEN)
+    atrial_wall: float = ranged(-20, 0, CHOSEN)
     valve: float = ranged(-15, 7, CAMUS)
     crux: float = ranged(-8, 8, CAMUS)  # where septum, valves and atria meet
     layer_level: float = ranged(0.1, 0.85, CAMUS)  # rough inner layer: from blood 0 to wall 1
     layer_width: float = ranged(0.0, 3.5, CAMUS)
     apical_layer: float = ranged(0.0, 10.0, CAMUS)  # its width at the tip
-    near: float = ranged(-34, -4, PROTOTYPE)  # chest wall under the probe
+    near: float = ranged(-34, -4, CHOSEN)  # chest wall under the probe
     near_depth: float = ranged(3.0, 11.0, CHOSEN)
 
     @property

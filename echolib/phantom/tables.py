@@ -1,0 +1,28 @@
+"""All that varies between phantoms, in one table: what, from where to where, on whose authority."""
+
+from dataclasses import fields
+
+import pandas as pd
+
+from echolib.phantom.anatomy import Heart
+from echolib.phantom.cycle import Rhythm
+from echolib.phantom.scanner import Scanner
+from echolib.phantom.sector import CamusScreen, EchoNetScreen, OtherScreen
+from echolib.phantom.tissue import Tissue
+
+TABLES = (Heart, Rhythm, Tissue, EchoNetScreen, CamusScreen, OtherScreen, Scanner)
+
+
+def range_table() -> pd.DataFrame:
+    """A row for each drawn quantity: part, quantity, low, high, mean, sd, source.
+
+    Without mean and sd a quantity is drawn uniformly, with them from a normal distribution cut
+    off at low and high. Units stand beside the fields of the classes in `TABLES`.
+    """
+    rows = [
+        {"part": table.__name__, "quantity": item.name, **vars(item.metadata["range"])}
+        for table in TABLES
+        for item in fields(table)
+        if "range" in item.metadata
+    ]
+    return pd.DataFrame(rows)[["part", "quantity", "low", "high", "mean", "sd", "source"]]
