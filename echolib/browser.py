@@ -96,12 +96,12 @@ class FrameBrowser(anywidget.AnyWidget):
         self, indices: Sequence[int] | None = None, count: int = 6, columns: int = 3
     ) -> np.ndarray:
         """The view as a picture (h, w, 3) uint8 RGB, for pages that show no widgets."""
-        return contact_sheet(
+        return static_sheet(
             self._frames, self._masks, count, indices, columns, self.fps, self.labels or None
         )
 
 
-def contact_sheet(
+def static_sheet(
     frames: np.ndarray,
     masks: Mapping[str, np.ndarray] | None = None,
     count: int = 6,

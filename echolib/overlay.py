@@ -106,7 +106,8 @@ def write_video(path: str | Path, pictures: np.ndarray, fps: float) -> Path:
 
     pictures: (T, h, w, 3) uint8 RGB; an odd height or width gets one more black row or column,
     because the codecs store colour for blocks of 2 x 2 px. Returns the path.
-    Raises ValueError on another suffix or shape, OSError when OpenCV has no such encoder.
+    Raises ValueError on another suffix or shape, OSError when OpenCV has no such encoder or
+    fewer frames can be read back.
     """
     path = Path(path)
     if path.suffix not in CODECS:
@@ -127,7 +128,19 @@ def write_video(path: str | Path, pictures: np.ndarray, fps: float) -> Path:
         for picture in even:
             writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         writer.release()
+        written, expected = _count_frames(temporary), len(pictures)
+        if written != expected:  # OpenCV says nothing of a full disk
+            raise OSError(f"{path}: expected {expected} frames, found {written}. Is the disk full?")
     return path
+
+
+def _count_frames(path: Path) -> int:
+    with _silent_stderr():
+        reader, count = cv2.VideoCapture(str(path)), 0
+        while reader.grab():
+            count += 1
+        reader.release()
+    return count
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from echolib.browser import CAPTION_HEIGHT, FrameBrowser, contact_sheet
+from echolib.browser import CAPTION_HEIGHT, FrameBrowser, static_sheet
 from echolib.overlay import GREEN, PINK
 
 
@@ -76,14 +76,14 @@ def test_what_does_not_match_is_refused(changes, reason):
     with pytest.raises(ValueError, match=reason):
         FrameBrowser(**arguments)
     with pytest.raises(ValueError, match=reason):
-        contact_sheet(**arguments)
+        static_sheet(**arguments)
 
 
 def test_contact_sheet_shows_frames_in_order_with_their_outlines():
     frames, masks = make_clip()
     frames[:] = 20 * np.arange(9, dtype=np.uint8)[:, None, None]
     masks[4:] = False
-    sheet = contact_sheet(frames, {"model": masks}, count=3)
+    sheet = static_sheet(frames, {"model": masks}, count=3)
     tile = round(224 * 30 / 45) + CAPTION_HEIGHT
     assert sheet.shape == (tile, 3 * 226 - 2, 3) and sheet.dtype == np.uint8
     greys = [sheet[10, 226 * number + 10, 0] for number in range(3)]
@@ -98,12 +98,12 @@ def test_static_is_the_same_view():
     labels = ["ED"] + 8 * [""]
     browser = FrameBrowser(frames, {"model": empty, "expert": masks}, fps=25, labels=labels)
     sheet = browser.static(indices=[0, 8], columns=1)
-    expected = contact_sheet(
+    expected = static_sheet(
         frames, {"model": empty, "expert": masks}, indices=[0, 8], columns=1, fps=25, labels=labels
     )
     np.testing.assert_array_equal(sheet, expected)
     assert near(sheet, GREEN) > 100 and near(sheet, PINK) == 0
-    unlabelled = contact_sheet(
+    unlabelled = static_sheet(
         frames, {"model": empty, "expert": masks}, indices=[0, 8], columns=1, fps=25
     )
     assert (sheet != unlabelled).any()  # the caption says ED
