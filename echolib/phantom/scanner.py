@@ -9,6 +9,7 @@ from echolib.phantom.ranges import CAMUS, CHOSEN, ranged
 from echolib.phantom.sector import Sector
 
 SILENT = -200.0  # dB
+ELEMENTS = 42  # groups of beams whose gain differs
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,8 @@ def draw_gain(
     step = generator.normal(0, 7) * _step(depth, uniform(0.15, 0.75), uniform(0.01, 0.08))
     parts["uneven gain"] += step
     # single beams differ a little, as elements of the probe do
-    parts["uneven gain"] += _enlarge(
-        generator.normal(0, uniform(0, 1.5), (1, shape[1] // 3)), (1, shape[1])
-    )
+    single = generator.normal(0, uniform(0, 1.5), (1, ELEMENTS))
+    parts["uneven gain"] += _enlarge(single, (1, shape[1]))
     edge = np.clip((np.abs(across) - uniform(0.4, 0.85)) / 0.3, 0, 1.5) ** 2
     # what depth compensation leaves
     parts["attenuation"] = uniform(-10, 12) * (depth - 0.5)

@@ -163,7 +163,7 @@ def draw_sector(
         face=screen.face,
         cut=echonet,
         smooth=max(smooth, 2) if kind == 1 else smooth,
-        marks=bool(marks and "scanner marks" not in without),
+        marks=bool(marks),
         size=size,
     )
 

@@ -8,6 +8,7 @@ noise and blur: networks trained on it carried over slightly better (the quick p
 """
 
 from collections.abc import Iterable
+from copy import deepcopy
 from functools import lru_cache
 
 import cv2
@@ -26,7 +27,7 @@ SMALLEST_VIEW = 0.5  # share of the outline that the sector must show
 TEXTURE = 512  # side of the texture tiles, samples
 TEXTURE_STEP = 0.45  # mm of tissue per texture sample
 COARSE = 4  # material coordinates are computed on every fourth sample of a small screen
-SMOOTH_ECHO = 0.5  # without speckle: a constant field, as bright as speckle is on average
+SMOOTH_ECHO = 1.2  # without speckle: a constant field, as bright as speckle is on average
 DB = np.float32(np.log(10) / 20)  # dB to natural logarithm of an amplitude
 
 
@@ -96,13 +97,17 @@ class Scan:
         self.generator = generator
         self.without = check_effects(without)
         self._check_view()
+        twin = deepcopy(generator) if self.without else None
         self.painter = Painter(sector, heart, generator, self.without)
         self.scanner = silence(draw_table(Scanner, generator), self.without)
         self.gain, self.receiver = draw_gain(sector, generator, self.without)
         self.near_haze, self.deep_haze = draw_haze(sector, self.scanner, generator, self.without)
-        self.marks = draw_marks(sector, generator)
+        self.marks = draw_marks(sector, generator) * ("scanner marks" not in self.without)
         self._draw_sampling()
-        self._level = self._set_level()
+        if twin is None:
+            self._level = self._set_level()
+        else:  # what is switched off shall not turn the gain
+            self._level = Scan(sector, heart, cycle, twin, renderer)._level
         self._previous: np.ndarray | None = None
         self._shape: tuple[float, Shape] | None = None
 
@@ -231,7 +236,7 @@ class Scan:
         flow = memory * flow + np.sqrt(1 - memory**2) * fresh[0]
         scatter = np.where(blood[..., None], flow, tissue + scanner.tissue_noise * fresh[0])
         if "speckle" in self.without:
-            scatter = np.full_like(scatter, SMOOTH_ECHO)
+            scatter = np.full_like(scatter, SMOOTH_ECHO / self._spread_factor)
         amplitude = self._amplitude(levels, grain * np.where(blood, 0.4, 1.0))
         field = self._spread(scatter * amplitude[..., None])
         lobes = self._side_lobes(amplitude)
@@ -265,12 +270,23 @@ class Scan:
         soft += np.minimum(edge, 1) * np.float32(self.scanner.specular)
         return np.exp((soft + grain.astype(np.float32) + self.gain) * DB)
 
+    @property
+    def _spread_widths(self) -> tuple[float, float]:
+        """Standard deviations of the point spread across beams and along them, in samples."""
+        lateral = self.scanner.lateral_degrees / np.degrees(self.sector.beam_angle)
+        return lateral, self.scanner.axial_mm / self.sector.sample_mm
+
+    @property
+    def _spread_factor(self) -> float:
+        """What scales blurred white noise back to the variance it had."""
+        lateral, axial = self._spread_widths
+        return float(np.sqrt(4 * np.pi * lateral * axial))
+
     def _spread(self, field: np.ndarray) -> np.ndarray:
         """Blur by the point spread, scaled back to unit variance for white noise."""
-        lateral = self.scanner.lateral_degrees / np.degrees(self.sector.beam_angle)
-        axial = self.scanner.axial_mm / self.sector.sample_mm
+        lateral, axial = self._spread_widths
         blurred = cv2.GaussianBlur(field, (0, 0), lateral, None, axial)
-        return blurred * np.float32(np.sqrt(4 * np.pi * lateral * axial))
+        return blurred * np.float32(self._spread_factor)
 
     def _side_lobes(self, amplitude: np.ndarray) -> np.ndarray:
         """What strong echoes spill far to the side."""
