@@ -111,9 +111,6 @@ def main() -> None:
     parser.add_argument("--part", type=int, nargs=2, default=(0, 1), help="0 2 and 1 2: two halves")
     parser.add_argument("--table", action="store_true", help="print the table, train nothing")
     options = parser.parse_args()
-    first, parts = options.part
-    folder = options.out / f"part-{first}-of-{parts}"
-    folder.mkdir(parents=True, exist_ok=True)
     if options.table:
         tables = [pd.read_csv(path) for path in sorted(options.out.glob("part-*/ablation.csv"))]
         table = pd.concat(tables).drop_duplicates("condition")
@@ -121,6 +118,9 @@ def main() -> None:
         table.to_csv(options.out / "ablation.csv", index=False)
         print(table.to_string(index=False))
         return
+    first, parts = options.part
+    folder = options.out / f"part-{first}-of-{parts}"
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "ablation.csv"
     rows = pd.read_csv(path).to_dict("records") if path.is_file() else []
     done = {row["condition"] for row in rows}

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from echolib.data.video import count_frames
 from echolib.files import atomic_path
 
 # RGB. The first two mean in overlays what they mean in the figures of `plots`: pink what a network
@@ -128,19 +129,11 @@ def write_video(path: str | Path, pictures: np.ndarray, fps: float) -> Path:
         for picture in even:
             writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         writer.release()
-        written, expected = _count_frames(temporary), len(pictures)
+        with _silent_stderr():
+            written, expected = count_frames(temporary), len(pictures)
         if written != expected:  # OpenCV says nothing of a full disk
             raise OSError(f"{path}: expected {expected} frames, found {written}. Is the disk full?")
     return path
-
-
-def _count_frames(path: Path) -> int:
-    with _silent_stderr():
-        reader, count = cv2.VideoCapture(str(path)), 0
-        while reader.grab():
-            count += 1
-        reader.release()
-    return count
 
 
 @contextlib.contextmanager

@@ -124,7 +124,7 @@ class Training:
                 f"The model has {self.channels} outputs, but these frames know the cavity only. "
                 "Use a model with one output, or frames with regions, as the phantom's are."
             )
-        arrays = (np.ascontiguousarray(a).astype(np.uint8) for a in (frames.images, regions))
+        arrays = (np.array(array, np.uint8) for array in (frames.images, regions))
         return tuple(torch.from_numpy(array)[:, None].to(self.device) for array in arrays)
 
     # --- Plan ----------------------------------------------------------------------------------

@@ -138,6 +138,13 @@ def test_a_failed_video_leaves_nothing_behind(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_video_that_cannot_be_read_back_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(cv2.VideoCapture, "grab", lambda self: False, raising=False)
+    with pytest.raises(OSError, match="expected 2 frames, found 0.*disk full"):
+        write_video(tmp_path / "clip.webm", moving_square(2), 25)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("fps", "kept"), [(10, 12), (30, 12), (50, 12), (100, 6), (60, 6)])
 def test_gif_keeps_the_clips_own_time(tmp_path, fps, kept):
     path = write_gif(tmp_path / "clip.gif", moving_square(), fps)

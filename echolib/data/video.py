@@ -25,6 +25,15 @@ def decode_video(path: str | Path, stop: int | None = None) -> np.ndarray:
     return _decode(path, stop)[0]
 
 
+def count_frames(path: Path) -> int:
+    """Frames that a video holds, by going through it: what its header says may be wrong."""
+    reader, count = cv2.VideoCapture(str(path)), 0
+    while reader.grab():
+        count += 1
+    reader.release()
+    return count
+
+
 def missing_file(path: Path) -> DataError:
     """The error for a path at which there is no file."""
     if path.is_dir():

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from echolib import geometry
+from echolib.phantom.sector import REFERENCE_SIZE
 
-REFERENCE = 112  # side of the frame that widths and margins are told for, px
 STRIP_WIDTHS = (2.8, 4.0)  # narrowest and widest strip, px of a 112 x 112 frame
 ECHO_BLUR = 2.4  # px of a 112 x 112 frame by which an echo looks thicker than its leaflet
 TIP_CAP = 0.5  # of the width: the part of a strip's round end that would lie past the tip
@@ -23,7 +23,7 @@ THICKENED = THINNED = 0.12  # ... that are a pixel thicker, or thinner
 
 def unit(shape: tuple[int, int]) -> float:
     """Px of a frame (H, W) per px of a 112 x 112 frame that shows as much."""
-    return float(np.sqrt(shape[0] * shape[1])) / REFERENCE
+    return float(np.sqrt(shape[0] * shape[1])) / REFERENCE_SIZE
 
 
 def strip_width(thickness: float, shape: tuple[int, int]) -> float:

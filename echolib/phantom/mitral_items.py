@@ -14,8 +14,8 @@ import numpy as np
 
 from echolib.phantom import leaflet_labels
 from echolib.phantom.common import AMATEUR_STREAM, EXPERT_STREAM, FPS, TEST_STREAM
-from echolib.phantom.leaflet_labels import REFERENCE
 from echolib.phantom.scene import draw_scan
+from echolib.phantom.sector import REFERENCE_SIZE
 from echolib.phantom.ultrasound import Scan
 
 LABELLED = 3  # frames of a training item
@@ -212,12 +212,12 @@ def _fit_screen(draw: Callable[..., tuple], shape: tuple[int, int], expert: bool
     """
     if not expert:
         return draw(size=shape[0])[0]
-    shown = draw(size=REFERENCE)[0].sector.shown  # a small screen tells where the sector lies
+    shown = draw(size=REFERENCE_SIZE)[0].sector.shown  # a small screen tells where the sector lies
     if shown[:, [0, -1]].any():
         return None
     rows, columns = _extent(shown)
     larger = min(shape[0] / (rows[1] - rows[0]), shape[1] / (columns[1] - columns[0]))
-    scan = draw(size=min(int(0.97 * larger * REFERENCE), LARGEST_SCREEN))[0]
+    scan = draw(size=min(int(0.97 * larger * REFERENCE_SIZE), LARGEST_SCREEN))[0]
     # what fits its sector on a small screen may not on a large one: then this is another heart
     rows, columns = _extent(scan.sector.shown)
     fits = rows[1] - rows[0] <= shape[0] and columns[1] - columns[0] <= shape[1]

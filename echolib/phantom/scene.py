@@ -48,10 +48,7 @@ def _fits(heart: Heart, sector: Sector) -> bool:
         outline = ventricle_shape(heart, contraction).outline
         for phase in np.arange(4) * np.pi / 2:
             world = to_world(heart, outline, contraction, phase)
-            column, row = np.rint(sector.to_pixels(world)).astype(int).T
-            if min(column.min(), row.min()) < 1 or max(column.max(), row.max()) > sector.size - 2:
-                return False
-            if not sector.shown[row, column].all():
+            if not sector.shows(sector.to_pixels(world), margin=1).all():
                 return False
     return True
 

@@ -128,6 +128,14 @@ class Sector:
         """(size, size) bool, True where the screen shows the sector."""
         return self._screen_maps[2]
 
+    def shows(self, pixels: np.ndarray, margin: int = 0) -> np.ndarray:
+        """(n,) bool: which of the points (n, 2) px lie in the shown sector, `margin` px or more
+        from the screen's edge."""
+        column, row = np.rint(pixels).astype(int).T
+        last = self.size - 1
+        inside = (np.minimum(column, row) >= margin) & (np.maximum(column, row) <= last - margin)
+        return inside & self.shown[row.clip(0, last), column.clip(0, last)]
+
     def scan_convert(self, beams: np.ndarray) -> np.ndarray:
         """Beam space (samples, beams) float32 to a screen (size, size), 0 outside the sector."""
         column, row, shown = self._screen_maps

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from echolib import config, geometry
+from echolib.data.video import count_frames
 from echolib.errors import DataError
 from echolib.files import atomic_path, remove_leftovers
 from echolib.phantom.common import CLIP_STREAM, FPS, VERSION, check_common, claim_folder, draw_clips
@@ -157,10 +158,7 @@ def write_mjpg(path: Path, images: Iterable[np.ndarray], size: int, fps: float =
         writer.write(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
         written += 1
     writer.release()
-    reader, found = cv2.VideoCapture(str(path)), 0
-    while reader.grab():
-        found += 1
-    reader.release()
+    found = count_frames(path)
     if found != written:
         raise DataError(f"{path}: expected {written} frames, found {found}. Is the disk full?")
 

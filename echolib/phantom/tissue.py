@@ -217,31 +217,30 @@ class Painter:
         self._fill(np.concatenate([shape.septal_outside[4:], outer[::-1]]), tissue.right_wall)
         for atrium in (shape.right_atrium, shape.left_atrium):
             self._stroke(np.vstack([atrium, atrium[:1]]), tissue.atrial_wall, heart.atrial_wall)
-        lateral = tissue.lateral
         septal_wall = [shape.septal_cavity, shape.septal_outside[::-1]]
         self._fill(np.concatenate(septal_wall), tissue.septum)
-        self._fill(np.concatenate([shape.lateral_cavity, shape.lateral_outside[::-1]]), lateral)
+        lateral_wall = [shape.lateral_cavity, shape.lateral_outside[::-1]]
+        self._fill(np.concatenate(lateral_wall), tissue.lateral)
         tip = [shape.septal_outside[WALL_STEP * 2 :: -1], shape.lateral_outside[: WALL_STEP * 2]]
-        apical = tissue.apical
-        self._fill(np.concatenate([*tip, shape.axis[:1]]), apical)
-        self._paint_rims(shape, lateral, apical)
+        self._fill(np.concatenate([*tip, shape.axis[:1]]), tissue.apical)
+        self._paint_rims(shape)
         line = max(tissue.septal_line, tissue.septum)
         self._stroke(shape.septal_outside[6:], line, tissue.line_width)
         if "pericardium" not in self.without:
             skin = np.concatenate([shape.septal_outside[3::-1], shape.lateral_outside])
             width = tissue.pericardium_width * np.linspace(0.3, 1.0, len(skin))
             self._stroke(skin + [1.0, 0.0], tissue.pericardium - tissue.lateral_loss, width)
-        self._paint_annulus(shape, lateral)
+        self._paint_annulus(shape)
 
-    def _paint_rims(self, shape: Shape, lateral: float, apical: float) -> None:
+    def _paint_rims(self, shape: Shape) -> None:
         """The walls' inner layers are dimmer than their middle, the innermost the dimmest."""
         tissue = self.tissue
         tip = np.concatenate([shape.septal_cavity[6:0:-1], shape.lateral_cavity[:7]])
         loss, width = tissue.lateral_rim_loss, tissue.lateral_rim
         septal = (tissue.septum, tissue.septal_rim_loss, tissue.septal_rim)
         self._paint_rim(shape.septal_cavity[4:], [-1, 0], *septal)
-        self._paint_rim(shape.lateral_cavity[4:], [1, 0], lateral, loss, width)
-        self._paint_rim(tip, [0, -1], apical, loss, width + 1.0)
+        self._paint_rim(shape.lateral_cavity[4:], [1, 0], tissue.lateral, loss, width)
+        self._paint_rim(tip, [0, -1], tissue.apical, loss, width + 1.0)
 
     def _paint_rim(self, edge, outward: list, level: float, loss: float, width: float) -> None:
         """Layers along a wall's inner edge, each less dim than the one before it."""
@@ -251,7 +250,7 @@ class Painter:
             dim = self.tissue.dimmed(level, loss * (1 - number / RIM_LAYERS))
             self._stroke(middle, dim, 1.3 * layer)
 
-    def _paint_annulus(self, shape: Shape, lateral: float) -> None:
+    def _paint_annulus(self, shape: Shape) -> None:
         """Bright fibrous tissue at the two ends of the mitral annulus."""
         tissue, heart = self.tissue, self.heart
         left, right = shape.septal_cavity[-1], shape.septal_outside[-1]

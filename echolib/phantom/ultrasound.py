@@ -114,13 +114,10 @@ class Scan:
     def _check_view(self) -> None:
         """A heart that hardly lies in the sector makes no picture of a heart."""
         outline = to_world(self.heart, ventricle_shape(self.heart, 0.0).outline, 0.0, 0.0)
-        column, row = np.rint(self.sector.to_pixels(outline)).astype(int).T
-        last = self.sector.size - 1
-        seen = (np.minimum(column, row) >= 0) & (np.maximum(column, row) <= last)
-        seen &= self.sector.shown[row.clip(0, last), column.clip(0, last)]
-        if seen.mean() < SMALLEST_VIEW:
+        seen = self.sector.shows(self.sector.to_pixels(outline)).mean()
+        if seen < SMALLEST_VIEW:
             raise ValueError(
-                f"The sector misses the heart: it shows {seen.mean():.0%} of the ventricle's "
+                f"The sector misses the heart: it shows {seen:.0%} of the ventricle's "
                 f"outline, {SMALLEST_VIEW:.0%} are needed. Move the heart (tip_x, tip_depth, "
                 "tilt) or widen the sector (half_angle, depth)."
             )
@@ -167,7 +164,6 @@ class Scan:
         world = to_world(self.heart, points, 0.0, 0.0)
         column, row = np.rint(self.sector.to_beams(world)).astype(int).T
         samples, beams = self.sector.beam_shape
-        field = np.broadcast_to(field, (samples, beams))
         return field[np.clip(row, 0, samples - 1), np.clip(column, 0, beams - 1)]
 
     def phase(self, time: float) -> float:
