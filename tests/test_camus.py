@@ -4,7 +4,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from echolib.data import Camus, open_data
+from echolib.data import Camus, open_data, pack
 from echolib.data.camus import read_nifti
 from echolib.errors import DataError
 
@@ -50,6 +50,15 @@ def test_a_folder_is_read_upright_with_its_spacing(folder):
     assert diastole.mask[50, 40] and not diastole.mask[90, 40]
     assert diastole.mask.sum() > systole.mask.sum()
     assert diastole.landmarks.shape == (40, 2)
+    assert np.unique(diastole.regions).tolist() == [0, 1, 3]
+    assert np.array_equal(diastole.regions == 1, diastole.mask) and diastole.regions[90, 40] == 3
+
+
+def test_regions_are_packed_as_the_masks_are(folder, tmp_path):
+    frames = pack(open_data(folder), tmp_path / "packed", 48)
+    assert np.array_equal(frames.regions == 1, frames.masks)
+    assert np.unique(frames.regions).tolist() == [0, 1, 3]
+    assert np.array_equal(frames.frame(0).regions, frames.regions[0])
 
 
 def test_the_inner_folder_is_accepted_too(folder):

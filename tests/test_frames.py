@@ -89,6 +89,15 @@ def test_regions_travel_with_their_frames(tmp_path):
         replace(frames, regions=regions[1:])
 
 
+@pytest.mark.parametrize(("count", "left"), [(1, 2), (4, 4), (5, 4), (8, 8), (100, 12)])
+def test_some_frames_are_whole_clips_spread_over_the_set(count, left):
+    frames = frame_set(count=12)
+    some = frames.spread(count)
+    assert len(some) == left and (some.table.groupby("clip").size() == 2).all()
+    if left == 4:
+        assert some.table["clip"].unique().tolist() == ["p0", "p5"]
+
+
 def test_splits_of_a_frame_set_do_not_part_a_patient():
     frames = frame_set()
     parts = [frames.split(name) for name in ("train", "val", "test")]

@@ -17,7 +17,8 @@ from ..geometry import mask_to_tracing
 from .clips import Clip
 from .frames import LabelledFrame, Problem
 
-CAVITY = 1  # 2 is the myocardium, 3 the left atrium
+CAVITY = 1
+REGIONS = (1, 2, 3)  # cavity, wall, left atrium: the numbers of a FrameSet's regions too
 SPLIT_FILES = {"train": "training", "val": "validation", "test": "testing"}
 
 
@@ -95,7 +96,7 @@ class Camus:
                     image=_to_uint8(image), mask=mask, landmarks=landmarks, clip=clip,
                     frame=index, phase=phase, split=record.split, patient=record.patient,
                     source=self.name, fps=None if np.isnan(record.fps) else record.fps,
-                    spacing=spacing,
+                    spacing=spacing, regions=_regions(labels),
                 )
             )  # fmt: skip
         return frames, problems
@@ -156,6 +157,10 @@ def read_nifti(path: Path) -> tuple[np.ndarray, float]:
     if abs(across - down) > 0.01 * max(across, down):
         raise DataError(f"{path} has pixels of {across} x {down} mm; expected square ones.")
     return np.ascontiguousarray(pixels.T), across
+
+
+def _regions(labels: np.ndarray) -> np.ndarray:
+    return np.where(np.isin(labels, REGIONS), labels, 0).astype(np.uint8)
 
 
 def _to_uint8(pixels: np.ndarray) -> np.ndarray:

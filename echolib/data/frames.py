@@ -72,7 +72,8 @@ class LabelledFrame:
     """One frame with its expert label, in the geometry of its source.
 
     image: (H, W) uint8. mask: (H, W) bool. landmarks: (40, 2) float32 px or None.
-    fps: frames a second or None. spacing: mm per px or None.
+    fps: frames a second or None. spacing: mm per px or None. regions: (H, W) uint8 as in a
+    FrameSet, or None.
     """
 
     image: np.ndarray
@@ -86,6 +87,7 @@ class LabelledFrame:
     source: str
     fps: float | None = None
     spacing: float | None = None
+    regions: np.ndarray | None = None
 
 
 class Dataset(Protocol):
@@ -172,16 +174,26 @@ class FrameSet:
             raise ValueError(f"Unknown split {name!r}; expected one of {SPLITS} or 'all'.")
         return self.select((self.table.split == name).to_numpy())
 
+    def spread(self, count: int) -> "FrameSet":
+        """At most `count` frames, whole clips spread evenly over the set; one clip at least."""
+        clips = self.table["clip"].unique()
+        per_clip = max(1, round(len(self) / max(1, len(clips))))
+        number = max(1, min(len(clips), count // per_clip))
+        chosen = clips[np.linspace(0, len(clips) - 1, number).round().astype(int)]
+        return self.select(self.table["clip"].isin(chosen).to_numpy())
+
     def frame(self, index: int) -> LabelledFrame:
         """One frame as a LabelledFrame, in the geometry of the square."""
         row = self.table.iloc[index]
-        landmarks = None if self.landmarks is None else np.array(self.landmarks[index])
+        optional = {name: np.array(array[index]) for name, array in self._optional.items()}
+        landmarks = optional.pop("landmarks", None)
         known = {
             name: None if pd.isna(row[name]) else float(row[name]) for name in ("fps", "spacing")
         }
         text = {name: row[name] for name in TEXT_COLUMNS}
         image, mask = np.array(self.images[index]), np.array(self.masks[index])
-        return LabelledFrame(image, mask, landmarks, frame=int(row.frame), **text, **known)
+        text |= {"frame": int(row.frame)}
+        return LabelledFrame(image, mask, landmarks, **text, **known, **optional)
 
     def save(self, folder: str | Path) -> None:
         """Write the set as `.npy` files and two CSVs, whole or not at all."""
@@ -229,7 +241,10 @@ def to_square(frame: LabelledFrame, size: int) -> LabelledFrame:
     landmarks = None if frame.landmarks is None else box.points(frame.landmarks)
     spacing = None if frame.spacing is None else frame.spacing / box.scale
     changed = {"image": box.image(frame.image), "mask": box.mask(frame.mask)}
-    return LabelledFrame(**{**vars(frame), **changed, "landmarks": landmarks, "spacing": spacing})
+    changed |= {"landmarks": landmarks, "spacing": spacing}
+    if frame.regions is not None:
+        changed["regions"] = box.regions(frame.regions)
+    return LabelledFrame(**{**vars(frame), **changed})
 
 
 def labelled_frames(data: "Dataset | FrameSet", split: str = "all") -> Iterator[LabelledFrame]:

@@ -64,6 +64,13 @@ class Letterbox:
         square = self._square(np.asarray(mask, bool)).astype(np.float32)
         return self._resize(square, self.size) >= 0.5
 
+    def regions(self, regions: np.ndarray) -> np.ndarray:
+        """(H, W) uint8 numbers of regions to the (size, size) square, each as `mask` does it."""
+        square = np.zeros((self.size, self.size), np.uint8)
+        for number in np.unique(regions[regions > 0]):
+            square[self.mask(regions == number)] = number
+        return square
+
     def points(self, points: np.ndarray) -> np.ndarray:
         """Source points (..., 2) px to points of the square, float32."""
         row, column = self._corner

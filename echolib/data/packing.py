@@ -25,7 +25,9 @@ from .frames import (
 )
 
 CLIPS_PER_PART = 100  # a kill costs at most this many clips
-FORMAT = 1  # raise it when the packed frames would come out differently
+# name of each array of a frame, and of the file that holds it for all frames
+SAVED_AS = {"image": "images", "mask": "masks", "landmarks": "landmarks", "regions": "regions"}
+FORMAT = 2  # raise it when the packed frames would come out differently
 
 
 def pack(
@@ -74,7 +76,7 @@ def pack_once(
 
 
 def _check_space(folder: Path, clips: int, size: int) -> None:
-    needed = 2 * 2 * 2 * clips * size * size  # image and mask, two frames, parts and result
+    needed = 3 * 2 * 2 * clips * size * size  # image, mask, regions; two frames; parts and result
     free = shutil.disk_usage(folder).free
     if free < needed:
         short = f"about {needed / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free"
@@ -105,7 +107,7 @@ def _write_part(
     problems = [vars(problem) for _, some in found for problem in some]
     squares = [to_square(frame, size) for frame in frames]
     arrays = {}
-    for name in ("image", "mask", "landmarks"):
+    for name in SAVED_AS:
         values = [getattr(square, name) for square in squares]
         if values and all(value is not None for value in values):
             arrays[name] = np.stack(values)
@@ -134,7 +136,7 @@ def _assemble(dataset: Dataset, parts: list[Path], folder: Path) -> FrameSet:
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"fps": float, "spacing": float})
     with atomic_path(folder) as temporary:
         temporary.mkdir()
-        for name, saved_as in (("image", "images"), ("mask", "masks"), ("landmarks", "landmarks")):
+        for name, saved_as in SAVED_AS.items():
             _join(parts, name, temporary / f"{saved_as}.npy", len(rows))
         problem_table(problems).to_csv(temporary / "problems.csv", index=False)
         table.to_csv(temporary / "frames.csv", index=False)
