@@ -13,6 +13,8 @@ from skimage.measure import find_contours
 
 CHORDS = 20  # EchoNet-Dynamic traces a ventricle with 20 chords
 LANDMARKS = 2 * CHORDS
+# landmarks of models that know fewer: the apex, two on each wall, and both ends of the base
+SUBSETS = {LANDMARKS: tuple(range(LANDMARKS)), 7: (0, 6, 13, 19, 20, 26, 33)}
 
 
 def _across(axis: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:

@@ -13,8 +13,9 @@ from tqdm.auto import tqdm
 from .config import device as default_device
 from .data.frames import Dataset, FrameSet, LabelledFrame, labelled_frames
 from .data.letterbox import Letterbox
-from .geometry import largest_component
+from .geometry import landmarks_to_mask, largest_component
 from .metrics import case_scores
+from .models import finds_landmarks
 
 BATCH = 64
 THRESHOLD = 0.5
@@ -23,17 +24,24 @@ THRESHOLD = 0.5
 def predict(
     model: nn.Module, images: np.ndarray, device: torch.device | None = None, batch: int = BATCH
 ) -> np.ndarray:
-    """Probabilities (N, S, S) float32 of images (N, S, S) uint8; bf16 on a GPU, fp32 on a CPU."""
+    """What a model says of square images (N, S, S) uint8; bf16 on a GPU, fp32 on a CPU.
+
+    Returns the cavity's probabilities (N, S, S) float32 of a masks model, or landmarks (N, K, 2)
+    float32 px of a landmarks model; `square_masks` makes masks of both.
+    """
     device = device or default_device()
     model = model.to(device, memory_format=torch.channels_last).eval()
-    results = np.empty(images.shape, np.float32)
+    landmarks = finds_landmarks(model)
+    shape = (len(images), model.arguments["landmarks"], 2) if landmarks else images.shape
+    results = np.empty(shape, np.float32)
     half = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
     with torch.inference_mode(), half:
         for start in range(0, len(images), batch):
             chunk = torch.from_numpy(np.array(images[start : start + batch]))
             chunk = chunk.to(device)[:, None].float() / 255
-            logits = model(chunk.contiguous(memory_format=torch.channels_last))
-            results[start : start + batch] = logits[:, 0].float().sigmoid().cpu().numpy()
+            answer = model(chunk.contiguous(memory_format=torch.channels_last)).float()
+            answer = answer if landmarks else answer[:, 0].sigmoid()
+            results[start : start + batch] = answer.cpu().numpy()
     return results
 
 
@@ -45,6 +53,22 @@ def clean_mask(probabilities: np.ndarray) -> np.ndarray:
     return largest_component(probabilities >= THRESHOLD)
 
 
+def source_mask(answer: np.ndarray, box: Letterbox) -> np.ndarray:
+    """(H, W) bool mask of the source frame, from one answer of `predict` about its square.
+
+    answer: (S, S) probabilities or (K, 2) landmarks, whose outline is always one closed piece.
+    """
+    if answer.shape[-1] == 2:
+        return landmarks_to_mask(box.points_back(answer), (box.height, box.width))
+    return clean_mask(box.back(answer))
+
+
+def square_masks(answers: np.ndarray, size: int) -> np.ndarray:
+    """(N, S, S) bool masks of the squares themselves, from answers of `predict`; S is `size`."""
+    box = Letterbox(size, size, size)
+    return np.stack([source_mask(answer, box) for answer in answers])
+
+
 def segment(
     model: nn.Module, frames: np.ndarray, size: int, device: torch.device | None = None
 ) -> np.ndarray:
@@ -53,8 +77,8 @@ def segment(
     masks = np.empty(frames.shape, bool)
     for start in range(0, len(frames), BATCH):
         squares = np.stack([box.image(frame) for frame in frames[start : start + BATCH]])
-        for index, probabilities in enumerate(predict(model, squares, device), start):
-            masks[index] = clean_mask(box.back(probabilities))
+        for index, answer in enumerate(predict(model, squares, device), start):
+            masks[index] = source_mask(answer, box)
     return masks
 
 
@@ -90,8 +114,8 @@ def predict_cases(
         boxes = [Letterbox(*frame.image.shape, size) for frame in some]
         squares = [box.image(frame.image) for box, frame in zip(boxes, some, strict=True)]
         results = predict(model, np.stack(squares), device)
-        for frame, box, probabilities in zip(some, boxes, results, strict=True):
-            mask = clean_mask(box.back(probabilities))
+        for frame, box, answer in zip(some, boxes, results, strict=True):
+            mask = source_mask(answer, box)
             yield Case(frame, mask, case_scores(mask, frame.mask, frame.spacing))
 
 

@@ -1,4 +1,4 @@
-"""The network, and weights files that carry their own configuration and cannot execute code."""
+"""The networks, and weights files that carry their own configuration and cannot execute code."""
 
 import json
 from pathlib import Path
@@ -7,15 +7,16 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import avg_pool2d, max_pool2d, pad
 
 from . import __version__
 from .errors import DataError
 from .files import atomic_path
+from .geometry import LANDMARKS
 
 FORMAT = "echolib-1"
 WEIGHTS_FILE = "model.safetensors"
-CHECKPOINT_KEYS = {"identity", "progress", "model", "averaged", "optimizer"}
+CELL = 2  # px, side of the cells of a heatmap
 
 
 class ConvBlock(nn.Sequential):
@@ -32,50 +33,172 @@ class ConvBlock(nn.Sequential):
         super().__init__(*layers)
 
 
-class UNet(nn.Module):
-    """U-Net: a contracting path that sees context, an expanding path that restores detail.
+class Encoder(nn.Module):
+    """The contracting path: what every model here sees an image with.
 
     width: channels of the first level, doubled at each of `depth` halvings of the resolution.
-    outputs: channels of the result. Source: Ronneberger, Fischer, Brox, MICCAI 2015.
     """
 
-    def __init__(self, width: int = 16, depth: int = 4, outputs: int = 1) -> None:
+    def __init__(self, width: int, depth: int) -> None:
         super().__init__()
-        self.arguments = {"width": width, "depth": depth, "outputs": outputs}
-        channels = [width * 2**level for level in range(depth + 1)]
+        self.channels = [width * 2**level for level in range(depth + 1)]
         self.down = nn.ModuleList(
             ConvBlock(inputs, level)
-            for inputs, level in zip([1, *channels], channels, strict=False)
+            for inputs, level in zip([1, *self.channels], self.channels, strict=False)
         )
-        self.up = nn.ModuleList(
-            nn.ConvTranspose2d(below, level, kernel_size=2, stride=2)
-            for level, below in zip(channels, channels[1:], strict=False)
-        )
-        self.merge = nn.ModuleList(ConvBlock(2 * level, level) for level in channels[:-1])
-        self.head = nn.Conv2d(width, outputs, kernel_size=1)
         # grey-level statistics of the training images, so that nobody can forget to normalise
         self.register_buffer("mean", torch.tensor(0.2))
         self.register_buffer("sd", torch.tensor(0.2))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, 1, H, W) float in [0, 1], of any size, to (N, outputs, H, W) logits."""
+    def contract(self, images: Tensor) -> list[Tensor]:
+        """Features of every level, finest first, of images (N, 1, H, W) float in [0, 1].
+
+        Sides are padded to multiples of 2 ** depth, on the right and below.
+        """
         height, width = images.shape[-2:]
-        step = 2 ** len(self.up)
+        step = 2 ** (len(self.down) - 1)
         features = (images - self.mean) / self.sd
         features = pad(features, (0, -width % step, 0, -height % step))
-        skipped = []
-        for level, block in enumerate(self.down):
-            if level:
-                features = nn.functional.max_pool2d(features, kernel_size=2)
-            features = block(features)
-            skipped.append(features)
-        features = skipped.pop()
+        levels = [self.down[0](features)]
+        for block in self.down[1:]:
+            levels.append(block(max_pool2d(levels[-1], kernel_size=2)))
+        return levels
+
+
+class UNet(Encoder):
+    """U-Net: a contracting path that sees context, an expanding path that restores detail.
+
+    width, depth: as for `Encoder`. outputs: channels of the result. Source: Ronneberger,
+    Fischer, Brox, MICCAI 2015.
+    """
+
+    def __init__(self, width: int = 16, depth: int = 4, outputs: int = 1) -> None:
+        super().__init__(width, depth)
+        self.arguments = {"width": width, "depth": depth, "outputs": outputs}
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(below, level, kernel_size=2, stride=2)
+            for level, below in zip(self.channels, self.channels[1:], strict=False)
+        )
+        self.merge = nn.ModuleList(ConvBlock(2 * level, level) for level in self.channels[:-1])
+        self.head = nn.Conv2d(width, outputs, kernel_size=1)
+
+    def expand(self, images: Tensor) -> Tensor:
+        """(N, 1, H, W) float in [0, 1], of any size, to features (N, width, H, W)."""
+        height, width = images.shape[-2:]
+        *skipped, features = self.contract(images)
         for enlarge, merge in zip(reversed(self.up), reversed(self.merge), strict=True):
             features = merge(torch.cat([skipped.pop(), enlarge(features)], dim=1))
-        return self.head(features)[..., :height, :width]
+        return features[..., :height, :width]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 1, H, W) float in [0, 1], of any size, to (N, outputs, H, W) logits."""
+        return self.head(self.expand(images))
 
 
-MODELS = {"UNet": UNet}
+class LandmarkUNet(UNet):
+    """The same U-Net with one heatmap a landmark; a landmark lies at its heatmap's mean.
+
+    landmarks: 40, the chord ends in polygon order, or 7, those of `geometry.SUBSETS`.
+    """
+
+    def __init__(self, width: int = 16, depth: int = 4, landmarks: int = LANDMARKS) -> None:
+        super().__init__(width, depth, outputs=landmarks)
+        self.arguments = {"width": width, "depth": depth, "landmarks": landmarks}
+
+    def heatmaps(self, images: Tensor) -> Tensor:
+        """(N, 1, H, W) float in [0, 1] to (N, landmarks, H / 2, W / 2) logits over 2 x 2 px cells.
+
+        A mean over a blob knows fractions of a cell, and 40 maps cost a quarter of the time.
+        """
+        return self.head(avg_pool2d(self.expand(images), CELL, ceil_mode=True))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 1, H, W) float in [0, 1] to landmarks (N, landmarks, 2) float32 px."""
+        return soft_argmax(self.heatmaps(images))
+
+
+class LandmarkRegressor(Encoder):
+    """The contracting path alone, averaged over the image, and two numbers a landmark.
+
+    The simplest way to landmarks, as a baseline: averaging forgets where things were.
+    """
+
+    def __init__(self, width: int = 16, depth: int = 4, landmarks: int = LANDMARKS) -> None:
+        super().__init__(width, depth)
+        self.arguments = {"width": width, "depth": depth, "landmarks": landmarks}
+        self.head = nn.Linear(self.channels[-1], 2 * landmarks)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 1, H, W) float in [0, 1] to landmarks (N, landmarks, 2) float32 px."""
+        height, width = images.shape[-2:]
+        shares = self.head(self.contract(images)[-1].mean(dim=(2, 3))).float()
+        shares = shares.view(len(images), -1, 2)
+        return (shares + 0.5) * shares.new_tensor([width, height])
+
+
+def soft_argmax(heatmaps: Tensor) -> Tensor:
+    """Mean place of each heatmap's softmax: (N, K, h, w) logits to (N, K, 2) float32 px (x, y).
+
+    A cell of a heatmap is 2 x 2 px of the image.
+
+    Unlike the brightest pixel it has a gradient and knows fractions of a pixel. Source: Nibali
+    et al., Numerical coordinate regression with convolutional neural networks, 2018.
+    """
+    shares = heatmaps.float().flatten(2).softmax(dim=2).view(*heatmaps.shape)
+    columns, rows = cell_centres(heatmaps)
+    # sums, not matrix products: those would be rounded to bf16 where the network runs in it
+    x, y = (shares.sum(dim=2) * columns).sum(dim=2), (shares.sum(dim=3) * rows).sum(dim=2)
+    return torch.stack([x, y], dim=2)
+
+
+def cell_centres(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
+    """x of the columns (w,) and y of the rows (h,) of heatmaps (N, K, h, w), in px of the image."""
+    height, width = heatmaps.shape[-2:]
+    centres = CELL * torch.arange(max(height, width), device=heatmaps.device) + (CELL - 1) / 2
+    return centres[:width], centres[:height]
+
+
+MODELS = {model.__name__: model for model in (UNet, LandmarkUNet, LandmarkRegressor)}
+
+
+def new_model(target: str, width: int = 16, regions: bool = False) -> nn.Module:
+    """An untrained model by what it is to learn, one of `TARGETS`.
+
+    regions: whether the frames know wall and atrium, which a masks model then learns too.
+    """
+    if target not in TARGETS:
+        raise ValueError(f"Unknown target {target!r}; expected one of {sorted(TARGETS)}.")
+    return TARGETS[target](width, regions)
+
+
+TARGETS = {
+    "masks": lambda width, regions: UNet(width, outputs=3 if regions else 1),
+    "landmarks": lambda width, regions: LandmarkUNet(width),
+    "landmarks7": lambda width, regions: LandmarkUNet(width, landmarks=7),
+    "regression": lambda width, regions: LandmarkRegressor(width),
+}
+
+
+def finds_landmarks(model: nn.Module) -> bool:
+    """True where a model answers with landmarks (N, K, 2) px, False where with logits of masks."""
+    return isinstance(model, (LandmarkUNet, LandmarkRegressor))
+
+
+def start_from(model: nn.Module, source: nn.Module) -> list[str]:
+    """Copy from a trained model all tensors that fit by name and shape, in place.
+
+    Returns the names of the tensors that keep their own values, such as a head for another
+    number of outputs. Raises ValueError when nothing fits.
+    """
+    ours, theirs = model.state_dict(), source.state_dict()
+    fits = {n for n, tensor in ours.items() if n in theirs and theirs[n].shape == tensor.shape}
+    if not fits & {name for name, _ in model.named_parameters()}:
+        raise ValueError(
+            f"No tensor of {type(source).__name__}({source.arguments}) fits "
+            f"{type(model).__name__}({model.arguments}). Use the same width and depth."
+        )
+    model.load_state_dict({name: theirs[name] if name in fits else ours[name] for name in ours})
+    return sorted(ours.keys() - fits)
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -151,20 +274,3 @@ def load_model(name_or_path: str | Path) -> tuple[nn.Module, dict]:
     except (KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:
         raise DataError(f"{path} does not fit the model {kind} it names: {error}") from error
     return model.float().eval(), card
-
-
-def load_checkpoint(path: Path) -> dict:
-    """The content of a checkpoint, tensors and plain values only: nothing in it can execute.
-
-    Raises DataError when the file is damaged or is no checkpoint of a Training.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged or unsafe file
-        raise DataError(
-            f"{path} is not a readable checkpoint ({type(error).__name__}). Remove it and train "
-            "again, or choose another folder."
-        ) from error
-    if not isinstance(state, dict) or not CHECKPOINT_KEYS <= state.keys():
-        raise DataError(f"{path} is no checkpoint of a Training: expected {CHECKPOINT_KEYS}.")
-    return state

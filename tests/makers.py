@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from echolib.data.frames import COLUMNS, FrameSet
-from echolib.geometry import outline_to_tracing
+from echolib.geometry import landmarks_to_mask, outline_to_tracing
 
 
 def ventricle(width: float = 16.0, length: float = 44.0, x: float = 56.0, y: float = 55.0):
@@ -87,3 +87,19 @@ def frame_set(count: int = 12, size: int = 32, seed: int = 0) -> FrameSet:
         }
     )  # fmt: skip
     return FrameSet(images, masks, None, table[COLUMNS])
+
+
+def ventricle_set(count: int = 24, size: int = 48, seed: int = 0) -> FrameSet:
+    """Dark ventricles with a flat base on bright noise, with landmarks; otherwise as above."""
+    generator = np.random.default_rng(seed)
+    landmarks = []
+    for _ in range(count):
+        width, length = generator.uniform(0.18, 0.26) * size, generator.uniform(0.5, 0.6) * size
+        place = size / 2 + generator.uniform(-3, 3, 2)
+        landmarks.append(outline_to_tracing(ventricle(width, length, *place)).landmarks)
+    shape = (size, size)
+    masks = np.stack([landmarks_to_mask(points, shape) for points in landmarks])
+    noise = generator.normal(0, 12, masks.shape)
+    images = np.clip(np.where(masks, 30, 130) + noise, 0, 255).astype(np.uint8)
+    table = frame_set(count, size).table
+    return FrameSet(images, masks, np.stack(landmarks).astype(np.float32), table)

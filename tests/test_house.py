@@ -21,9 +21,10 @@ LAYERS = [
     {"errors", "config", "files", "geometry"},
     {"data"},
     {"phantom"},
-    {"models", "losses", "augment", "corruptions", "schedule", "training", "inference"}
-    | {"metrics", "statistics", "cardiac", "valve"},
-    {"plots", "training_plots", "overlay", "browser"},
+    {"models", "losses", "augment", "corruptions", "schedule", "checkpoints", "tasks", "training"}
+    | {"inference", "metrics", "statistics", "doubt", "robustness", "comparison"}
+    | {"cardiac", "valve"},
+    {"plots", "training_plots", "robustness_plots", "robustness_report", "overlay", "browser"},
     {"__main__"},
 ]
 MODELS_AND_ABOVE = set().union(*LAYERS[4:])
@@ -31,7 +32,8 @@ DRAWING = {"matplotlib", "ipywidgets", "anywidget", "IPython"}
 
 # A GPU machine without Jupyter must be able to train.
 TRAINING_PATH = {"errors", "config", "files", "geometry", "models", "losses", "augment"}
-TRAINING_PATH |= {"schedule", "training", "inference", "metrics", "statistics"}
+TRAINING_PATH |= {"schedule", "checkpoints", "tasks", "corruptions", "training", "inference"}
+TRAINING_PATH |= {"metrics", "statistics", "doubt", "robustness", "comparison"}
 TRAINING_MAY_IMPORT = {"echolib", "torch", "numpy", "pandas", "cv2", "skimage", "safetensors"}
 TRAINING_MAY_IMPORT |= {"tqdm", "scipy"}
 

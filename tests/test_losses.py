@@ -5,7 +5,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echolib.losses import LOSSES, bce_dice_loss, dice_loss, soft_iou_loss
+from echolib.losses import (
+    LOSSES,
+    bce_dice_loss,
+    dice_loss,
+    distance_loss,
+    heatmap_loss,
+    soft_iou_loss,
+)
+from echolib.models import cell_centres, soft_argmax
 
 
 def batch(seed=0, size=24):
@@ -62,3 +70,41 @@ def test_gradients_lead_to_the_mask(name):
 def test_shapes_that_differ_are_refused():
     with pytest.raises(ValueError, match="differ"):
         dice_loss(torch.zeros(2, 1, 8, 8), torch.zeros(2, 8, 8))
+
+
+def blobs(points: torch.Tensor, side: int = 28, spread: float = 2.0) -> torch.Tensor:
+    """Heatmap logits whose softmax is a Gaussian blob at each point (N, K, 2) px."""
+    columns, rows = cell_centres(torch.zeros(1, 1, side, side))
+    across = (columns - points[..., :1]) ** 2
+    down = (rows - points[..., 1:]) ** 2
+    return -(down[..., :, None] + across[..., None, :]) / (2 * spread**2)
+
+
+def test_distance_is_in_px():
+    points = torch.rand(2, 40, 2) * 50
+    assert distance_loss(points + torch.tensor([3.0, 4.0]), points) == pytest.approx(5, abs=1e-3)
+    with pytest.raises(ValueError, match="differ"):
+        distance_loss(points, points[:, :7])
+
+
+def test_a_heatmap_loss_is_least_for_a_blob_at_the_landmark():
+    points = 15 + 25 * torch.rand(2, 5, 2)
+    right = heatmap_loss(blobs(points), points, 1.0)
+    assert distance_loss(soft_argmax(blobs(points)), points) < 0.02
+    for other in (blobs(points + 2), blobs(points, spread=5.0), blobs(points, spread=0.7)):
+        assert heatmap_loss(other, points, 1.0) > right + 0.05
+    two_peaks = torch.logaddexp(blobs(points - 10), blobs(points + 10))
+    assert distance_loss(soft_argmax(two_peaks), points) < 1.0
+    assert heatmap_loss(two_peaks, points, 1.0) > right + 5  # the mean is right, the shape is not
+
+
+def test_gradients_lead_a_heatmap_to_its_landmark():
+    points = torch.tensor([[[20.0, 31.0], [40.5, 11.0]]])
+    heatmaps = torch.zeros(1, 2, 28, 28, requires_grad=True)
+    optimizer = torch.optim.Adam([heatmaps], lr=0.3)
+    for _ in range(80):
+        loss = heatmap_loss(heatmaps, points, 1.0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert (soft_argmax(heatmaps) - points).abs().max() < 0.3

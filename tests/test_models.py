@@ -7,12 +7,67 @@ import torch
 from safetensors.torch import save_file
 
 from echolib.errors import DataError
-from echolib.models import UNet, count_parameters, load_checkpoint, load_model, save_model
+from echolib.models import (
+    MODELS,
+    TARGETS,
+    LandmarkRegressor,
+    LandmarkUNet,
+    UNet,
+    count_parameters,
+    finds_landmarks,
+    load_model,
+    new_model,
+    save_model,
+    soft_argmax,
+    start_from,
+)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 16, 16), (2, 1, 33, 50), (1, 1, 112, 112)])
 def test_logits_have_the_shape_of_the_images(shape):
     assert UNet(width=2, depth=3).eval()(torch.rand(shape)).shape == shape
+
+
+@pytest.mark.parametrize("model", [LandmarkUNet, LandmarkRegressor])
+@pytest.mark.parametrize("shape", [(1, 1, 16, 16), (2, 1, 33, 50)])
+def test_landmarks_are_points_inside_the_image(model, shape):
+    points = model(width=2, depth=3).eval()(torch.rand(shape))
+    assert points.shape == (shape[0], 40, 2) and points.dtype == torch.float32
+    if model is LandmarkUNet:
+        assert (points >= 0).all() and (points <= torch.tensor(shape[:1:-1])).all()
+
+
+def test_a_landmark_lies_at_the_mean_of_its_heatmap_in_px_of_the_image():
+    heatmaps = torch.full((1, 2, 10, 12), -50.0)
+    heatmaps[0, 0, 3, 7] = 0  # a cell is 2 x 2 px, its middle half a px past its first
+    heatmaps[0, 1, 2, 4] = heatmaps[0, 1, 2, 5] = 0
+    assert soft_argmax(heatmaps)[0].tolist() == [[14.5, 6.5], [9.5, 4.5]]
+
+
+def test_seven_landmarks_and_new_models_by_target():
+    assert LandmarkUNet(2, 2, landmarks=7)(torch.rand(1, 1, 16, 16)).shape == (1, 7, 2)
+    made = {target: new_model(target, 2, regions=True) for target in TARGETS}
+    assert [finds_landmarks(model) for model in made.values()] == [False, True, True, True]
+    assert made["masks"].arguments["outputs"] == 3
+    assert made["landmarks7"].arguments["landmarks"] == 7
+    assert {type(model).__name__ for model in made.values()} == set(MODELS)
+    with pytest.raises(ValueError, match="Unknown target 'boxes'.*masks"):
+        new_model("boxes")
+
+
+def test_a_model_starts_from_what_fits_of_another():
+    torch.manual_seed(0)
+    source, model = UNet(2, 2, outputs=3), LandmarkUNet(2, 2)
+    source.mean.fill_(0.7)
+    head = model.head.weight.clone()
+    assert start_from(model, source) == ["head.bias", "head.weight"]
+    assert torch.equal(model.down[0][0].weight, source.down[0][0].weight)
+    assert torch.equal(model.merge[1][3].weight, source.merge[1][3].weight)
+    assert torch.equal(model.head.weight, head) and model.mean == 0.7
+    assert start_from(UNet(2, 2, outputs=3), source) == []
+    assert "head.weight" in start_from(LandmarkRegressor(2, 2), source)
+    with pytest.raises(ValueError, match="same width and depth"):
+        start_from(UNet(3, 2), source)
 
 
 def test_the_taught_size_has_1_9_million_parameters():
@@ -41,9 +96,10 @@ def test_an_output_sees_far():
     assert not torch.equal(model(images)[..., 30, 30], model(changed)[..., 30, 30])
 
 
-def test_weights_survive_saving_with_their_card(tmp_path):
+@pytest.mark.parametrize("kind", MODELS.values())
+def test_weights_survive_saving_with_their_card(tmp_path, kind):
     torch.manual_seed(0)
-    model = UNet(width=3, depth=2).eval()
+    model = kind(width=3, depth=2).eval()
     model.mean.fill_(0.33)
     save_model(model, tmp_path / "model.safetensors", {"size": 64, "trained_on": "ellipses"})
     images = torch.rand(1, 1, 32, 32)
@@ -78,25 +134,3 @@ def test_weights_of_another_program_or_model_are_refused(tmp_path):
     save_file(tensors, path, {**metadata, "arguments": json.dumps({"layers": 4})})
     with pytest.raises(DataError, match="does not fit the model UNet"):
         load_model(path)
-
-
-def test_a_checkpoint_that_would_execute_code_is_refused(tmp_path):
-    class Harmful:
-        def __reduce__(self):
-            return (open, (str(tmp_path / "proof"), "w"))
-
-    path = tmp_path / "checkpoint.pt"
-    torch.save({"model": Harmful()}, path)
-    with pytest.raises(DataError, match="not a readable checkpoint"):
-        load_checkpoint(path)
-    assert not (tmp_path / "proof").exists()
-
-
-def test_a_damaged_or_foreign_checkpoint_is_refused(tmp_path):
-    path = tmp_path / "checkpoint.pt"
-    path.write_bytes(b"PK\x03\x04 cut short")
-    with pytest.raises(DataError, match="not a readable checkpoint"):
-        load_checkpoint(path)
-    torch.save({"state": 1}, path)
-    with pytest.raises(DataError, match="no checkpoint of a Training"):
-        load_checkpoint(path)

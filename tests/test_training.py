@@ -15,9 +15,10 @@ from skimage.morphology import dilation
 from echolib import inference
 from echolib.augment import Augmentation
 from echolib.errors import DataError
-from echolib.models import UNet, load_model
+from echolib.geometry import SUBSETS
+from echolib.models import LandmarkRegressor, LandmarkUNet, UNet, load_model
 from echolib.training import Training, TrainingConfig
-from tests.makers import frame_set
+from tests.makers import frame_set, ventricle_set
 
 FRAMES = frame_set(count=24)
 CONFIG = TrainingConfig(epochs=6, batch=4, augmentation=Augmentation.none(), learning_rate=5e-3)
@@ -66,6 +67,56 @@ def test_regions_that_are_not_known_cannot_be_learnt(tmp_path):
     parts = (FRAMES.split("train"), FRAMES.split("val"))
     with pytest.raises(ValueError, match="3 outputs.*cavity only.*one output"):
         Training(UNet(4, depth=2, outputs=3), *parts, tmp_path, CONFIG)
+
+
+def train_on_ventricles(model, folder, **changes) -> Training:
+    frames = ventricle_set()
+    parts = (frames.split("train"), frames.split("val"))
+    torch.manual_seed(0)
+    config = replace(CONFIG, epochs=40, **changes)
+    training = Training(model, *parts, folder, config, device=torch.device("cpu"))
+    training.run(progress=False)
+    return training
+
+
+@pytest.mark.parametrize("landmarks", [40, 7])
+def test_landmarks_are_learnt_by_the_same_training(tmp_path, landmarks):
+    augmentation = replace(Augmentation.none(), flip=0.5, shift=0.05)
+    model = LandmarkUNet(8, depth=2, landmarks=landmarks)
+    training = train_on_ventricles(model, tmp_path, augmentation=augmentation)
+    assert training.progress.best > (0.88 if landmarks == 40 else 0.75)
+    model, card = load_model(tmp_path)
+    frames = ventricle_set()
+    found = inference.predict(model, frames.split("val").images, torch.device("cpu"))
+    truth = frames.split("val").landmarks[:, list(SUBSETS[landmarks])]
+    assert np.hypot(*(found - truth).transpose(2, 0, 1)).mean() < 2.5
+    cases = inference.score(model, frames, "val", card["size"], torch.device("cpu"), False)
+    assert cases.dice.mean() == pytest.approx(training.progress.best, abs=0.02)
+
+
+def test_landmarks_are_learnt_by_regression_too(tmp_path):
+    assert train_on_ventricles(LandmarkRegressor(8, depth=2), tmp_path).progress.best > 0.7
+
+
+def test_frames_without_landmarks_cannot_teach_them(tmp_path):
+    parts = (FRAMES.split("train"), FRAMES.split("val"))
+    with pytest.raises(ValueError, match="no 40 landmarks.*masks model"):
+        Training(LandmarkUNet(4, depth=2), *parts, tmp_path, CONFIG)
+
+
+def test_a_share_of_the_images_is_corrupted_the_same_after_a_resume(tmp_path):
+    config = replace(CONFIG, corrupted=0.5, corruptions=("attenuation",))
+    first, second = start(tmp_path / "a", config), start(tmp_path / "b", config)
+    plain = start(tmp_path / "c")
+    batches = [training._batch(3) for training in (first, second, plain)]
+    assert torch.equal(batches[0][0], batches[1][0])
+    darker = batches[0][0].mean(dim=(1, 2, 3)) < batches[2][0].mean(dim=(1, 2, 3)) - 0.01
+    assert 0 < darker.sum() < len(darker)
+    assert torch.equal(batches[0][1], batches[2][1])  # the masks stay
+    with pytest.raises(ValueError, match="0 to 1"):
+        TrainingConfig(corrupted=1.5)
+    with pytest.raises(ValueError, match="Unknown corruptions"):
+        TrainingConfig(corruptions=("rain",))
 
 
 def test_it_stops_when_nothing_gets_better(tmp_path, monkeypatch):
