@@ -1,4 +1,4 @@
-"""The notebooks' steps from a shell: phantom, pack, train, evaluate, segment."""
+"""The notebooks' steps from a shell: phantom, pack, train, evaluate, robustness, segment."""
 
 import argparse
 import json
@@ -7,14 +7,15 @@ import warnings
 from pathlib import Path
 
 from . import __version__
+from .config import fast_mode
 from .data import FrameSet, open_data, pack, pack_once, problem_summary, read_clip
 from .errors import DataError
 from .files import atomic_path
 
 DEFAULT_MINUTES = 10.0
-REGIONS = 3  # cavity, wall, left atrium: learnt together where the frames know them
 DEFAULT_SCALE = 0.3  # of a mitral study
 DEFAULT_SIZE = 112  # px
+TARGETS = ("masks", "landmarks", "landmarks7", "regression")  # of models.new_model
 
 
 def _packed(folder: str, size: int) -> FrameSet:
@@ -76,21 +77,24 @@ def train(arguments: argparse.Namespace) -> None:
     """Train on the official training patients, choose by the validation patients."""
     import torch
 
-    from .models import UNet
+    from .models import load_model, new_model, start_from
     from .training import Training, TrainingConfig
 
     if arguments.epochs is not None:
         length = {"epochs": arguments.epochs}
     else:
         length = {"minutes": arguments.minutes or DEFAULT_MINUTES}
-    config = TrainingConfig(**length, loss=arguments.loss, seed=arguments.seed)
+    config = TrainingConfig(
+        **length, loss=arguments.loss, seed=arguments.seed, corrupted=arguments.corrupted
+    )
     frames = _packed(arguments.data, arguments.size)
     torch.manual_seed(arguments.seed)
-    outputs = 1 if frames.regions is None else REGIONS
-    training = Training(
-        UNet(arguments.width, outputs=outputs), frames.split("train"), frames.split("val"),
-        arguments.out, config, arguments.resume,
-    )  # fmt: skip
+    model = new_model(arguments.target, arguments.width, frames.regions is not None)
+    if arguments.start:
+        anew = start_from(model, load_model(arguments.start)[0])
+        print(f"weights of {arguments.start}; {', '.join(anew) if anew else 'nothing'} made anew")
+    parts = frames.split("train"), frames.split("val")
+    training = Training(model, *parts, arguments.out, config, arguments.resume)
     training.run()
     print(f"best validation Dice {training.progress.best:.4f} after {training.progress.step} steps")
     print(f"weights in {Path(arguments.out) / 'model.safetensors'}")
@@ -129,6 +133,35 @@ def evaluate(arguments: argparse.Namespace) -> None:
             temporary.write_text(json.dumps(summary, indent=2) + "\n")
         with atomic_path(path.with_suffix(".csv")) as temporary:
             cases.to_csv(temporary, index=False)
+
+
+def robustness(arguments: argparse.Namespace) -> None:
+    """Score models on clean and on corrupted frames, compare them, and draw it."""
+    from .models import load_model
+    from .robustness_report import report_robustness
+
+    if arguments.frames < 1:
+        raise ValueError(f"--frames must be 1 or more, not {arguments.frames}.")
+    models, sizes = {}, set()
+    for given in arguments.weights:
+        name = Path(given).name.removesuffix(".safetensors")
+        if name in models:
+            raise ValueError(f"Two weights are called {name!r}; rename one file or folder.")
+        models[name], card = load_model(given)
+        sizes.add(card.get("size", DEFAULT_SIZE))
+    if len(sizes) > 1:
+        raise ValueError(
+            f"The models see squares of {sorted(sizes)} px; compare those of one size."
+        )
+    frames = _packed(arguments.data, sizes.pop()).split(arguments.split)
+    if not len(frames):
+        raise DataError(f"{arguments.data} has no readable frame in {arguments.split!r}.")
+    frames = frames.spread(arguments.frames)
+    print(f"{len(frames)} frames of {frames.table.patient.nunique()} patients")
+    settings = {"corruptions": arguments.corruptions, "severities": tuple(arguments.severities)}
+    summary = report_robustness(models, frames, arguments.out, seed=arguments.seed, **settings)
+    print(summary.round(3).to_string())
+    print(f"cases, tables and figures in {arguments.out}")
 
 
 def segment(arguments: argparse.Namespace) -> None:
@@ -205,6 +238,15 @@ def build_parser() -> argparse.ArgumentParser:
     length.add_argument("--epochs", type=float)
     command.add_argument("--width", type=int, default=16, help="channels of the first level")
     command.add_argument("--loss", default="bce_dice", choices=("bce_dice", "dice", "soft_iou"))
+    command.add_argument(
+        "--target", default="masks", choices=TARGETS,
+        help="what to learn: masks; 40 or 7 landmarks by heatmaps; 40 by regression",
+    )  # fmt: skip
+    command.add_argument("--start", help="weights to start from: pretrained name, file or folder")
+    command.add_argument(
+        "--corrupted", type=float, default=0.0, metavar="SHARE",
+        help="share of the training images that are shown corrupted, 0 to 1 (default 0)",
+    )  # fmt: skip
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
 
@@ -213,6 +255,26 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--weights", default="lv", help="pretrained name, file or folder")
     command.add_argument("--split", default="test", choices=("train", "val", "test", "all"))
     command.add_argument("--json", help="file for the summary; a CSV of cases goes beside it")
+
+    command = add("robustness", robustness)
+    command.add_argument("data", help="folder of a data set")
+    command.add_argument("--out", required=True, help="folder to write; resumed where it was left")
+    command.add_argument(
+        "--weights", nargs="+", default=["lv", "lv_landmarks"],
+        help="pretrained names, files or folders; the first is the baseline",
+    )  # fmt: skip
+    command.add_argument("--split", default="test", choices=("train", "val", "test", "all"))
+    command.add_argument(
+        "--frames", type=int, default=16 if fast_mode() else 100,
+        help="at most that many, whole clips spread evenly over the split (default 100)",
+    )  # fmt: skip
+    command.add_argument(
+        "--corruptions", nargs="+", metavar="NAME", help="default: all of echolib.corruptions"
+    )
+    command.add_argument(
+        "--severities", nargs="+", type=int, choices=(1, 2, 3, 4, 5), default=[1, 2, 3, 4, 5]
+    )
+    command.add_argument("--seed", type=int, default=0)
 
     command = add("segment", segment)
     command.add_argument("clip", help="AVI, MP4, MOV, GIF or DICOM file")

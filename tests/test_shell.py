@@ -10,7 +10,7 @@ import torch
 from echolib.__main__ import build_parser, main
 from echolib.data import open_data
 from echolib.models import UNet, save_model
-from tests.makers import EchoNetFolder, frame_set, write_avi
+from tests.makers import EchoNetFolder, frame_set, ventricle_set, write_avi
 from tests.test_camus import folder as camus_folder  # noqa: F401
 
 
@@ -140,7 +140,41 @@ def test_evaluate_scores_in_the_geometry_of_the_source(request, tmp_path, weight
     assert cases.area_true[0] == area
 
 
+def test_landmarks_start_from_masks_and_both_are_tested_under_noise(tmp_path, capsys):
+    study, out = tmp_path / "study", tmp_path / "out"
+    ventricle_set(size=32).save(study)
+    options = ["--size", "32", "--width", "4", "--epochs", "3"]
+    masks, landmarks = str(tmp_path / "masks"), str(tmp_path / "landmarks")
+    assert main(["train", str(study), "--out", masks, *options, "--corrupted", "0.5"]) == 0
+    command = ["train", str(study), "--out", landmarks, *options, "--target", "landmarks"]
+    assert main([*command, "--start", masks]) == 0
+    assert "head.bias, head.weight made anew" in capsys.readouterr().out
+    command = ["robustness", str(study), "--weights", masks, landmarks, "--out", str(out)]
+    command += ["--corruptions", "haze", "jpeg", "--severities", "2", "--split", "train"]
+    assert main([*command, "--frames", "8"]) == 0
+    first = capsys.readouterr().out
+    assert "8 frames of 4 patients" in first and "combined" in first
+    cases = pd.read_csv(out / "robustness.csv")
+    assert len(cases) == 8 * 3 * 3 and set(cases.model) == {"masks", "landmarks", "combined"}
+    assert main([*command, "--frames", "8"]) == 0  # resumed: the same table again
+    assert capsys.readouterr().out == first
+    clip = study / "clip.avi"
+    write_avi(clip)
+    assert main(["segment", str(clip), "--out", str(out), "--weights", landmarks]) == 0
+
+
 class TestBadInput:
+    def test_robustness_of_models_that_cannot_be_compared(self, tmp_path, capsys, weights):
+        ventricle_set(size=48).save(tmp_path / "study")
+        command = ["robustness", tmp_path / "study", "--out", tmp_path / "out", "--weights"]
+        other = tmp_path / "other.safetensors"
+        save_model(UNet(width=2, depth=2), other, {"size": 32})
+        fails(capsys, [*command, weights, weights], "Two weights are called 'weights'")
+        fails(capsys, [*command, weights, other], "[32, 48] px")
+        fails(capsys, [*command, weights, "--corruptions", "rain"], "Unknown corruptions ['rain']")
+        fails(capsys, [*command, weights, "--frames", "0"], "--frames must be 1 or more")
+        assert not (tmp_path / "out" / "robustness.csv").exists()
+
     def test_missing_folder(self, tmp_path, capsys):
         for command in ("train", "pack"):
             arguments = [command, tmp_path / "nowhere", "--out", tmp_path / "out"]

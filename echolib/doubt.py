@@ -1,0 +1,159 @@
+"""How far a mask can be trusted, without knowing the truth: three measures of doubt.
+
+Each gives a number a frame, higher for less trust; what it is worth is seen by leaving out the
+frames with the most doubt (`retention`).
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from scipy.ndimage import distance_transform_edt
+from torch import nn
+
+from .data.frames import FrameSet
+from .inference import predict, square_masks
+from .metrics import dice
+
+# turn (degrees), zoom, gamma of the views that test-time augmentation takes of an image
+VIEWS = ((0.0, 1.0, 1.0), (8.0, 1.0, 0.8), (-8.0, 1.0, 1.25), (0.0, 1.1, 1.25), (0.0, 0.9, 0.8))
+
+
+def disagreement(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """1 - Dice of two models' masks (N, H, W), frame by frame, (N,) from 0 to 1.
+
+    Two networks that learnt different answers err differently: where both agree they are
+    seldom wrong.
+    """
+    return np.array([1 - dice(a, b) for a, b in zip(one, other, strict=True)])
+
+
+def entropy(probabilities: np.ndarray) -> np.ndarray:
+    """Entropy of a masks model's probabilities (N, H, W) in bit, a px of the outline, (N,).
+
+    The sum over all pixels grows with the length of the outline, so it is divided by the square
+    root of the area of the mask (at least 1 px).
+    """
+    p = np.clip(probabilities, 1e-7, 1 - 1e-7)
+    total = -(p * np.log2(p) + (1 - p) * np.log2(1 - p)).sum(axis=(1, 2))
+    return total / np.sqrt(np.maximum(1, (probabilities >= 0.5).sum(axis=(1, 2))))
+
+
+def augmented_doubt(
+    model: nn.Module, images: np.ndarray, device: torch.device | None = None
+) -> np.ndarray:
+    """Test-time augmentation: how far the masks of changed views of an image differ, (N,).
+
+    images: (N, S, S) uint8. Each view is turned, zoomed and changed in gamma as in `VIEWS`, its
+    probabilities are brought back, and 1 - Dice is averaged over the views, each against the
+    mean of all. Source of the idea: Wang et al., Neurocomputing 338, 2019.
+    """
+    size = images.shape[-1]
+    views = []
+    for turn, zoom, gamma in VIEWS:
+        change = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), turn, zoom)
+        table = np.rint(255 * (np.arange(256) / 255) ** gamma).astype(np.uint8)
+        seen = np.stack([table[cv2.warpAffine(image, change, (size, size))] for image in images])
+        back = cv2.invertAffineTransform(change)
+        answers = predict(model, seen, device)
+        views.append(np.stack([cv2.warpAffine(a, back, (size, size)) for a in answers]))
+    mean = np.mean(views, axis=0) >= 0.5
+    return np.mean([disagreement(view >= 0.5, mean) for view in views], axis=0)
+
+
+def mean_shape(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The (H, W) bool mask half-way between two masks: where the mean signed distance to their
+    outlines is inside. An empty mask leaves the other as it is.
+    """
+    if not (one.any() and other.any()):
+        return one | other
+    return _signed_distance(one) + _signed_distance(other) > 0
+
+
+def _signed_distance(mask: np.ndarray) -> np.ndarray:
+    return distance_transform_edt(mask) - distance_transform_edt(~mask)
+
+
+def doubt_cases(
+    masks_model: nn.Module,
+    landmarks_model: nn.Module,
+    frames: FrameSet,
+    images: np.ndarray | None = None,
+    device: torch.device | None = None,
+) -> pd.DataFrame:
+    """Dice of the masks model, and three doubts about it, for every frame of a set.
+
+    images: (N, S, S) uint8 to be seen in the place of the frames' own, such as corrupted ones.
+    Returns a row a frame: clip, frame, patient, dice (of the masks model), dice_landmarks,
+    dice_combined (of the mean shape), disagreement, augmentation, entropy.
+    """
+    images = np.asarray(frames.images) if images is None else images
+    probabilities = predict(masks_model, images, device)
+    one = square_masks(probabilities, frames.size)
+    other = square_masks(predict(landmarks_model, images, device), frames.size)
+    both = np.stack([mean_shape(a, b) for a, b in zip(one, other, strict=True)])
+    table = frames.table[["clip", "frame", "patient"]].copy()
+    for name, masks in (("dice", one), ("dice_landmarks", other), ("dice_combined", both)):
+        table[name] = [dice(a, b) for a, b in zip(masks, frames.masks, strict=True)]
+    table["disagreement"] = disagreement(one, other)
+    table["augmentation"] = augmented_doubt(masks_model, images, device)
+    table["entropy"] = entropy(probabilities)
+    return table
+
+
+DOUBTS = ("disagreement", "augmentation", "entropy")
+
+
+def p10(values: np.ndarray) -> float:
+    """The tenth percentile: what the worst tenth of the frames stays below."""
+    return float(np.percentile(values, 10))
+
+
+def keep_certain(doubt: np.ndarray, share: float) -> np.ndarray:
+    """Indices of the `share` of the frames with the least doubt, at least one frame."""
+    count = max(1, round(share * len(doubt)))
+    return np.argsort(doubt, kind="stable")[:count]
+
+
+def retention(
+    scores: np.ndarray,
+    doubt: np.ndarray,
+    shares: np.ndarray | None = None,
+    statistic: Callable[[np.ndarray], float] = np.mean,
+) -> pd.DataFrame:
+    """A statistic of the scores (N,) against the share of the frames kept, the doubtful left out.
+
+    shares: from 0 to 1, default 0.5 to 1 in steps of 0.05. Returns columns share and score.
+    """
+    shares = np.arange(50, 101, 5) / 100 if shares is None else shares
+    kept = [statistic(np.asarray(scores)[keep_certain(doubt, share)]) for share in shares]
+    return pd.DataFrame({"share": shares, "score": kept})
+
+
+def gain_of_dropping(
+    cases: pd.DataFrame,
+    doubt: str,
+    share: float = 0.1,
+    statistic: Callable[[np.ndarray], float] = p10,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """What leaving out the most doubtful `share` of the frames adds to a statistic of Dice.
+
+    cases: from `doubt_cases`. doubt: name of its column. Returns the gain and its 95 % bootstrap
+    interval by patient; in each resample the frames to be left out are chosen anew.
+    """
+    scores, doubts = cases.dice.to_numpy(), cases[doubt].to_numpy()
+
+    def gain(rows: np.ndarray) -> float:
+        kept = rows[keep_certain(doubts[rows], 1 - share)]
+        return statistic(scores[kept]) - statistic(scores[rows])
+
+    members = [np.flatnonzero(cases.patient == patient) for patient in cases.patient.unique()]
+    generator = np.random.default_rng(seed)
+    draws = generator.integers(len(members), size=(resamples, len(members)))
+    gains = [gain(np.concatenate([members[i] for i in draw])) for draw in draws]
+    low, high = np.percentile(gains, [2.5, 97.5])
+    return gain(np.arange(len(cases))), float(low), float(high)

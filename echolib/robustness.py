@@ -1,0 +1,208 @@
+"""Score several models on the same frames, clean and corrupted, a row a case."""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from .corruptions import CORRUPTIONS, SEVERITIES, check_corruptions, corrupt
+from .data.frames import FrameSet
+from .doubt import mean_shape
+from .errors import DataError
+from .files import atomic_path
+from .geometry import disk_volume, ejection_fraction, mask_to_tracing
+from .inference import predict, square_masks
+from .metrics import case_scores
+
+CLEAN = "clean"
+CASES_FILE = "robustness.csv"
+PARTS_FOLDER = "parts"
+
+
+def corrupted_images(frames: FrameSet, corruption: str, severity: int, seed: int = 0) -> np.ndarray:
+    """The frames' images (N, S, S) uint8, corrupted; "clean" or severity 0 leaves them alone.
+
+    Each frame draws from its own seed, made of `seed`, clip and frame, so that all models and
+    all severities meet the same noise.
+    """
+    images = np.array(frames.images)
+    if corruption == CLEAN or severity == 0:
+        return images
+    for index, row in enumerate(frames.table.itertuples()):
+        own = zlib.crc32(f"{seed} {row.clip} {row.frame}".encode())
+        images[index] = corrupt(images[index], corruption, severity, own)
+    return images
+
+
+def score_condition(
+    models: dict[str, nn.Module],
+    frames: FrameSet,
+    corruption: str = CLEAN,
+    severity: int = 0,
+    seed: int = 0,
+    pairs: dict[str, tuple[str, str]] | None = None,
+    device: torch.device | None = None,
+) -> pd.DataFrame:
+    """Score every model on the frames under one corruption, in the geometry of the square.
+
+    pairs: name of a combined model to the names of the two models whose masks' mean shape it
+    takes. Returns a row a model and case: model, corruption, severity, clip, frame, phase,
+    patient, source, the scores of `metrics.case_scores`, area and area_true in px, area_error in
+    per cent of the true area, volume and volume_true (method of disks, px³ / 1000 or ml; 0 for
+    an empty mask), ef_error in points of ejection fraction where ED and ES of a clip are both
+    there (else NaN), and the unit of distances.
+    """
+    images = corrupted_images(frames, corruption, severity, seed)
+    masks = {
+        name: square_masks(predict(model, images, device), frames.size)
+        for name, model in models.items()
+    }
+    for name, (one, other) in (pairs or {}).items():
+        both = zip(masks[one], masks[other], strict=True)
+        masks[name] = np.stack([mean_shape(a, b) for a, b in both])
+    rows = [
+        {"model": name, "corruption": corruption, "severity": severity, **_case(frames, i, mask)}
+        for name, found in masks.items()
+        for i, mask in enumerate(found)
+    ]
+    return _with_ejection_errors(pd.DataFrame(rows))
+
+
+def _case(frames: FrameSet, index: int, mask: np.ndarray) -> dict:
+    row, truth = frames.table.iloc[index], np.asarray(frames.masks[index])
+    spacing = None if pd.isna(row.spacing) else float(row.spacing)
+    area, area_true = int(mask.sum()), int(truth.sum())
+    return {
+        **{name: row[name] for name in ("clip", "frame", "phase", "patient", "source")},
+        **case_scores(mask, truth, spacing),
+        "area": area,
+        "area_true": area_true,
+        "area_error": 100 * (area - area_true) / max(1, area_true),
+        "volume": _volume(mask, spacing),
+        "volume_true": _volume(truth, spacing),
+        "unit": "px" if spacing is None else "mm",
+    }
+
+
+def _volume(mask: np.ndarray, spacing: float | None) -> float:
+    try:
+        return disk_volume(mask_to_tracing(mask), spacing or 1.0)
+    except ValueError:  # empty, or too small to have a long axis
+        return 0.0
+
+
+def _with_ejection_errors(cases: pd.DataFrame) -> pd.DataFrame:
+    """The cases with ef_error, the same in both rows of a clip."""
+    errors = pd.Series(np.nan, index=cases.index, name="ef_error")
+    for _, clip in cases.groupby(["model", "clip"], sort=False):
+        pair = {phase: rows.iloc[0] for phase, rows in clip.groupby("phase")}
+        if not {"ED", "ES"} <= pair.keys():
+            continue
+        end_diastole, end_systole = pair["ED"], pair["ES"]
+        if min(end_diastole.volume, end_diastole.volume_true) > 0:
+            found = ejection_fraction(end_diastole.volume, end_systole.volume)
+            true = ejection_fraction(end_diastole.volume_true, end_systole.volume_true)
+            errors[clip.index] = found - true
+    cases.insert(cases.columns.get_loc("unit"), "ef_error", errors)
+    return cases
+
+
+def conditions(
+    corruptions: Iterable[str] | None = None, severities: Iterable[int] = SEVERITIES
+) -> list[tuple[str, int]]:
+    """Clean, then each corruption (default: all) in each severity."""
+    names = check_corruptions(CORRUPTIONS if corruptions is None else corruptions)
+    return [(CLEAN, 0), *((name, severity) for name in names for severity in severities)]
+
+
+def run_robustness(
+    models: dict[str, nn.Module],
+    frames: FrameSet,
+    folder: str | Path,
+    corruptions: Iterable[str] | None = None,
+    severities: Iterable[int] = SEVERITIES,
+    seed: int = 0,
+    pairs: dict[str, tuple[str, str]] | None = None,
+    progress: bool = True,
+    device: torch.device | None = None,
+) -> pd.DataFrame:
+    """Score every model under every condition and write `robustness.csv` to the folder.
+
+    Parameters and columns as for `score_condition`. What was finished before an interruption is
+    kept in `parts/` and not computed again. Raises ValueError without frames, DataError where
+    the parts in the folder are of other models, frames or settings.
+    """
+    if not len(frames):
+        raise ValueError("There are no frames to score. Does the data set name its splits?")
+    folder = Path(folder)
+    parts = folder / PARTS_FOLDER
+    wanted = conditions(corruptions, severities)
+    _claim(parts, _identity(models, frames, seed, pairs))
+    bar = tqdm(wanted, desc="robustness", unit="condition", disable=not progress)
+    tables = []
+    for corruption, severity in bar:
+        part = parts / f"{corruption}-{severity}.csv"
+        if not part.is_file():
+            cases = score_condition(models, frames, corruption, severity, seed, pairs, device)
+            with atomic_path(part) as temporary:
+                cases.to_csv(temporary, index=False)
+        tables.append(read_cases(part))
+    cases = pd.concat(tables, ignore_index=True)
+    with atomic_path(folder / CASES_FILE) as temporary:
+        cases.to_csv(temporary, index=False)
+    return cases
+
+
+def read_cases(path: str | Path) -> pd.DataFrame:
+    """The table that `run_robustness` wrote. Raises DataError where it is not one."""
+    text = dict.fromkeys(("model", "corruption", "clip", "phase", "patient", "source", "unit"), str)
+    try:
+        cases = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={"ef_error": ""})
+        return cases.astype({"severity": int, "dice": float})
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"{path} is not a table of robustness cases ({error}). Remove it and run again."
+        ) from error
+
+
+def _identity(models: dict[str, nn.Module], frames: FrameSet, seed: int, pairs) -> dict:
+    """What parts must agree in: weights, frames, seed and levels, as hashes and plain values."""
+    weights = {}
+    for name, model in models.items():
+        digest = hashlib.sha256()
+        for tensor in model.state_dict().values():
+            digest.update(tensor.detach().cpu().float().numpy().tobytes())
+        weights[name] = digest.hexdigest()[:16]
+    pixels = hashlib.sha256(np.ascontiguousarray(frames.images).tobytes())
+    pixels.update(np.ascontiguousarray(frames.masks).tobytes())
+    levels = {name: str(corruption.levels) for name, corruption in CORRUPTIONS.items()}
+    together = {name: list(pair) for name, pair in (pairs or {}).items()}
+    frames_of = {"frames": len(frames), "pixels": pixels.hexdigest()[:16]}
+    return {"models": weights, **frames_of, "seed": seed, "pairs": together, "levels": levels}
+
+
+def _claim(parts: Path, identity: dict) -> None:
+    """Make the folder of parts, or check that the one there belongs to this run."""
+    file = parts / "identity.json"
+    if not file.is_file():
+        parts.mkdir(parents=True, exist_ok=True)
+        with atomic_path(file) as temporary:
+            temporary.write_text(json.dumps(identity, indent=2) + "\n")
+        return
+    try:
+        there = json.loads(file.read_text())
+    except ValueError as error:
+        raise DataError(f"{file} is damaged ({error}). Remove {parts} and run again.") from error
+    differ = [key for key in identity if identity[key] != there.get(key)]
+    if differ:
+        raise DataError(
+            f"{parts} holds results of another run; they differ in {', '.join(differ)}. "
+            "Choose another folder, or remove that one."
+        )

@@ -1,0 +1,103 @@
+"""The robustness of some models as a folder of tables and figures."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from torch import nn
+
+from .comparison import compare_models, robustness_summary
+from .data.frames import FrameSet
+from .doubt import DOUBTS, doubt_cases, gain_of_dropping
+from .files import atomic_path
+from .models import finds_landmarks
+from .plots import SAVED_DPI
+from .robustness import CLEAN, conditions, corrupted_images, run_robustness
+from .robustness_plots import comparison_forest, retention_curves, severity_curves
+
+COMBINED = "combined"
+
+
+def report_robustness(
+    models: dict[str, nn.Module],
+    frames: FrameSet,
+    folder: str | Path,
+    corruptions: tuple[str, ...] | None = None,
+    severities: tuple[int, ...] = (1, 2, 3, 4, 5),
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Run the benchmark and write what it says; returns the summary, a row a model.
+
+    The first masks model and the first landmarks model, where there are both, are compared, and
+    joined to a combined model. In the folder: `robustness.csv` (a row a case), `summary.csv`,
+    `curves.png`; with a pair also `comparison.csv`, `comparison.png`, `doubt.csv` (a row a frame,
+    clean and at the middle severity), `doubt_gain.csv` and `doubt.png`. Resumes as
+    `run_robustness` does.
+    """
+    folder = Path(folder)
+    pair = _first_pair(models)
+    pairs = {COMBINED: pair} if pair else None
+    cases = run_robustness(models, frames, folder, corruptions, severities, seed, pairs)
+    summary = robustness_summary(cases)
+    _write(summary, folder / "summary.csv", index=True)
+    _draw(severity_curves(cases), folder / "curves.png")
+    if pair:
+        table = compare_models(cases, *pair)
+        _write(table, folder / "comparison.csv")
+        _draw(comparison_forest(table), folder / "comparison.png")
+        doubts = _doubts(*(models[name] for name in pair), frames, corruptions, severities, seed)
+        _write(doubts, folder / "doubt.csv")
+        _write(doubt_gains(doubts), folder / "doubt_gain.csv")
+        _draw(retention_curves(doubts), folder / "doubt.png")
+    return summary
+
+
+def doubt_gains(cases: pd.DataFrame) -> pd.DataFrame:
+    """What leaving out the most doubtful tenth adds to mean and p10 of Dice, with 95 % intervals.
+
+    cases: from `doubt.doubt_cases`, with a column corruption. A row a doubt, for clean and
+    corrupted frames apart.
+    """
+    rows = []
+    for name, some in (("clean", cases[cases.corruption == CLEAN]),) + (
+        ("corrupted", cases[cases.corruption != CLEAN]),
+    ):
+        for doubt in DOUBTS if len(some) else ():
+            row = {"frames": name, "doubt": doubt, "n": len(some)}
+            row["p10"] = float(np.percentile(some.dice, 10))
+            row["p10_gain"], row["p10_low"], row["p10_high"] = gain_of_dropping(some, doubt)
+            mean = gain_of_dropping(some, doubt, statistic=np.mean)
+            row["mean"] = some.dice.mean()
+            row["mean_gain"], row["mean_low"], row["mean_high"] = mean
+            row["rank_correlation"] = some.dice.rank().corr(-some[doubt].rank())
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _first_pair(models: dict[str, nn.Module]) -> tuple[str, str] | None:
+    masks = [name for name, model in models.items() if not finds_landmarks(model)]
+    landmarks = [name for name, model in models.items() if finds_landmarks(model)]
+    return (masks[0], landmarks[0]) if masks and landmarks else None
+
+
+def _doubts(masks_model, landmarks_model, frames, corruptions, severities, seed) -> pd.DataFrame:
+    middle = sorted(severities)[len(severities) // 2]
+    tables = []
+    for corruption, severity in conditions(corruptions, (middle,)):
+        images = corrupted_images(frames, corruption, severity, seed)
+        table = doubt_cases(masks_model, landmarks_model, frames, images)
+        tables.append(table.assign(corruption=corruption, severity=severity))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _write(table: pd.DataFrame, path: Path, index: bool = False) -> None:
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=index)
+
+
+def _draw(figure: Figure, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=SAVED_DPI, bbox_inches="tight")
+    plt.close(figure)
