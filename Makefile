@@ -66,11 +66,20 @@ format: $(STAMP)  ## let ruff rewrite code and notebooks
 refresh: $(STAMP)  ## execute the notebooks in place on the phantom and store their outputs
 	@$(BIN)/python -m tools.notebooks refresh $(NOTEBOOKS)
 
-# 22,000 hearts, each seen about twice; the card beside the weights has the scores.
+# 22,000 hearts, each seen about twice; the cards beside the weights have the scores. Each of the
+# four trainings takes about ten minutes on two cores; what lies in build/weights is taken up again,
+# so begin with `make clean` when the phantom or the training has changed.
+WEIGHTS := build/weights
+TRAIN_WEIGHTS := $(BIN)/python -m echolib train $(WEIGHTS)/frames --epochs 2.2 --resume
 weights: $(STAMP)  ## train the weights that come with the package anew, on the phantom alone
-	@$(BIN)/python -m echolib phantom --out build/weights/frames --frames 22000 --seed 1
-	@$(BIN)/python -m echolib train build/weights/frames --out build/weights/lv --epochs 2.2
-	@$(BIN)/python -m tools.ship_weights build/weights/lv lv
+	@test -d $(WEIGHTS)/frames || \
+		$(BIN)/python -m echolib phantom --out $(WEIGHTS)/frames --frames 22000 --seed 1
+	@$(TRAIN_WEIGHTS) --out $(WEIGHTS)/lv
+	@$(TRAIN_WEIGHTS) --out $(WEIGHTS)/lv_landmarks --target landmarks
+	@$(TRAIN_WEIGHTS) --out $(WEIGHTS)/lv_robust --corrupted 0.5
+	@$(TRAIN_WEIGHTS) --out $(WEIGHTS)/lv_landmarks_robust --target landmarks --corrupted 0.5
+	@for name in lv lv_landmarks lv_robust lv_landmarks_robust; do \
+		$(BIN)/python -m tools.ship_weights $(WEIGHTS)/$$name $$name || exit 1; done
 
 # Keeps the locked versions where pyproject.toml still allows them; `make lock UPGRADE=1` does not.
 lock: | $(BIN)/uv  ## write requirements.lock anew from pyproject.toml

@@ -55,8 +55,8 @@ class Augmenter:
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Change a batch.
 
-        images: (N, 1, S, S) float in [0, 1]. masks: (N, 1, S, S) float 0 or 1. landmarks:
-        (N, K, 2) px in polygon order, or None. Returns the same, masks again 0 or 1.
+        images: (N, 1, S, S) float in [0, 1]. masks: (N, C, S, S) float 0 or 1, where C may be 0.
+        landmarks: (N, K, 2) px in polygon order, or None. Returns the same, masks again 0 or 1.
         """
         grid, matrix, bend, mirrored = self._grid(images)
         both = torch.cat([images, masks], dim=1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from .corruptions import CORRUPTIONS
+from .corruptions import CORRUPTIONS, SEEN, UNSEEN
 from .robustness import CLEAN
 from .statistics import bootstrap_interval, holm, paired_difference
 
@@ -125,3 +125,18 @@ def fall_from_clean(
         )
     fall = clean.loc[chosen.index].to_numpy() - chosen.dice.to_numpy()
     return float(fall.mean()), *bootstrap_interval(fall, chosen.patient)
+
+
+def falls_from_clean(cases: pd.DataFrame, severity: int) -> pd.DataFrame:
+    """`fall_from_clean` of every model, under corruptions that a model may have seen in training
+    and under those that none has: model, corruptions ("seen", "unseen"), fall, low, high.
+    """
+    rows = []
+    for model in cases.model.unique():
+        for kind, names in (("seen", SEEN), ("unseen", UNSEEN)):
+            if not (cases.corruption.isin(names) & (cases.severity == severity)).any():
+                continue
+            fall, low, high = fall_from_clean(cases, model, names, severity)
+            row = {"model": model, "corruptions": kind, "severity": severity}
+            rows.append(row | {"fall": fall, "low": low, "high": high})
+    return pd.DataFrame(rows)

@@ -17,7 +17,7 @@ from .data.frames import FrameSet
 from .doubt import mean_shape
 from .errors import DataError
 from .files import atomic_path
-from .geometry import disk_volume, ejection_fraction, mask_to_tracing
+from .geometry import disk_volume, mask_to_tracing
 from .inference import predict, square_masks
 from .metrics import case_scores
 
@@ -56,8 +56,8 @@ def score_condition(
     takes. Returns a row a model and case: model, corruption, severity, clip, frame, phase,
     patient, source, the scores of `metrics.case_scores`, area and area_true in px, area_error in
     per cent of the true area, volume and volume_true (method of disks, px³ / 1000 or ml; 0 for
-    an empty mask), ef_error in points of ejection fraction where ED and ES of a clip are both
-    there (else NaN), and the unit of distances.
+    an empty mask), ef_error in points of ejection fraction (found, cut to 0 to 100 %, minus true;
+    NaN where ED or ES is missing or the mask of ED is empty), and the unit of distances.
     """
     images = corrupted_images(frames, corruption, severity, seed)
     masks = {
@@ -67,27 +67,30 @@ def score_condition(
     for name, (one, other) in (pairs or {}).items():
         both = zip(masks[one], masks[other], strict=True)
         masks[name] = np.stack([mean_shape(a, b) for a, b in both])
-    rows = [
-        {"model": name, "corruption": corruption, "severity": severity, **_case(frames, i, mask)}
-        for name, found in masks.items()
-        for i, mask in enumerate(found)
-    ]
-    return _with_ejection_errors(pd.DataFrame(rows))
+    rows = []
+    for index, case in frames.table.iterrows():
+        known = {name: case[name] for name in ("clip", "frame", "phase", "patient", "source")}
+        truth = np.asarray(frames.masks[index])
+        spacing = None if pd.isna(case.spacing) else float(case.spacing)
+        volume_true = _volume(truth, spacing)
+        for name, found in masks.items():
+            row = {"model": name, "corruption": corruption, "severity": severity, **known}
+            row |= _scores(found[index], truth, spacing) | {"volume_true": volume_true}
+            rows.append(row | {"unit": "px" if spacing is None else "mm"})
+    cases = pd.DataFrame(rows)
+    order = pd.Categorical(cases.model, categories=list(masks))
+    cases = cases.iloc[np.argsort(order.codes, kind="stable")].reset_index(drop=True)
+    return _with_ejection_errors(cases)
 
 
-def _case(frames: FrameSet, index: int, mask: np.ndarray) -> dict:
-    row, truth = frames.table.iloc[index], np.asarray(frames.masks[index])
-    spacing = None if pd.isna(row.spacing) else float(row.spacing)
+def _scores(mask: np.ndarray, truth: np.ndarray, spacing: float | None) -> dict:
     area, area_true = int(mask.sum()), int(truth.sum())
     return {
-        **{name: row[name] for name in ("clip", "frame", "phase", "patient", "source")},
         **case_scores(mask, truth, spacing),
         "area": area,
         "area_true": area_true,
         "area_error": 100 * (area - area_true) / max(1, area_true),
         "volume": _volume(mask, spacing),
-        "volume_true": _volume(truth, spacing),
-        "unit": "px" if spacing is None else "mm",
     }
 
 
@@ -100,18 +103,21 @@ def _volume(mask: np.ndarray, spacing: float | None) -> float:
 
 def _with_ejection_errors(cases: pd.DataFrame) -> pd.DataFrame:
     """The cases with ef_error, the same in both rows of a clip."""
-    errors = pd.Series(np.nan, index=cases.index, name="ef_error")
-    for _, clip in cases.groupby(["model", "clip"], sort=False):
-        pair = {phase: rows.iloc[0] for phase, rows in clip.groupby("phase")}
-        if not {"ED", "ES"} <= pair.keys():
-            continue
-        end_diastole, end_systole = pair["ED"], pair["ES"]
-        if min(end_diastole.volume, end_diastole.volume_true) > 0:
-            found = ejection_fraction(end_diastole.volume, end_systole.volume)
-            true = ejection_fraction(end_diastole.volume_true, end_systole.volume_true)
-            errors[clip.index] = found - true
-    cases.insert(cases.columns.get_loc("unit"), "ef_error", errors)
+    clips = cases.drop_duplicates(["model", "clip", "phase"])
+    clips = clips.pivot(index=["model", "clip"], columns="phase", values=["volume", "volume_true"])
+    errors = _ejection(clips, "volume") - _ejection(clips, "volume_true")
+    rows = pd.MultiIndex.from_frame(cases[["model", "clip"]])
+    cases.insert(cases.columns.get_loc("unit"), "ef_error", errors.reindex(rows).to_numpy())
     return cases
+
+
+def _ejection(clips: pd.DataFrame, volume: str) -> pd.Series:
+    """Ejection fraction a clip, cut to 0 to 100 %; NaN where a phase or a volume is missing."""
+    if not {(volume, "ED"), (volume, "ES")} <= set(clips.columns):
+        return pd.Series(np.nan, index=clips.index)
+    end_diastolic, end_systolic = (clips[volume, phase].astype(float) for phase in ("ED", "ES"))
+    known = end_diastolic.where(end_diastolic > 0)
+    return (100 * (known - end_systolic) / known).clip(0, 100)
 
 
 def conditions(

@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import nn
 
-from .comparison import compare_models, robustness_summary
+from .comparison import compare_models, falls_from_clean, robustness_summary
+from .corruptions import SEVERITIES
 from .data.frames import FrameSet
 from .doubt import DOUBTS, doubt_cases, gain_of_dropping
 from .files import atomic_path
@@ -25,16 +26,16 @@ def report_robustness(
     frames: FrameSet,
     folder: str | Path,
     corruptions: tuple[str, ...] | None = None,
-    severities: tuple[int, ...] = (1, 2, 3, 4, 5),
+    severities: tuple[int, ...] = SEVERITIES,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Run the benchmark and write what it says; returns the summary, a row a model.
 
     The first masks model and the first landmarks model, where there are both, are compared, and
     joined to a combined model. In the folder: `robustness.csv` (a row a case), `summary.csv`,
-    `curves.png`; with a pair also `comparison.csv`, `comparison.png`, `doubt.csv` (a row a frame,
-    clean and at the middle severity), `doubt_gain.csv` and `doubt.png`. Resumes as
-    `run_robustness` does.
+    `falls.csv` (at the middle severity) and `curves.png`; with a pair also `comparison.csv`,
+    `comparison.png`, `doubt.csv` (a row a frame, clean and at the middle severity),
+    `doubt_gain.csv` and `doubt.png`. Resumes as `run_robustness` does.
     """
     folder = Path(folder)
     pair = _first_pair(models)
@@ -42,6 +43,7 @@ def report_robustness(
     cases = run_robustness(models, frames, folder, corruptions, severities, seed, pairs)
     summary = robustness_summary(cases)
     _write(summary, folder / "summary.csv", index=True)
+    _write(falls_from_clean(cases, _middle(severities)), folder / "falls.csv")
     _draw(severity_curves(cases), folder / "curves.png")
     if pair:
         table = compare_models(cases, *pair)
@@ -83,13 +85,16 @@ def _first_pair(models: dict[str, nn.Module]) -> tuple[str, str] | None:
 
 
 def _doubts(masks_model, landmarks_model, frames, corruptions, severities, seed) -> pd.DataFrame:
-    middle = sorted(severities)[len(severities) // 2]
     tables = []
-    for corruption, severity in conditions(corruptions, (middle,)):
+    for corruption, severity in conditions(corruptions, (_middle(severities),)):
         images = corrupted_images(frames, corruption, severity, seed)
         table = doubt_cases(masks_model, landmarks_model, frames, images)
         tables.append(table.assign(corruption=corruption, severity=severity))
     return pd.concat(tables, ignore_index=True)
+
+
+def _middle(severities: tuple[int, ...]) -> int:
+    return sorted(severities)[len(severities) // 2]
 
 
 def _write(table: pd.DataFrame, path: Path, index: bool = False) -> None:

@@ -12,6 +12,7 @@ from echolib.comparison import (
     ALL,
     compare_models,
     fall_from_clean,
+    falls_from_clean,
     mean_by_severity,
     robustness_summary,
 )
@@ -176,6 +177,9 @@ def test_the_verdict_follows_the_numbers():
 def test_the_fall_is_measured_from_the_same_frames():
     fall, low, high = fall_from_clean(table(one=[0.9, 0.8, 0.7]), "one", ("haze",), 2)
     assert low < fall < high and fall == pytest.approx(0.2, abs=0.02)
+    both = falls_from_clean(table(one=[0.9, 0.8, 0.7], two=[0.9, 0.9, 0.9]), 1)
+    assert both.model.tolist() == ["one", "two"] and set(both.corruptions) == {"unseen"}
+    assert both.fall.round(1).tolist() == [0.1, 0]
     with pytest.raises(ValueError, match="severity 4"):
         fall_from_clean(table(one=[0.9, 0.8, 0.7]), "one", ("haze",), 4)
 
@@ -195,8 +199,8 @@ def test_the_report_writes_its_tables_and_figures(tmp_path):
     assert list(summary.index) == ["dark", "points", "combined"]
     written = {path.name for path in tmp_path.iterdir()} - {"parts"}
     assert written == {
-        "robustness.csv", "summary.csv", "curves.png", "comparison.csv", "comparison.png",
-        "doubt.csv", "doubt_gain.csv", "doubt.png",
+        "robustness.csv", "summary.csv", "falls.csv", "curves.png", "comparison.csv",
+        "comparison.png", "doubt.csv", "doubt_gain.csv", "doubt.png",
     }  # fmt: skip
     doubts = pd.read_csv(tmp_path / "doubt.csv")
     assert len(doubts) == 3 * len(FRAMES) and set(doubts.severity) == {0, 3}
@@ -205,7 +209,7 @@ def test_the_report_writes_its_tables_and_figures(tmp_path):
     alone = tmp_path / "alone"
     robustness_report.report_robustness({"dark": Darkness()}, FRAMES, alone, ("haze",), (1,))
     assert {path.name for path in alone.iterdir()} == {
-        "parts", "robustness.csv", "summary.csv", "curves.png"
+        "parts", "robustness.csv", "summary.csv", "falls.csv", "curves.png"
     }  # fmt: skip
 
 
