@@ -24,8 +24,8 @@ def _packed(folder: str, size: int) -> FrameSet:
     if isinstance(data, FrameSet):
         if data.size != size:
             raise DataError(
-                f"{folder} is packed at {data.size} px, {size} px were asked for. "
-                f"Use --size {data.size}, or give the data set's own folder."
+                f"{folder} is packed at {data.size} px, {size} px were asked for. Ask for "
+                f"{data.size} px, or give the data set's own folder."
             )
         return data
     frames = pack_once(data, size)
@@ -83,10 +83,13 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.epochs is not None:
         length = {"epochs": arguments.epochs}
     else:
-        length = {"minutes": arguments.minutes or DEFAULT_MINUTES}
+        length = {"minutes": arguments.minutes}
     config = TrainingConfig(
-        **length, loss=arguments.loss, seed=arguments.seed, corrupted=arguments.corrupted
-    )
+        **length, loss=arguments.loss or "bce_dice", seed=arguments.seed,
+        corrupted=arguments.corrupted, start=arguments.start or "",
+    )  # fmt: skip
+    if arguments.loss and arguments.target != "masks":
+        raise ValueError("--loss is for masks; landmarks have a loss of their own.")
     frames = _packed(arguments.data, arguments.size)
     torch.manual_seed(arguments.seed)
     model = new_model(arguments.target, arguments.width, frames.regions is not None)
@@ -234,10 +237,15 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--out", required=True, help="folder for weights and checkpoint")
     command.add_argument("--size", type=int, default=DEFAULT_SIZE, help="side of the square, px")
     length = command.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=float, help=f"wall time (default {DEFAULT_MINUTES:g})")
+    length.add_argument(
+        "--minutes", type=float, default=DEFAULT_MINUTES,
+        help=f"wall time (default {DEFAULT_MINUTES:g})",
+    )  # fmt: skip
     length.add_argument("--epochs", type=float)
     command.add_argument("--width", type=int, default=16, help="channels of the first level")
-    command.add_argument("--loss", default="bce_dice", choices=("bce_dice", "dice", "soft_iou"))
+    command.add_argument(
+        "--loss", choices=("bce_dice", "dice", "soft_iou"), help="of masks (default bce_dice)"
+    )
     command.add_argument(
         "--target", default="masks", choices=TARGETS,
         help="what to learn: masks; 40 or 7 landmarks by heatmaps; 40 by regression",
@@ -266,7 +274,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--split", default="test", choices=("train", "val", "test", "all"))
     command.add_argument(
         "--frames", type=int, default=16 if fast_mode() else 100,
-        help="at most that many, whole clips spread evenly over the split (default 100)",
+        help="at most that many, whole clips spread over the split (default 100; 16 in fast mode)",
     )  # fmt: skip
     command.add_argument(
         "--corruptions", nargs="+", metavar="NAME", help="default: all of echolib.corruptions"

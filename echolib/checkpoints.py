@@ -33,7 +33,8 @@ def load_checkpoint(path: Path, identity: dict) -> dict:
             f"{path} is not a readable checkpoint ({type(error).__name__}). Remove it and train "
             "again, or choose another folder."
         ) from error
-    if not isinstance(state, dict) or not KEYS <= state.keys():
+    whole = isinstance(state, dict) and KEYS <= state.keys()
+    if not whole or not isinstance(state["identity"], str):
         raise DataError(f"{path} is no checkpoint of a Training: expected {sorted(KEYS)}.")
     ours, theirs = json.loads(json.dumps(identity)), json.loads(state["identity"])
     differ = [key for key in ours if ours[key] != theirs.get(key)]

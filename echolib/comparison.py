@@ -8,6 +8,7 @@ from .robustness import CLEAN
 from .statistics import bootstrap_interval, holm, paired_difference
 
 ALL = "all corruptions"
+COLUMNS = ("difference", "low", "high", "p", "p_holm", "effect", "patients", "verdict")
 
 
 def robustness_summary(cases: pd.DataFrame, baseline: str | None = None) -> pd.DataFrame:
@@ -28,16 +29,16 @@ def robustness_summary(cases: pd.DataFrame, baseline: str | None = None) -> pd.D
     means = cases.groupby(["model", "corruption", "severity"], sort=False).dice.mean()
     means = means.groupby(["model", "corruption"], sort=False).mean().unstack("corruption")
     corrupted = means.drop(columns=CLEAN)
-    errors = 1 - corrupted
     losses = corrupted.rsub(means[CLEAN], axis=0)
     noisy = cases[cases.corruption != CLEAN]
+    noisy = noisy.drop_duplicates(["model", "corruption", "severity", "clip"])
     ef_error = noisy.ef_error.abs().groupby(noisy.model)
     table = pd.DataFrame(
         {
             "clean": means[CLEAN],
             "corrupted": corrupted.mean(axis=1),
             "kept": corrupted.mean(axis=1) / means[CLEAN],
-            "mce": (errors / errors.loc[baseline]).mean(axis=1),
+            "mce": _relative(1 - corrupted, baseline),
             "relative_mce": _relative(losses, baseline),
             "worst": corrupted.idxmin(axis=1),
             "ef_error": ef_error.mean(),
@@ -48,6 +49,7 @@ def robustness_summary(cases: pd.DataFrame, baseline: str | None = None) -> pd.D
 
 
 def _relative(losses: pd.DataFrame, baseline: str) -> pd.Series:
+    """Mean over corruptions of what is lost, as a share of the baseline's where it loses any."""
     known = losses.columns[losses.loc[baseline] > 0]
     return (losses[known] / losses.loc[baseline, known]).mean(axis=1)
 
@@ -56,7 +58,7 @@ def mean_by_severity(cases: pd.DataFrame, score: str = "dice") -> pd.DataFrame:
     """Mean of a score with its 95 % interval by patient: model, corruption, severity, mean, low,
     high; the clean frames are severity 0 of every corruption.
     """
-    rows = []
+    rows, cases = [], cases[cases[score].notna()]
     for (model, corruption, severity), some in cases.groupby(
         ["model", "corruption", "severity"], sort=False
     ):
@@ -74,11 +76,15 @@ def compare_models(
     """Paired comparison of two models, by patient: clean, all corruptions, then each of them.
 
     A patient's score under a corruption is the mean over its severities and frames. Columns:
-    corruption, first and second (means), difference (first - second) with low and high (95 %),
-    p (Wilcoxon), p_holm (corrected over the rows), effect (rank-biserial), patients, and verdict:
-    the better model's name where p_holm is below alpha and the interval leaves out 0, else "no
-    difference shown". Higher scores are better. Raises ValueError for a model without cases.
+    corruption, first and second (means over patients), difference (first - second) with low and
+    high (95 %), p (Wilcoxon), p_holm (corrected over the rows), effect (rank-biserial), patients,
+    and verdict: the better model's name where p_holm is below alpha, the interval leaves out 0,
+    and ranks and means agree, else "no difference shown". Higher scores are better. Raises
+    ValueError for a model without cases.
     """
+    reserved = {"corruption", "severity", "clip", "frame", "patient", *COLUMNS}
+    if first == second or {first, second} & reserved:
+        raise ValueError(f"{first!r} and {second!r} need two names other than {sorted(reserved)}.")
     for name in (first, second):
         if not (cases.model == name).any():
             raise ValueError(f"No cases of {name!r}; there are {[*cases.model.unique()]}.")
@@ -94,10 +100,11 @@ def compare_models(
     for name, some in groups.items():
         if some.empty:
             continue
+        means = some.groupby("patient")[[first, second]].mean().mean()
         found = paired_difference(some[first], some[second], some.patient)
         rows.append(
             {
-                "corruption": name, first: some[first].mean(), second: some[second].mean(),
+                "corruption": name, first: means[first], second: means[second],
                 "difference": found.mean, "low": found.low, "high": found.high, "p": found.p,
                 "effect": found.effect, "patients": found.patients,
             }
@@ -105,6 +112,7 @@ def compare_models(
     table = pd.DataFrame(rows)
     table.insert(table.columns.get_loc("effect"), "p_holm", holm(table.p))
     shown = (table.p_holm < alpha) & ((table.low > 0) | (table.high < 0))
+    shown &= table.difference * table.effect > 0
     better = np.where(table.difference > 0, first, second)
     return table.assign(verdict=np.where(shown, better, "no difference shown"))
 

@@ -264,7 +264,7 @@ def corrupt(
         raise ValueError(f"Expected a frame (H, W) uint8, got {image.shape} {image.dtype}.")
     if severity == 0:
         return image.copy()
-    corruption = CORRUPTIONS[name]
+    corruption, severity = CORRUPTIONS[name], int(severity)
     generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
     sector = find_sector(image) if sector is None else sector
     level = corruption.levels[severity - 1]

@@ -14,8 +14,10 @@ from scipy.ndimage import distance_transform_edt
 from torch import nn
 
 from .data.frames import FrameSet
-from .inference import predict, square_masks
+from .geometry import largest_component
+from .inference import THRESHOLD, predict, square_masks
 from .metrics import dice
+from .statistics import bootstrap_interval
 
 # turn (degrees), zoom, gamma of the views that test-time augmentation takes of an image
 VIEWS = ((0.0, 1.0, 1.0), (8.0, 1.0, 0.8), (-8.0, 1.0, 1.25), (0.0, 1.1, 1.25), (0.0, 0.9, 0.8))
@@ -38,7 +40,7 @@ def entropy(probabilities: np.ndarray) -> np.ndarray:
     """
     p = np.clip(probabilities, 1e-7, 1 - 1e-7)
     total = -(p * np.log2(p) + (1 - p) * np.log2(1 - p)).sum(axis=(1, 2))
-    return total / np.sqrt(np.maximum(1, (probabilities >= 0.5).sum(axis=(1, 2))))
+    return total / np.sqrt(np.maximum(1, (probabilities >= THRESHOLD).sum(axis=(1, 2))))
 
 
 def augmented_doubt(
@@ -59,17 +61,19 @@ def augmented_doubt(
         back = cv2.invertAffineTransform(change)
         answers = predict(model, seen, device)
         views.append(np.stack([cv2.warpAffine(a, back, (size, size)) for a in answers]))
-    mean = np.mean(views, axis=0) >= 0.5
-    return np.mean([disagreement(view >= 0.5, mean) for view in views], axis=0)
+    mean = np.mean(views, axis=0) >= THRESHOLD
+    return np.mean([disagreement(view >= THRESHOLD, mean) for view in views], axis=0)
 
 
 def mean_shape(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The (H, W) bool mask half-way between two masks: where the mean signed distance to their
-    outlines is inside. An empty mask leaves the other as it is.
+    outlines is inside. An empty mask leaves the other as it is; of two masks that lie apart, with
+    nothing half-way, the second counts.
     """
     if not (one.any() and other.any()):
         return one | other
-    return _signed_distance(one) + _signed_distance(other) > 0
+    middle = _signed_distance(one) + _signed_distance(other) > 0
+    return largest_component(middle) if middle.any() else other
 
 
 def _signed_distance(mask: np.ndarray) -> np.ndarray:
@@ -92,7 +96,8 @@ def doubt_cases(
     images = np.asarray(frames.images) if images is None else images
     probabilities = predict(masks_model, images, device)
     one = square_masks(probabilities, frames.size)
-    other = square_masks(predict(landmarks_model, images, device), frames.size)
+    landmarks = predict(landmarks_model, images, device)
+    other = square_masks(landmarks, frames.size, frames.rounded)
     both = np.stack([mean_shape(a, b) for a, b in zip(one, other, strict=True)])
     table = frames.table[["clip", "frame", "patient"]].copy()
     for name, masks in (("dice", one), ("dice_landmarks", other), ("dice_combined", both)):
@@ -151,9 +156,12 @@ def gain_of_dropping(
         kept = rows[keep_certain(doubts[rows], 1 - share)]
         return statistic(scores[kept]) - statistic(scores[rows])
 
-    members = [np.flatnonzero(cases.patient == patient) for patient in cases.patient.unique()]
-    generator = np.random.default_rng(seed)
-    draws = generator.integers(len(members), size=(resamples, len(members)))
-    gains = [gain(np.concatenate([members[i] for i in draw])) for draw in draws]
-    low, high = np.percentile(gains, [2.5, 97.5])
-    return gain(np.arange(len(cases))), float(low), float(high)
+    everything = np.arange(len(cases))
+    interval = bootstrap_interval(
+        everything,
+        cases.patient,
+        lambda rows: gain(rows.astype(int)),
+        resamples=resamples,
+        seed=seed,
+    )
+    return gain(everything), *interval

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from .config import device as default_device
 from .data.frames import Dataset, FrameSet, LabelledFrame, labelled_frames
 from .data.letterbox import Letterbox
-from .geometry import landmarks_to_mask, largest_component
+from .geometry import drawn_rounded, landmarks_to_mask, largest_component
 from .metrics import case_scores
 from .models import finds_landmarks
 
@@ -53,20 +53,24 @@ def clean_mask(probabilities: np.ndarray) -> np.ndarray:
     return largest_component(probabilities >= THRESHOLD)
 
 
-def source_mask(answer: np.ndarray, box: Letterbox) -> np.ndarray:
+def source_mask(answer: np.ndarray, box: Letterbox, rounded: bool = False) -> np.ndarray:
     """(H, W) bool mask of the source frame, from one answer of `predict` about its square.
 
-    answer: (S, S) probabilities or (K, 2) landmarks, whose outline is always one closed piece.
+    answer: (S, S) probabilities, or (K, 2) landmarks, whose outline is always one closed line.
+    rounded: draw landmarks as `geometry.polygon_to_mask` does, for a truth that was drawn so.
     """
     if answer.shape[-1] == 2:
-        return landmarks_to_mask(box.points_back(answer), (box.height, box.width))
+        return landmarks_to_mask(box.points_back(answer), (box.height, box.width), rounded)
     return clean_mask(box.back(answer))
 
 
-def square_masks(answers: np.ndarray, size: int) -> np.ndarray:
-    """(N, S, S) bool masks of the squares themselves, from answers of `predict`; S is `size`."""
+def square_masks(answers: np.ndarray, size: int, rounded: bool = False) -> np.ndarray:
+    """(N, S, S) bool masks of the squares themselves, from answers of `predict`.
+
+    size: S. rounded: as for `source_mask`; of a FrameSet, its `rounded`.
+    """
     box = Letterbox(size, size, size)
-    return np.stack([source_mask(answer, box) for answer in answers])
+    return np.stack([source_mask(answer, box, rounded) for answer in answers])
 
 
 def segment(
@@ -115,7 +119,8 @@ def predict_cases(
         squares = [box.image(frame.image) for box, frame in zip(boxes, some, strict=True)]
         results = predict(model, np.stack(squares), device)
         for frame, box, answer in zip(some, boxes, results, strict=True):
-            mask = source_mask(answer, box)
+            rounded = frame.landmarks is not None and drawn_rounded(frame.landmarks, frame.mask)
+            mask = source_mask(answer, box, rounded)
             yield Case(frame, mask, case_scores(mask, frame.mask, frame.spacing))
 
 

@@ -131,8 +131,9 @@ class LandmarkRegressor(Encoder):
     def forward(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) float in [0, 1] to landmarks (N, landmarks, 2) float32 px."""
         height, width = images.shape[-2:]
-        shares = self.head(self.contract(images)[-1].mean(dim=(2, 3))).float()
-        shares = shares.view(len(images), -1, 2)
+        features = self.contract(images)[-1].mean(dim=(2, 3)).float()
+        with torch.autocast(images.device.type, enabled=False):  # bf16 would round to 0.2 px
+            shares = self.head(features).view(len(images), -1, 2)
         return (shares + 0.5) * shares.new_tensor([width, height])
 
 
@@ -168,6 +169,8 @@ def new_model(target: str, width: int = 16, regions: bool = False) -> nn.Module:
     """
     if target not in TARGETS:
         raise ValueError(f"Unknown target {target!r}; expected one of {sorted(TARGETS)}.")
+    if width < 1:
+        raise ValueError(f"The width must be 1 or more channels, not {width}.")
     return TARGETS[target](width, regions)
 
 
@@ -191,6 +194,8 @@ def start_from(model: nn.Module, source: nn.Module) -> list[str]:
     number of outputs. Raises ValueError when nothing fits.
     """
     ours, theirs = model.state_dict(), source.state_dict()
+    if finds_landmarks(model) != finds_landmarks(source):  # one head means nothing to the other
+        theirs = {name: tensor for name, tensor in theirs.items() if not name.startswith("head.")}
     fits = {n for n, tensor in ours.items() if n in theirs and theirs[n].shape == tensor.shape}
     if not fits & {name for name, _ in model.named_parameters()}:
         raise ValueError(

@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from . import __version__
+from .config import device as default_device
 from .corruptions import CORRUPTIONS, SEVERITIES, check_corruptions, corrupt
 from .data.frames import FrameSet
 from .doubt import mean_shape
@@ -56,19 +58,24 @@ def score_condition(
     takes. Returns a row a model and case: model, corruption, severity, clip, frame, phase,
     patient, source, the scores of `metrics.case_scores`, area and area_true in px, area_error in
     per cent of the true area, volume and volume_true (method of disks, px³ / 1000 or ml; 0 for
-    an empty mask), ef_error in points of ejection fraction (found, cut to 0 to 100 %, minus true;
-    NaN where ED or ES is missing or the mask of ED is empty), and the unit of distances.
+    an empty mask), ef_error in points of ejection fraction (found minus true, each cut to 0 to
+    100 %; NaN where ED or ES is missing or its mask empty), and the unit of distances.
     """
+    for name, pair in (pairs or {}).items():
+        if name in models or not set(pair) <= models.keys():
+            raise ValueError(
+                f"{name!r} cannot join {pair}: it needs a name of its own and two of {[*models]}."
+            )
     images = corrupted_images(frames, corruption, severity, seed)
     masks = {
-        name: square_masks(predict(model, images, device), frames.size)
+        name: square_masks(predict(model, images, device), frames.size, frames.rounded)
         for name, model in models.items()
     }
     for name, (one, other) in (pairs or {}).items():
         both = zip(masks[one], masks[other], strict=True)
         masks[name] = np.stack([mean_shape(a, b) for a, b in both])
     rows = []
-    for index, case in frames.table.iterrows():
+    for index, (_, case) in enumerate(frames.table.iterrows()):
         known = {name: case[name] for name in ("clip", "frame", "phase", "patient", "source")}
         truth = np.asarray(frames.masks[index])
         spacing = None if pd.isna(case.spacing) else float(case.spacing)
@@ -77,10 +84,14 @@ def score_condition(
             row = {"model": name, "corruption": corruption, "severity": severity, **known}
             row |= _scores(found[index], truth, spacing) | {"volume_true": volume_true}
             rows.append(row | {"unit": "px" if spacing is None else "mm"})
-    cases = pd.DataFrame(rows)
-    order = pd.Categorical(cases.model, categories=list(masks))
-    cases = cases.iloc[np.argsort(order.codes, kind="stable")].reset_index(drop=True)
-    return _with_ejection_errors(cases)
+    return _with_ejection_errors(_in_order(pd.DataFrame(rows), list(masks)))
+
+
+def _in_order(cases: pd.DataFrame, models: list[str]) -> pd.DataFrame:
+    """The rows in the models' order, within each as they were."""
+    return cases.sort_values(
+        "model", key=lambda names: names.map(models.index), kind="stable"
+    ).reset_index(drop=True)
 
 
 def _scores(mask: np.ndarray, truth: np.ndarray, spacing: float | None) -> dict:
@@ -116,7 +127,7 @@ def _ejection(clips: pd.DataFrame, volume: str) -> pd.Series:
     if not {(volume, "ED"), (volume, "ES")} <= set(clips.columns):
         return pd.Series(np.nan, index=clips.index)
     end_diastolic, end_systolic = (clips[volume, phase].astype(float) for phase in ("ED", "ES"))
-    known = end_diastolic.where(end_diastolic > 0)
+    known = end_diastolic.where((end_diastolic > 0) & (end_systolic > 0))
     return (100 * (known - end_systolic) / known).clip(0, 100)
 
 
@@ -124,7 +135,12 @@ def conditions(
     corruptions: Iterable[str] | None = None, severities: Iterable[int] = SEVERITIES
 ) -> list[tuple[str, int]]:
     """Clean, then each corruption (default: all) in each severity."""
-    names = check_corruptions(CORRUPTIONS if corruptions is None else corruptions)
+    names = dict.fromkeys(check_corruptions(CORRUPTIONS if corruptions is None else corruptions))
+    severities = tuple(dict.fromkeys(severities))
+    if not names or not severities or not set(severities) <= set(SEVERITIES):
+        raise ValueError(
+            f"Name some corruptions, and severities of {SEVERITIES}, not {severities}."
+        )
     return [(CLEAN, 0), *((name, severity) for name in names for severity in severities)]
 
 
@@ -150,7 +166,7 @@ def run_robustness(
     folder = Path(folder)
     parts = folder / PARTS_FOLDER
     wanted = conditions(corruptions, severities)
-    _claim(parts, _identity(models, frames, seed, pairs))
+    _claim(parts, _identity(models, frames, seed, pairs, device))
     bar = tqdm(wanted, desc="robustness", unit="condition", disable=not progress)
     tables = []
     for corruption, severity in bar:
@@ -160,7 +176,7 @@ def run_robustness(
             with atomic_path(part) as temporary:
                 cases.to_csv(temporary, index=False)
         tables.append(read_cases(part))
-    cases = pd.concat(tables, ignore_index=True)
+    cases = _in_order(pd.concat(tables, ignore_index=True), [*models, *(pairs or {})])
     with atomic_path(folder / CASES_FILE) as temporary:
         cases.to_csv(temporary, index=False)
     return cases
@@ -178,20 +194,19 @@ def read_cases(path: str | Path) -> pd.DataFrame:
         ) from error
 
 
-def _identity(models: dict[str, nn.Module], frames: FrameSet, seed: int, pairs) -> dict:
-    """What parts must agree in: weights, frames, seed and levels, as hashes and plain values."""
+def _identity(models: dict, frames: FrameSet, seed: int, pairs, device) -> dict:
+    """What parts must agree in, as hashes and plain values."""
     weights = {}
     for name, model in models.items():
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(f"{type(model).__name__} {model.arguments}".encode())
         for tensor in model.state_dict().values():
             digest.update(tensor.detach().cpu().float().numpy().tobytes())
         weights[name] = digest.hexdigest()[:16]
-    pixels = hashlib.sha256(np.ascontiguousarray(frames.images).tobytes())
-    pixels.update(np.ascontiguousarray(frames.masks).tobytes())
     levels = {name: str(corruption.levels) for name, corruption in CORRUPTIONS.items()}
     together = {name: list(pair) for name, pair in (pairs or {}).items()}
-    frames_of = {"frames": len(frames), "pixels": pixels.hexdigest()[:16]}
-    return {"models": weights, **frames_of, "seed": seed, "pairs": together, "levels": levels}
+    where = {"device": (device or default_device()).type, "echolib": __version__}
+    settings = {"seed": seed, "pairs": together, "levels": levels}
+    return {"models": weights, "frames": frames.fingerprint(), **settings, **where}
 
 
 def _claim(parts: Path, identity: dict) -> None:
@@ -203,8 +218,8 @@ def _claim(parts: Path, identity: dict) -> None:
             temporary.write_text(json.dumps(identity, indent=2) + "\n")
         return
     try:
-        there = json.loads(file.read_text())
-    except ValueError as error:
+        there = dict(json.loads(file.read_text()))
+    except (ValueError, TypeError) as error:
         raise DataError(f"{file} is damaged ({error}). Remove {parts} and run again.") from error
     differ = [key for key in identity if identity[key] != there.get(key)]
     if differ:

@@ -1,6 +1,7 @@
 """Figures of how models bear corruption, and of how far they can be trusted."""
 
 from collections.abc import Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,24 +13,28 @@ from .corruptions import CORRUPTIONS, SEEN, SEVERITIES, corrupt, find_sector
 from .doubt import DOUBTS, p10, retention
 from .geometry import mask_outline
 from .plots import PALETTE, draw_outline, show_image
+from .robustness import CLEAN
 
 MODEL_COLOURS = ("#e6569a", "#3d7fc1", "#e69f00", "#00b386", "#9467bd", "#5f6b76", "#8c564b")
 
 
 def corruption_sheet(
-    image: np.ndarray, names: Sequence[str] | None = None, seed: int = 0
+    image: np.ndarray,
+    names: Sequence[str] | None = None,
+    severities: Sequence[int] = SEVERITIES,
+    seed: int = 0,
 ) -> Figure:
     """A frame (H, W) uint8 under corruptions (rows) of rising severity (columns), clean first."""
-    names = list(CORRUPTIONS) if names is None else list(names)
+    names, columns = list(CORRUPTIONS) if names is None else list(names), (0, *severities)
     figure, grid = plt.subplots(
-        len(names), 1 + len(SEVERITIES), figsize=(9.6, 1.66 * len(names)), squeeze=False
+        len(names), len(columns), figsize=(1.6 * len(columns), 1.66 * len(names)), squeeze=False
     )
     sector = find_sector(image)
     for name, row in zip(names, grid, strict=True):
-        for severity, axes in enumerate(row):
+        for severity, axes in zip(columns, row, strict=True):
             show_image(corrupt(image, name, severity, seed, sector), axes)
         row[0].set_ylabel(name.replace("_", " "), fontsize=9.5)
-    for severity, axes in enumerate(grid[0]):
+    for severity, axes in zip(columns, grid[0], strict=True):
         axes.set_title(f"severity {severity}" if severity else "clean")
     return figure
 
@@ -67,7 +72,7 @@ def severity_curves(cases: pd.DataFrame, score: str = "dice", columns: int = 4) 
 
 def model_colours(cases: pd.DataFrame) -> dict[str, str]:
     """A colour for every model, in the order of the table."""
-    return dict(zip(cases.model.unique(), MODEL_COLOURS, strict=False))
+    return dict(zip(cases.model.unique(), cycle(MODEL_COLOURS), strict=False))
 
 
 def comparison_forest(table: pd.DataFrame) -> Figure:
@@ -79,11 +84,11 @@ def comparison_forest(table: pd.DataFrame) -> Figure:
         shown = row.verdict in (first, second)
         axes.plot((row.low, row.high), (place, place), color=PALETTE["neutral"], linewidth=1.5)
         fill = PALETTE["prediction"] if shown else "white"
-        marker = "D" if row.corruption in ("clean", ALL) else "o"
+        marker = "D" if row.corruption in (CLEAN, ALL) else "o"
         axes.scatter(row.difference, place, color=fill, edgecolor="black", marker=marker, zorder=3)
     axes.axvline(0, color="black", linewidth=1)
     axes.set_yticks(places, [name.replace("_", " ") for name in table.corruption])
-    axes.set_xlabel(f"Dice of {first} - Dice of {second} (95 %; filled: difference shown)")
+    axes.set_xlabel(f"{first} - {second} (95 %; filled: difference shown)")
     return figure
 
 
@@ -102,7 +107,9 @@ def worst_cases(
         len(answers), len(images),
         figsize=(2.1 * len(images), 2.2 * len(answers) + 0.3), squeeze=False,
     )  # fmt: skip
-    for (name, masks), colour, row in zip(answers.items(), MODEL_COLOURS, grid, strict=False):
+    for (name, masks), colour, row in zip(
+        answers.items(), cycle(MODEL_COLOURS), grid, strict=False
+    ):
         columns = zip(row, images, truths, masks, titles[name], strict=True)
         for axes, image, truth, mask, title in columns:
             show_image(image, axes, title)

@@ -41,7 +41,7 @@ def report_robustness(
     pair = _first_pair(models)
     pairs = {COMBINED: pair} if pair else None
     cases = run_robustness(models, frames, folder, corruptions, severities, seed, pairs)
-    summary = robustness_summary(cases)
+    summary = robustness_summary(cases, baseline=next(iter(models)))
     _write(summary, folder / "summary.csv", index=True)
     _write(falls_from_clean(cases, _middle(severities)), folder / "falls.csv")
     _draw(severity_curves(cases), folder / "curves.png")

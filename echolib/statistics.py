@@ -69,9 +69,11 @@ def paired_difference(
             f"Two scores and a patient a case are needed, not {len(first)}, {len(second)} and "
             f"{len(patients)} of them."
         )
+    if not np.isfinite(first - second).all() or pd.isna(patients).any():
+        raise ValueError(
+            "Scores that are no numbers, or of no patient, cannot be compared; leave them out."
+        )
     difference = pd.Series(first - second).groupby(np.asarray(patients)).mean().to_numpy()
-    if not np.isfinite(difference).all():
-        raise ValueError("Scores that are no numbers cannot be compared; leave those cases out.")
     low, high = bootstrap_interval(difference, resamples=resamples)
     changed = difference[difference != 0]
     p, effect = 1.0, 0.0

@@ -87,8 +87,11 @@ class LandmarkTask:
     """
 
     def __init__(self, landmarks: int, heatmap: float) -> None:
+        if landmarks not in SUBSETS:
+            raise ValueError(f"{landmarks} landmarks cannot be learnt; choose {sorted(SUBSETS)}.")
         self.chosen = list(SUBSETS[landmarks])
         self.heatmap = heatmap
+        self.rounded = False  # how the frames' own masks are drawn; see FrameSet.rounded
 
     def targets(self, frames: FrameSet) -> Tensor:
         """All 40 landmarks (N, 40, 2) float32 px: a mirrored image renumbers them."""
@@ -97,6 +100,7 @@ class LandmarkTask:
                 f"These frames have no {LANDMARKS} landmarks each. Train a masks model, or pack "
                 "a data set whose outlines are known."
             )
+        self.rounded = frames.rounded
         return torch.from_numpy(np.array(frames.landmarks, np.float32))
 
     def augment(self, augmenter: Augmenter, images: Tensor, targets: Tensor) -> list[Tensor]:
@@ -116,10 +120,10 @@ class LandmarkTask:
         return heatmap_loss(answer, targets, self.heatmap)
 
     def masks(self, model: nn.Module, images: Tensor) -> Tensor:
-        """Inside of the closed outline through the landmarks."""
+        """Inside of the closed outline through the landmarks, drawn as the frames' masks are."""
         shape = tuple(images.shape[-2:])
         landmarks = model(images).float().cpu().numpy()
-        masks = np.stack([landmarks_to_mask(points, shape) for points in landmarks])
+        masks = np.stack([landmarks_to_mask(points, shape, self.rounded) for points in landmarks])
         return torch.from_numpy(masks)[:, None].to(images.device)
 
 

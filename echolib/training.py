@@ -54,6 +54,7 @@ class TrainingConfig:
     average: float = 0.995  # decay of the exponential moving average of the weights
     patience: int = 30  # rounds without a better validation Dice before an early stop
     seed: int = 0
+    start: str = ""  # name of the weights that the model started from, for the record
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
@@ -63,6 +64,8 @@ class TrainingConfig:
         if self.loss not in LOSSES:
             raise ValueError(f"Unknown loss {self.loss!r}; expected one of {sorted(LOSSES)}.")
         check_corruptions(self.corruptions)
+        if self.corrupted and not self.corruptions:
+            raise ValueError("Images are to be corrupted, but no corruption is named.")
         if not 0 <= self.corrupted <= 1:
             raise ValueError(f"The share of corrupted images must be 0 to 1, not {self.corrupted}.")
 
@@ -96,6 +99,7 @@ class Training:
                 raise ValueError(f"There are no {name} frames. Does the data set name its splits?")
         self.size = train.size
         self.source = str(train.table.source.iloc[0])
+        self.fingerprint = [train.fingerprint(), val.fingerprint()]
         settings = self.config
         self.task = task_of(model, settings.loss, settings.auxiliary, settings.heatmap)
         self.images, self.val_images = self._images(train), self._images(val)
@@ -315,7 +319,7 @@ class Training:
             "model": type(self.model).__name__,
             "arguments": self.model.arguments,
             "size": self.size,
-            "frames": [len(self.images), len(self.val_images)],
+            "frames": self.fingerprint,
             **config,
         }
 

@@ -36,6 +36,9 @@ def test_the_mean_shape_lies_between():
     assert (middle <= FAR).all() and (NEAR <= middle).all()
     assert np.array_equal(doubt.mean_shape(NEAR, NEAR), NEAR)
     assert np.array_equal(doubt.mean_shape(NEAR, NEAR & False), NEAR)
+    corner = np.zeros_like(NEAR)
+    corner[:5, :5] = True
+    assert np.array_equal(doubt.mean_shape(corner, NEAR), NEAR)  # nothing lies half-way
 
 
 class Threshold(torch.nn.Module):

@@ -94,8 +94,16 @@ def test_some_frames_are_whole_clips_spread_over_the_set(count, left):
     frames = frame_set(count=12)
     some = frames.spread(count)
     assert len(some) == left and (some.table.groupby("clip").size() == 2).all()
+    assert len(frames.select(np.zeros(12, bool)).spread(count)) == 0
     if left == 4:
         assert some.table["clip"].unique().tolist() == ["p0", "p5"]
+
+
+def test_regions_agree_with_the_mask_where_two_cover_a_pixel_by_half():
+    regions = np.zeros((40, 40), np.uint8)
+    regions[:, 11:21], regions[:, 21:31] = 1, 2
+    box = Letterbox(40, 40, 20)
+    assert np.array_equal(box.regions(regions) == 1, box.mask(regions == 1))
 
 
 def test_splits_of_a_frame_set_do_not_part_a_patient():

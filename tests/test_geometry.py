@@ -11,6 +11,7 @@ from echolib.geometry import (
     area_length_volume,
     crosses_itself,
     disk_volume,
+    drawn_rounded,
     ejection_fraction,
     landmarks_to_mask,
     largest_component,
@@ -51,6 +52,13 @@ def turn(points: np.ndarray, degrees: float, centre=(56.0, 56.0)) -> np.ndarray:
 
 
 @given(outlines, st.floats(-30, 30))
+def test_how_a_mask_was_drawn_is_seen_from_its_landmarks():
+    landmarks = mask_to_tracing(polygon_to_mask(ventricle(), (112, 112))).landmarks
+    for rounded in (True, False):
+        mask = landmarks_to_mask(landmarks, (112, 112), rounded)
+        assert drawn_rounded(landmarks, mask) == rounded
+
+
 def test_well_formed_rows_give_the_published_pixels(outline, degrees):
     rows = chord_rows(turn(outline, degrees)).astype(float).round(6)
     tracing, notes = rows_to_tracing(rows)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from echolib import __main__ as shell
 from echolib.errors import DataError
 from echolib.models import (
     MODELS,
@@ -51,8 +52,11 @@ def test_seven_landmarks_and_new_models_by_target():
     assert made["masks"].arguments["outputs"] == 3
     assert made["landmarks7"].arguments["landmarks"] == 7
     assert {type(model).__name__ for model in made.values()} == set(MODELS)
+    assert tuple(TARGETS) == shell.TARGETS
     with pytest.raises(ValueError, match="Unknown target 'boxes'.*masks"):
         new_model("boxes")
+    with pytest.raises(ValueError, match="not 0"):
+        new_model("masks", width=0)
 
 
 def test_a_model_starts_from_what_fits_of_another():
@@ -66,6 +70,8 @@ def test_a_model_starts_from_what_fits_of_another():
     assert torch.equal(model.head.weight, head) and model.mean == 0.7
     assert start_from(UNet(2, 2, outputs=3), source) == []
     assert "head.weight" in start_from(LandmarkRegressor(2, 2), source)
+    same_shape = LandmarkUNet(2, 2, landmarks=7)
+    assert "head.weight" in start_from(same_shape, UNet(2, 2, outputs=7))
     with pytest.raises(ValueError, match="same width and depth"):
         start_from(UNet(3, 2), source)
 

@@ -1,13 +1,14 @@
 """The robustness benchmark: same noise for all, a row a case, resumable, honest tables."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from echolib import robustness, robustness_plots, robustness_report
+from echolib import inference, robustness, robustness_plots, robustness_report
 from echolib.comparison import (
     ALL,
     compare_models,
@@ -17,7 +18,12 @@ from echolib.comparison import (
     robustness_summary,
 )
 from echolib.errors import DataError
-from echolib.geometry import disk_volume, ejection_fraction, mask_to_tracing
+from echolib.geometry import (
+    disk_volume,
+    ejection_fraction,
+    landmarks_to_mask,
+    mask_to_tracing,
+)
 from echolib.metrics import case_scores
 from echolib.models import LandmarkUNet
 from tests.makers import ventricle_set
@@ -86,6 +92,32 @@ def test_an_empty_mask_is_kept_as_the_worst_case_without_an_ejection_fraction():
     assert (cases.volume == 0).all() and cases.ef_error.isna().all()
 
 
+def test_an_empty_systole_is_no_ejection_fraction_of_100():
+    frames = replace(
+        FRAMES,
+        images=np.where(
+            FRAMES.table.frame.to_numpy()[:, None, None] == 1, np.uint8(255), FRAMES.images
+        ),
+    )
+    cases = robustness.score_condition({"dark": Darkness()}, frames, device=CPU)
+    assert (cases.volume[1::2] == 0).all() and cases.ef_error.isna().all()
+
+
+def test_landmarks_are_drawn_as_the_masks_of_the_frames_are():
+    class Expert(LandmarkUNet):
+        def forward(self, images):
+            return torch.from_numpy(np.array(FRAMES.landmarks))
+
+    for rounded in (True, False):
+        masks = [landmarks_to_mask(points, (48, 48), rounded) for points in FRAMES.landmarks]
+        frames = replace(FRAMES, masks=np.stack(masks))
+        assert frames.rounded == rounded
+        cases = robustness.score_condition({"expert": Expert(2, depth=2)}, frames, device=CPU)
+        assert (cases.dice == 1).all()
+        scored = inference.score(Expert(2, depth=2), frames, "all", 48, CPU, progress=False)
+        assert (scored.dice == 1).all()
+
+
 def test_what_is_finished_is_not_computed_again(tmp_path, monkeypatch):
     whole = run(tmp_path / "whole")
     scored = []
@@ -120,6 +152,26 @@ def test_parts_of_another_run_are_refused(tmp_path):
         )
     with pytest.raises(ValueError, match="Unknown corruptions"):
         run(tmp_path / "new", ("rain",))
+    for severities in ((), (0,), (6,)):
+        with pytest.raises(ValueError, match="severities of"):
+            run(tmp_path / "new", severities=severities)
+    with pytest.raises(ValueError, match="a name of its own"):
+        run(tmp_path / "other", pairs={"dark": ("dark", "points")})
+
+
+def test_parts_of_frames_with_another_table_are_refused(tmp_path):
+    run(tmp_path)
+    renamed = replace(FRAMES, table=FRAMES.table.assign(patient="one"))
+    with pytest.raises(DataError, match="differ in frames"):
+        robustness.run_robustness(models(), renamed, tmp_path, ("gaussian",), device=CPU)
+
+
+def test_the_order_of_the_models_may_change_and_names_are_taken_once(tmp_path):
+    run(tmp_path)
+    turned = run(tmp_path, models=dict(reversed(models().items())))
+    assert turned.model.unique().tolist() == ["points", "dark"]
+    again = run(tmp_path / "again", ("gaussian", "gaussian"), severities=(3, 3))
+    assert len(again) == 2 * 2 * len(FRAMES)
 
 
 def test_a_damaged_table_is_refused(tmp_path):
@@ -170,6 +222,8 @@ def test_the_verdict_follows_the_numbers():
     assert (compared.p_holm >= compared.p).all()
     turned = compare_models(cases, "second", "first").set_index("corruption")
     assert turned.verdict[ALL] == "first" and turned.difference[ALL] < 0
+    with pytest.raises(ValueError, match="two names"):
+        compare_models(cases.replace("first", "low"), "low", "second")
     with pytest.raises(ValueError, match="No cases of 'third'"):
         compare_models(cases, "first", "third")
 
@@ -235,5 +289,8 @@ def test_figures_show_what_the_tables_say():
 def test_the_identity_names_levels_and_weights(tmp_path):
     run(tmp_path)
     identity = json.loads((tmp_path / "parts" / "identity.json").read_text())
-    assert identity["frames"] == 12 and set(identity["models"]) == {"dark", "points"}
+    assert identity["frames"] == FRAMES.fingerprint() and set(identity["models"]) == {
+        "dark",
+        "points",
+    }
     assert len(identity["levels"]) == 12

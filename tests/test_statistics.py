@@ -68,4 +68,4 @@ def test_bad_scores_are_refused():
     with pytest.raises(ValueError, match="0, 0 and 0"):
         paired_difference([], [], [])
     with pytest.raises(ValueError, match="no numbers"):
-        paired_difference([np.nan, 1], [0, 1], [0, 1])
+        paired_difference([np.nan, 1], [0, 1], [0, 0])

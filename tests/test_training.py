@@ -117,6 +117,11 @@ def test_a_share_of_the_images_is_corrupted_the_same_after_a_resume(tmp_path):
         TrainingConfig(corrupted=1.5)
     with pytest.raises(ValueError, match="Unknown corruptions"):
         TrainingConfig(corruptions=("rain",))
+    with pytest.raises(ValueError, match="no corruption is named"):
+        TrainingConfig(corrupted=0.5, corruptions=())
+    with pytest.raises(ValueError, match=r"12 landmarks.*\[7, 40\]"):
+        parts = (FRAMES.split("train"), FRAMES.split("val"))
+        Training(LandmarkUNet(4, depth=2, landmarks=12), *parts, tmp_path / "d", CONFIG)
 
 
 def test_it_stops_when_nothing_gets_better(tmp_path, monkeypatch):
@@ -198,6 +203,9 @@ def test_a_checkpoint_of_another_model_or_training_is_refused(tmp_path):
         start(tmp_path, replace(CONFIG, epochs=1))
     with pytest.raises(DataError, match="another training.*\n.*arguments"):
         start(tmp_path, replace(CONFIG, epochs=1), resume=True, width=8)
+    darker = replace(FRAMES, images=FRAMES.images // 2)
+    with pytest.raises(DataError, match="another training.*\n.*frames"):
+        start(tmp_path, replace(CONFIG, epochs=1), resume=True, frames=darker)
     with pytest.raises(DataError, match="config.loss: here dice, there bce_dice"):
         start(tmp_path, replace(CONFIG, epochs=1, loss="dice"), resume=True)
     (tmp_path / "checkpoint.pt").write_bytes(b"damaged")

@@ -1,8 +1,10 @@
 """The labelled frames of a data set as plain arrays and a table."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +13,7 @@ import pandas as pd
 
 from ..errors import DataError
 from ..files import atomic_path
+from ..geometry import drawn_rounded
 from .clips import Clip
 from .letterbox import Letterbox
 
@@ -154,6 +157,21 @@ class FrameSet:
         """Side of the square frames in px."""
         return self.images.shape[1]
 
+    @cached_property
+    def rounded(self) -> bool:
+        """Whether the masks were drawn through landmarks rounded to whole px (`drawn_rounded`)."""
+        if self.landmarks is None or not len(self):
+            return False
+        some = np.linspace(0, len(self) - 1, min(len(self), 25)).round().astype(int)
+        return np.mean([drawn_rounded(self.landmarks[i], self.masks[i]) for i in some]) > 0.5
+
+    def fingerprint(self) -> str:
+        """Short text that changes with any pixel, label or row of the table."""
+        digest = hashlib.sha256(self.table.to_csv(index=False).encode())
+        for array in (self.images, self.masks, *self._optional.values()):
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()[:16]
+
     def select(self, rows: np.ndarray) -> "FrameSet":
         """The frames at `rows`: a boolean array of length N, or indices."""
         rows = np.asarray(rows)
@@ -176,8 +194,10 @@ class FrameSet:
 
     def spread(self, count: int) -> "FrameSet":
         """At most `count` frames, whole clips spread evenly over the set; one clip at least."""
+        if not len(self):
+            return self
         clips = self.table["clip"].unique()
-        per_clip = max(1, round(len(self) / max(1, len(clips))))
+        per_clip = int(self.table["clip"].value_counts().max())
         number = max(1, min(len(clips), count // per_clip))
         chosen = clips[np.linspace(0, len(clips) - 1, number).round().astype(int)]
         return self.select(self.table["clip"].isin(chosen).to_numpy())

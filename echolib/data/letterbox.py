@@ -67,7 +67,7 @@ class Letterbox:
     def regions(self, regions: np.ndarray) -> np.ndarray:
         """(H, W) uint8 numbers of regions to the (size, size) square, each as `mask` does it."""
         square = np.zeros((self.size, self.size), np.uint8)
-        for number in np.unique(regions[regions > 0]):
+        for number in np.unique(regions[regions > 0])[::-1]:  # on a tie the first region counts
             square[self.mask(regions == number)] = number
         return square
 
