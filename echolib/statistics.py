@@ -30,7 +30,11 @@ def bootstrap_interval(
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
     generator = np.random.default_rng(seed)
     draws = generator.integers(len(members), size=(resamples, len(members)))
-    results = [statistic(values[np.concatenate([members[i] for i in draw])]) for draw in draws]
+    if statistic is np.mean:  # the usual case, a hundred times faster from sums
+        sums, counts = (np.array([f(values[m]) for m in members]) for f in (np.sum, len))
+        results = sums[draws].sum(axis=1) / counts[draws].sum(axis=1)
+    else:
+        results = [statistic(values[np.concatenate([members[i] for i in draw])]) for draw in draws]
     tail = 50 * (1 - level)
     low, high = np.percentile(results, [tail, 100 - tail])
     return float(low), float(high)
