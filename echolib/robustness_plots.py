@@ -27,20 +27,21 @@ def corruption_sheet(
     """A frame (H, W) uint8 under corruptions (rows) of rising severity (columns), clean first."""
     names, columns = list(CORRUPTIONS) if names is None else list(names), (0, *severities)
     figure, grid = plt.subplots(
-        len(names), len(columns), figsize=(1.6 * len(columns), 1.66 * len(names)), squeeze=False
+        len(names), len(columns), figsize=(1.1 * len(columns), 1.14 * len(names)), squeeze=False
     )
     sector = find_sector(image)
     for name, row in zip(names, grid, strict=True):
         for severity, axes in zip(columns, row, strict=True):
             show_image(corrupt(image, name, severity, seed, sector), axes)
-        row[0].set_ylabel(name.replace("_", " "), fontsize=9.5)
+        row[0].set_ylabel(name.replace("_", " "), fontsize=8)
     for severity, axes in zip(columns, grid[0], strict=True):
-        axes.set_title(f"severity {severity}" if severity else "clean")
+        axes.set_title(f"severity {severity}" if severity else "clean", fontsize=8.5)
     return figure
 
 
 def severity_curves(cases: pd.DataFrame, score: str = "dice", columns: int = 4) -> Figure:
-    """A score against severity, a panel a corruption, a line a model, with 95 % intervals.
+    """A score against severity, a panel a corruption, a line a model, with 95 % intervals; each
+    panel has its own scale.
 
     An asterisk marks the corruptions that a corruption-trained model may have seen.
     """
@@ -49,7 +50,7 @@ def severity_curves(cases: pd.DataFrame, score: str = "dice", columns: int = 4) 
     names = [name for name in CORRUPTIONS if name in names]
     rows = -(-len(names) // columns)
     figure, grid = plt.subplots(
-        rows, columns, figsize=(2.7 * columns, 2.2 * rows), sharex=True, sharey=True, squeeze=False
+        rows, columns, figsize=(2.7 * columns, 2.2 * rows), sharex=True, squeeze=False
     )
     colours = model_colours(cases)
     for axes, name in zip(grid.flat, names, strict=False):
