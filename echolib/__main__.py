@@ -24,8 +24,8 @@ def _packed(folder: str, size: int) -> FrameSet:
     if isinstance(data, FrameSet):
         if data.size != size:
             raise DataError(
-                f"{folder} is packed at {data.size} px, {size} px were asked for. Ask for "
-                f"{data.size} px, or give the data set's own folder."
+                f"{folder} is packed at {data.size} px, {size} px were asked for. Use "
+                f"--size {data.size} or models of that size, or the data set's own folder."
             )
         return data
     frames = pack_once(data, size)

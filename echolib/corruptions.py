@@ -172,10 +172,13 @@ def reverberation(
     """Sound that runs to and fro shows strong echoes again, deeper and fainter, three times.
 
     level: strength of the first copy; each further one has that share of the one before. What is
-    darker than half of full white is no strong echo.
+    darker than half of the image's brightest hundredth is no strong echo.
     """
     step = generator.uniform(0.08, 0.2)
-    result, strong = image.copy(), np.maximum(0, 2 * image - 1)
+    result, strong = (
+        image.copy(),
+        np.maximum(0, 2 * image - np.percentile(image[sector.inside], 99)),
+    )
     across, down = np.sin(sector.angle), np.cos(sector.angle)
     for copy in (1, 2, 3):
         source = (sector.depth - copy * step) * sector.reach

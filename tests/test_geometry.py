@@ -52,13 +52,6 @@ def turn(points: np.ndarray, degrees: float, centre=(56.0, 56.0)) -> np.ndarray:
 
 
 @given(outlines, st.floats(-30, 30))
-def test_how_a_mask_was_drawn_is_seen_from_its_landmarks():
-    landmarks = mask_to_tracing(polygon_to_mask(ventricle(), (112, 112))).landmarks
-    for rounded in (True, False):
-        mask = landmarks_to_mask(landmarks, (112, 112), rounded)
-        assert drawn_rounded(landmarks, mask) == rounded
-
-
 def test_well_formed_rows_give_the_published_pixels(outline, degrees):
     rows = chord_rows(turn(outline, degrees)).astype(float).round(6)
     tracing, notes = rows_to_tracing(rows)
@@ -240,3 +233,10 @@ def test_ejection_fraction():
     assert ejection_fraction(120.0, 48.0) == pytest.approx(60.0)
     with pytest.raises(ValueError, match="above 0"):
         ejection_fraction(0.0, 0.0)
+
+
+def test_how_a_mask_was_drawn_is_seen_from_its_landmarks():
+    landmarks = mask_to_tracing(polygon_to_mask(ventricle(), (112, 112))).landmarks
+    for rounded in (True, False):
+        mask = landmarks_to_mask(landmarks, (112, 112), rounded)
+        assert drawn_rounded(landmarks, mask) == rounded

@@ -1,13 +1,16 @@
 """The notebooks' skeleton and what may be stored in them: each rule, and that it can fail."""
 
 import ast
+import base64
 import copy
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -346,6 +349,20 @@ def plain(tmp_path) -> Path:
         new_notebook(cells=[new_code_cell("open('here.txt', 'w').close()\n6 * 7")]), path
     )
     return path
+
+
+@pytest.mark.parametrize("kind", ["grey", "colour", "transparent"])
+def test_pictures_are_stored_smaller_and_the_same(kind):
+    grey = np.random.default_rng(0).integers(0, 256, (40, 50, 1), np.uint8)
+    pixels = np.concatenate([grey, grey, grey, np.full_like(grey, 255)], axis=2)
+    pixels[..., {"grey": 3, "colour": 0, "transparent": 3}[kind]] = 255 if kind == "grey" else 7
+    data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+    small = base64.b64decode(tool.shrink(base64.b64encode(data).decode()))
+    assert len(small) < len(data) or kind == "transparent"
+    decoded = [
+        cv2.imdecode(np.frombuffer(some, np.uint8), cv2.IMREAD_COLOR) for some in (data, small)
+    ]
+    assert np.array_equal(*decoded)
 
 
 def test_run_keeps_the_notebook_and_stores_the_executed_one(plain, tmp_path, capsys):
