@@ -26,17 +26,16 @@ VIEWS = ((0.0, 1.0, 1.0), (8.0, 1.0, 0.8), (-8.0, 1.0, 1.25), (0.0, 1.1, 1.25), 
 def disagreement(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """1 - Dice of two models' masks (N, H, W), frame by frame, (N,) from 0 to 1.
 
-    Two networks that learnt different answers err differently: where both agree they are
-    seldom wrong.
+    If two networks that learnt different answers err differently, they agree where neither errs.
     """
     return np.array([1 - dice(a, b) for a, b in zip(one, other, strict=True)])
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """Entropy of a masks model's probabilities (N, H, W) in bit, a px of the outline, (N,).
+    """Entropy of a masks model's probabilities (N, H, W), in bit a px, (N,).
 
-    The sum over all pixels grows with the length of the outline, so it is divided by the square
-    root of the area of the mask (at least 1 px).
+    The sum over all pixels grows with the length of the outline, so it is divided by what grows
+    as that does: the square root of the mask's area (at least 1 px).
     """
     p = np.clip(probabilities, 1e-7, 1 - 1e-7)
     total = -(p * np.log2(p) + (1 - p) * np.log2(1 - p)).sum(axis=(1, 2))

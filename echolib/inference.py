@@ -119,8 +119,8 @@ def predict_cases(
         squares = [box.image(frame.image) for box, frame in zip(boxes, some, strict=True)]
         results = predict(model, np.stack(squares), device)
         for frame, box, answer in zip(some, boxes, results, strict=True):
-            rounded = frame.landmarks is not None and drawn_rounded(frame.landmarks, frame.mask)
-            mask = source_mask(answer, box, rounded)
+            known = finds_landmarks(model) and frame.landmarks is not None
+            mask = source_mask(answer, box, known and drawn_rounded(frame.landmarks, frame.mask))
             yield Case(frame, mask, case_scores(mask, frame.mask, frame.spacing))
 
 

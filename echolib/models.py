@@ -108,7 +108,7 @@ class LandmarkUNet(UNet):
     def heatmaps(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) float in [0, 1] to (N, landmarks, H / 2, W / 2) logits over 2 x 2 px cells.
 
-        A mean over a blob knows fractions of a cell, and 40 maps cost a quarter of the time.
+        A mean over a blob knows fractions of a cell, so a quarter of the cells is enough.
         """
         return self.head(avg_pool2d(self.expand(images), CELL, ceil_mode=True))
 

@@ -5,6 +5,7 @@ return the axes, those that lay out a whole figure return the figure. Points are
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -54,9 +55,12 @@ def use_style() -> None:
     )
 
 
-def save(figure: Figure, name: str) -> Figure:
-    """Write a figure as `name`.png into the figures folder, whole or not at all; return it."""
-    with atomic_path(figures_folder() / f"{name}.png") as temporary:
+def save(figure: Figure, name: str, folder: Path | None = None) -> Figure:
+    """Write a figure as `name`.png into a folder, whole or not at all; return it.
+
+    folder: by default the figures folder.
+    """
+    with atomic_path((folder or figures_folder()) / f"{name}.png") as temporary:
         figure.savefig(temporary, dpi=SAVED_DPI, bbox_inches="tight")
     return figure
 

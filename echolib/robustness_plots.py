@@ -46,8 +46,7 @@ def severity_curves(cases: pd.DataFrame, score: str = "dice", columns: int = 4) 
     An asterisk marks the corruptions that a corruption-trained model may have seen.
     """
     means = mean_by_severity(cases, score)
-    names = list(means.corruption.unique())
-    names = [name for name in CORRUPTIONS if name in names]
+    names = [name for name in CORRUPTIONS if name in set(means.corruption)]
     rows = -(-len(names) // columns)
     figure, grid = plt.subplots(
         rows, columns, figsize=(2.7 * columns, 2.2 * rows), sharex=True, squeeze=False

@@ -3,19 +3,17 @@
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from torch import nn
 
-from .comparison import compare_models, falls_from_clean, robustness_summary
+from .comparison import compare_models, doubt_gains, falls_from_clean, robustness_summary
 from .corruptions import SEVERITIES
 from .data.frames import FrameSet
-from .doubt import DOUBTS, doubt_cases, gain_of_dropping
+from .doubt import doubt_cases
 from .files import atomic_path
 from .models import finds_landmarks
-from .plots import SAVED_DPI
-from .robustness import CLEAN, conditions, corrupted_images, run_robustness
+from .plots import save
+from .robustness import conditions, corrupted_images, run_robustness
 from .robustness_plots import comparison_forest, retention_curves, severity_curves
 
 COMBINED = "combined"
@@ -44,38 +42,16 @@ def report_robustness(
     summary = robustness_summary(cases, baseline=next(iter(models)))
     _write(summary, folder / "summary.csv", index=True)
     _write(falls_from_clean(cases, _middle(severities)), folder / "falls.csv")
-    _draw(severity_curves(cases), folder / "curves.png")
+    plt.close(save(severity_curves(cases), "curves", folder))
     if pair:
         table = compare_models(cases, *pair)
         _write(table, folder / "comparison.csv")
-        _draw(comparison_forest(table), folder / "comparison.png")
+        plt.close(save(comparison_forest(table), "comparison", folder))
         doubts = _doubts(*(models[name] for name in pair), frames, corruptions, severities, seed)
         _write(doubts, folder / "doubt.csv")
         _write(doubt_gains(doubts), folder / "doubt_gain.csv")
-        _draw(retention_curves(doubts), folder / "doubt.png")
+        plt.close(save(retention_curves(doubts), "doubt", folder))
     return summary
-
-
-def doubt_gains(cases: pd.DataFrame) -> pd.DataFrame:
-    """What leaving out the most doubtful tenth adds to mean and p10 of Dice, with 95 % intervals.
-
-    cases: from `doubt.doubt_cases`, with a column corruption. A row a doubt, for clean and
-    corrupted frames apart.
-    """
-    rows = []
-    for name, some in (("clean", cases[cases.corruption == CLEAN]),) + (
-        ("corrupted", cases[cases.corruption != CLEAN]),
-    ):
-        for doubt in DOUBTS if len(some) else ():
-            row = {"frames": name, "doubt": doubt, "n": len(some)}
-            row["p10"] = float(np.percentile(some.dice, 10))
-            row["p10_gain"], row["p10_low"], row["p10_high"] = gain_of_dropping(some, doubt)
-            mean = gain_of_dropping(some, doubt, statistic=np.mean)
-            row["mean"] = some.dice.mean()
-            row["mean_gain"], row["mean_low"], row["mean_high"] = mean
-            row["rank_correlation"] = some.dice.rank().corr(-some[doubt].rank())
-            rows.append(row)
-    return pd.DataFrame(rows)
 
 
 def _first_pair(models: dict[str, nn.Module]) -> tuple[str, str] | None:
@@ -100,9 +76,3 @@ def _middle(severities: tuple[int, ...]) -> int:
 def _write(table: pd.DataFrame, path: Path, index: bool = False) -> None:
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=index)
-
-
-def _draw(figure: Figure, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=SAVED_DPI, bbox_inches="tight")
-    plt.close(figure)
