@@ -16,12 +16,15 @@ from .frames import (
     problem_table,
 )
 from .letterbox import Letterbox
+from .mitral import MitralStudy, ValveClip, open_mitral, read_mitral_pickle
+from .nn_mitralseg import read_nn_mitralseg
 from .packing import pack, pack_once
 
 __all__ = [
     "Camus", "Clip", "DataError", "Dataset", "EchoNet", "FrameSet", "LabelledFrame", "Letterbox",
-    "Problem", "example_clip", "labelled_frames", "open_data", "pack", "pack_once",
-    "problem_summary", "problem_table", "read_clip",
+    "MitralStudy", "Problem", "ValveClip", "example_clip", "labelled_frames", "open_data",
+    "open_mitral", "pack", "pack_once", "problem_summary", "problem_table", "read_clip",
+    "read_mitral_pickle", "read_nn_mitralseg",
 ]  # fmt: skip
 
 
