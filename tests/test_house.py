@@ -22,10 +22,13 @@ LAYERS = [
     {"data"},
     {"phantom"},
     {"models", "losses", "augment", "corruptions", "schedule", "checkpoints", "tasks", "training"}
+    | {"training_config", "mitral", "mitral_training"}
     | {"inference", "metrics", "statistics", "doubt", "robustness", "comparison"}
-    | {"cardiac", "valve"},
-    {"plots", "training_plots", "robustness_plots", "robustness_report", "overlay", "browser"},
-    {"__main__"},
+    | {"cardiac", "valve", "leaflets", "valve_scores", "submission"},
+    {"plots", "training_plots", "robustness_plots", "valve_plots", "mitral_plots"}
+    | {"robustness_report"}
+    | {"overlay", "browser"},
+    {"__main__", "mitral_commands"},
 ]
 MODELS_AND_ABOVE = set().union(*LAYERS[4:])
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "IPython"}
@@ -33,6 +36,7 @@ DRAWING = {"matplotlib", "ipywidgets", "anywidget", "IPython"}
 # A GPU machine without Jupyter must be able to train.
 TRAINING_PATH = {"errors", "config", "files", "geometry", "models", "losses", "augment"}
 TRAINING_PATH |= {"schedule", "checkpoints", "tasks", "corruptions", "training", "inference"}
+TRAINING_PATH |= {"training_config", "mitral", "mitral_training"}
 TRAINING_PATH |= {"metrics", "statistics", "doubt", "robustness", "comparison"}
 TRAINING_MAY_IMPORT = {"echolib", "torch", "numpy", "pandas", "cv2", "skimage", "safetensors"}
 TRAINING_MAY_IMPORT |= {"tqdm", "scipy"}
