@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from echolib.data import FrameSet, Letterbox, labelled_frames, open_data, pack, pack_once, packing
+from echolib.data.frames import with_neighbours
 from echolib.errors import DataError
 from tests.makers import EchoNetFolder, frame_set
 
@@ -87,6 +88,69 @@ def test_regions_travel_with_their_frames(tmp_path):
     assert np.array_equal(loaded.select(rows).regions, regions[rows])
     with pytest.raises(ValueError, match="regions"):
         replace(frames, regions=regions[1:])
+
+
+def with_random_neighbours(count=12, seed=0):
+    """A frame set whose neighbours tell the frames apart."""
+    frames = frame_set(count, seed=seed)
+    beside = np.random.default_rng(seed).integers(0, 256, (count, 2, 32, 32), np.uint8)
+    return replace(frames, neighbours=beside)
+
+
+def test_neighbours_travel_with_their_frames(tmp_path):
+    frames = with_random_neighbours()
+    frames.save(tmp_path / "set")
+    loaded = FrameSet.load(tmp_path / "set")
+    assert isinstance(loaded.neighbours, np.memmap)
+    assert np.array_equal(loaded.neighbours, frames.neighbours)
+    assert loaded.fingerprint() == frames.fingerprint() != frame_set().fingerprint()
+    rows = np.array([3, 1])
+    assert np.array_equal(loaded.select(rows).neighbours, frames.neighbours[rows])
+    held_out = (frames.table.split == "val").to_numpy()
+    assert np.array_equal(loaded.split("val").neighbours, frames.neighbours[held_out])
+    assert loaded.frame(2).clip == frames.table["clip"][2]
+    with pytest.raises(ValueError, match="neighbours"):
+        replace(frames, neighbours=frames.neighbours[1:])
+
+
+def test_a_network_of_three_inputs_sees_a_frame_between_its_neighbours():
+    frames = with_random_neighbours()
+    seen = with_neighbours(frames, 3)
+    assert seen.shape == (12, 3, 32, 32) and seen.dtype == np.uint8
+    assert np.array_equal(seen[:, 1], frames.images)
+    assert np.array_equal(seen[:, [0, 2]], frames.neighbours)
+    assert np.array_equal(with_neighbours(frames, 1), frames.images[:, None])
+    alone = with_neighbours(frame_set(), 3)  # without neighbours, the frame itself
+    assert np.array_equal(alone, np.repeat(frame_set().images[:, None], 3, axis=1))
+    assert len(with_neighbours(frames.select(np.zeros(12, bool)), 3)) == 0
+
+
+def test_joined_sets_follow_each_other_and_know_what_both_know(tmp_path):
+    first, second = with_random_neighbours(8), with_random_neighbours(6, seed=1)
+    first = replace(first, regions=first.masks.astype(np.uint8))
+    both = FrameSet.joined([first, second])
+    assert len(both) == 14 and both.regions is None and both.landmarks is None
+    for name in ("images", "masks", "neighbours"):
+        parts = [getattr(some, name) for some in (first, second)]
+        assert np.array_equal(getattr(both, name), np.concatenate(parts)), name
+    clips = [*first.table["clip"], *second.table["clip"]]
+    assert both.table["clip"].tolist() == clips and both.table.index.tolist() == list(range(14))
+    assert FrameSet.joined([first]).fingerprint() == first.fingerprint()
+    assert FrameSet.joined(iter([first, frame_set()])).neighbours is None
+    both.save(tmp_path / "set")
+    assert FrameSet.load(tmp_path / "set").fingerprint() == both.fingerprint()
+
+
+def test_outputs_are_the_regions_that_are_known():
+    frames = frame_set()
+    assert frames.outputs == 1
+    for highest in (0, 1, 2, 3):
+        regions = np.zeros(frames.images.shape, np.uint8)
+        regions[3, 5, 5] = highest
+        assert replace(frames, regions=regions).outputs == max(1, highest)
+    nothing = np.zeros((0, 32, 32), np.uint8)
+    empty = frames.select(np.zeros(12, bool))
+    assert replace(empty, regions=nothing).outputs == 1
 
 
 @pytest.mark.parametrize(("count", "left"), [(1, 2), (4, 4), (5, 4), (8, 8), (100, 12)])

@@ -107,7 +107,7 @@ def test_truth_labels_every_frame_of_the_test_clips(study, tested):
 def test_card_says_what_the_study_is(study):
     card = json.loads((study / "study.json").read_text())
     assert card == {
-        "layout": "mitral valve set", "source": "phantom", "version": common.VERSION,
+        "layout": "mitral valve set", "source": "phantom", "version": common.MITRAL_VERSION,
         "seed": 3, "scale": 0.02, "counts": {"amateur": 2, "expert": 2, "test": 1},
     }  # fmt: skip
 
@@ -292,7 +292,7 @@ def test_another_study_in_the_folder_is_refused(study, change):
 
 
 @pytest.mark.parametrize(
-    "change", [{"version": common.VERSION + 1}, {"layout": "EchoNet-Dynamic"}], ids=str
+    "change", [{"version": common.MITRAL_VERSION + 1}, {"layout": "EchoNet-Dynamic"}], ids=str
 )
 def test_another_version_or_layout_is_refused(study, tmp_path, change):
     card = json.loads((study / "study.json").read_text())
@@ -330,12 +330,12 @@ def test_parameters_that_make_no_study_are_refused(tmp_path, wrong):
 def test_find_mitral_takes_the_real_one_or_writes_a_phantom(tmp_path, monkeypatch, study):
     monkeypatch.setenv("ECHOLIB_DATA", str(tmp_path))
     monkeypatch.setattr(mitral_study, "write_mitral_study", lambda folder, scale, progress: folder)
-    phantoms = config.data_folder() / "phantom"
+    phantoms, version = config.data_folder() / "phantom", common.MITRAL_VERSION
     monkeypatch.setenv("ECHOLIB_FAST", "1")
-    assert mitral_study.find_mitral() == (phantoms / f"mitral-0.1-v{common.VERSION}", "phantom")
+    assert mitral_study.find_mitral() == (phantoms / f"mitral-0.1-v{version}", "phantom")
     monkeypatch.setenv("ECHOLIB_FAST", "0")
-    assert mitral_study.find_mitral() == (phantoms / f"mitral-0.3-v{common.VERSION}", "phantom")
-    assert mitral_study.find_mitral(1.0) == (phantoms / f"mitral-1-v{common.VERSION}", "phantom")
+    assert mitral_study.find_mitral() == (phantoms / f"mitral-0.3-v{version}", "phantom")
+    assert mitral_study.find_mitral(1.0) == (phantoms / f"mitral-1-v{version}", "phantom")
     (tmp_path / "mitral").symlink_to(study)
     assert mitral_study.find_mitral() == (tmp_path / "mitral", "mitral valve set")
 

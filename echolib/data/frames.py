@@ -122,7 +122,9 @@ class FrameSet:
     images: (N, S, S) uint8. masks: (N, S, S) bool. landmarks: (N, 40, 2) float32 px of the
     square, or None. table: N rows of `COLUMNS`. problems: what the reader met. regions:
     (N, S, S) uint8 or None, where more than the cavity is known: 0 background, 1 cavity (the
-    same as the mask), 2 wall of the left ventricle, 3 left atrium.
+    same as the mask), 2 wall of the left ventricle, 3 left atrium; or, of the mitral valve,
+    1 leaflets, 2 what else lies in the valve's box. neighbours: (N, 2, S, S) uint8 or None, the
+    frames before and after each image.
     """
 
     images: np.ndarray
@@ -131,6 +133,7 @@ class FrameSet:
     table: pd.DataFrame
     problems: tuple[Problem, ...] = ()
     regions: np.ndarray | None = None
+    neighbours: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.table)
@@ -146,7 +149,8 @@ class FrameSet:
     @property
     def _optional(self) -> dict[str, np.ndarray]:
         """The arrays that not every set has, by name."""
-        some = {"landmarks": self.landmarks, "regions": self.regions}
+        names = ("landmarks", "regions", "neighbours")
+        some = {name: getattr(self, name) for name in names}
         return {name: array for name, array in some.items() if array is not None}
 
     def __len__(self) -> int:
@@ -156,6 +160,11 @@ class FrameSet:
     def size(self) -> int:
         """Side of the square frames in px."""
         return self.images.shape[1]
+
+    @property
+    def outputs(self) -> int:
+        """Regions that are known beside the background; 1 where only the masks are."""
+        return 1 if self.regions is None else max(1, int(np.max(self.regions, initial=1)))
 
     @cached_property
     def rounded(self) -> bool:
@@ -184,6 +193,21 @@ class FrameSet:
             **{name: array[rows] for name, array in self._optional.items()},
         )
 
+    @staticmethod
+    def joined(sets: "Iterable[FrameSet]") -> "FrameSet":
+        """Several sets as one, in their order; what one of them does not know is left out."""
+        if not (sets := list(sets)):
+            raise ValueError("There are no sets to join.")
+        known = set.intersection(*(set(some._optional) for some in sets))
+
+        def stack(name: str) -> np.ndarray:
+            return np.concatenate([getattr(some, name) for some in sets])
+
+        table = pd.concat([some.table for some in sets], ignore_index=True)
+        problems = tuple(problem for some in sets for problem in some.problems)
+        optional = {"landmarks": None} | {name: stack(name) for name in known}
+        return FrameSet(stack("images"), stack("masks"), table=table, problems=problems, **optional)
+
     def split(self, name: str) -> "FrameSet":
         """The frames of one split: "train", "val", "test", or "all"."""
         if name == "all":
@@ -207,6 +231,7 @@ class FrameSet:
         row = self.table.iloc[index]
         optional = {name: np.array(array[index]) for name, array in self._optional.items()}
         landmarks = optional.pop("landmarks", None)
+        optional.pop("neighbours", None)
         known = {
             name: None if pd.isna(row[name]) else float(row[name]) for name in ("fps", "spacing")
         }
@@ -240,19 +265,35 @@ class FrameSet:
             images, masks = (
                 np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks")
             )
-            landmarks, regions = (
-                np.load(path, mmap_mode="r") if path.is_file() else None
-                for path in (folder / "landmarks.npy", folder / "regions.npy")
-            )
+            optional = {
+                name: np.load(folder / f"{name}.npy", mmap_mode="r")
+                for name in ("landmarks", "regions", "neighbours")
+                if (folder / f"{name}.npy").is_file()
+            }
+            landmarks = optional.pop("landmarks", None)
             found = pd.read_csv(folder / "problems.csv", dtype={"row": "Int64"})
             problems = json.loads(found.to_json(orient="records"))
             problems = tuple(Problem(**problem) for problem in problems)
-            return cls(images, masks, landmarks, table, problems, regions)
+            return cls(images, masks, landmarks, table, problems, **optional)
         except (OSError, ValueError, EOFError, TypeError) as error:
             raise DataError(
                 f"{folder} is not a whole set of packed frames ({error}). "
                 "Remove the folder and pack the data set again."
             ) from error
+
+
+def with_neighbours(frames: FrameSet, inputs: int) -> np.ndarray:
+    """(N, inputs, S, S) uint8 images as a network of 1 or 3 inputs sees them.
+
+    Three: the frame before, the frame, the frame after; the frame itself where no neighbours
+    are known.
+    """
+    images = np.array(frames.images, np.uint8)[:, None]
+    if inputs == 1:
+        return images
+    known = frames.neighbours
+    before, after = (images, images) if known is None else (known[:, :1], known[:, 1:])
+    return np.concatenate([before, images, after], axis=1)
 
 
 def to_square(frame: LabelledFrame, size: int) -> LabelledFrame:

@@ -1,4 +1,4 @@
-"""Square input for a network from frames of any shape, and the way back."""
+"""Square input for a network from frames of any shape, or parts of them, and the way back."""
 
 from dataclasses import dataclass
 
@@ -95,3 +95,78 @@ class Letterbox:
     def mask_back(self, mask: np.ndarray) -> np.ndarray:
         """(size, size) bool mask to the (H, W) bool mask of the source frame."""
         return self.back(np.asarray(mask, bool)) >= 0.5
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square part of a frame, resized: what a network sees that looks closely.
+
+    height, width: the source frame's, px. left, top: the part's first pixel; it may lie outside
+    the frame, where all is black. side: of the part, px. size: of the square the network sees.
+    """
+
+    height: int
+    width: int
+    left: int
+    top: int
+    side: int
+    size: int
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width, self.side, self.size) < 1:
+            raise ValueError(
+                f"Sizes must be at least 1 px, not {self.height} x {self.width}, a part of "
+                f"{self.side} to {self.size}."
+            )
+        clear = self.left < self.width and self.top < self.height
+        if not clear or min(self.left, self.top) + self.side <= 0:
+            raise ValueError(
+                f"The part of {self.side} px at ({self.left}, {self.top}) lies outside the frame "
+                f"of {self.width} x {self.height} px."
+            )
+
+    @property
+    def letterbox(self) -> Letterbox:
+        """How the part becomes the square."""
+        return Letterbox(self.side, self.side, self.size)
+
+    @property
+    def _overlap(self) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+        """Rows and columns of the frame that the part shows, and of the part that show them."""
+        top, left = max(self.top, 0), max(self.left, 0)
+        bottom = min(self.top + self.side, self.height)
+        right = min(self.left + self.side, self.width)
+        inside = np.s_[top - self.top : bottom - self.top, left - self.left : right - self.left]
+        return np.s_[top:bottom, left:right], inside
+
+    def _part(self, frame: np.ndarray) -> np.ndarray:
+        if frame.shape != (self.height, self.width):
+            expected = f"({self.height}, {self.width})"
+            raise ValueError(f"Expected a frame of shape {expected}, got {frame.shape}.")
+        part = np.zeros((self.side, self.side), frame.dtype)
+        there, here = self._overlap
+        part[here] = frame[there]
+        return part
+
+    def image(self, frame: np.ndarray) -> np.ndarray:
+        """(H, W) uint8 source frame to the (size, size) uint8 square."""
+        return self.letterbox.image(self._part(np.asarray(frame, np.uint8)))
+
+    def mask(self, mask: np.ndarray) -> np.ndarray:
+        """(H, W) bool mask to the (size, size) bool square."""
+        return self.letterbox.mask(self._part(np.asarray(mask, bool)))
+
+    def back(self, values: np.ndarray) -> np.ndarray:
+        """(size, size) probabilities to (H, W) float32 of the source frame, 0 beyond the part."""
+        frame = np.zeros((self.height, self.width), np.float32)
+        there, here = self._overlap
+        frame[there] = self.letterbox.back(values)[here]
+        return frame
+
+    def points(self, points: np.ndarray) -> np.ndarray:
+        """Source points (..., 2) px to points of the square, float32."""
+        return self.letterbox.points(np.asarray(points) - [self.left, self.top])
+
+    def points_back(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 2) of the square to source px, float32: the inverse of `points`."""
+        return self.letterbox.points_back(points) + np.float32([self.left, self.top])

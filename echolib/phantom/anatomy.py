@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from echolib.phantom.ranges import CAMUS, CHOSEN, FACTS, PROTOTYPE, draw_table, ranged
+from echolib.phantom.valve import Valve
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ class Heart:
     still_place: float = 0.5  # where that part lies, from apex to base
     still_side: int = 1  # -1 septal, 1 lateral
     outflow: float = 0.0  # width of the aortic root beside the septum; 0: not in view
+    valve: Valve | None = None  # the mitral valve seen closely; None: two strokes
 
     def __post_init__(self) -> None:
         if not 0 < self.ejection < 1:

@@ -14,11 +14,14 @@ from echolib.errors import DataError
 from echolib.files import atomic_path
 from echolib.phantom.workers import in_parallel
 
-VERSION = 2  # of the phantom's bytes: raise it whenever the same seed gives other ones
+# of the phantom's bytes: raised whenever the same seed gives other ones
+VERSION = 2
+MITRAL_VERSION = 3  # of the mitral study's, whose valves are drawn closely
 FPS = 50.0
 CARD = "study.json"
 # what is drawn from one seed shares no heart, since each kind has a stream of its own
 CLIP_STREAM, FRAME_STREAM = 0, 1
+VALVE_STREAM = 2
 AMATEUR_STREAM, EXPERT_STREAM, TEST_STREAM = 20, 21, 22  # of the mitral study
 
 

@@ -163,7 +163,8 @@ def _draw_clip(
     shape = _between(kind.height, zoom, generator), _between(kind.width, zoom, generator)
     fewest, most = (px * leaflet_labels.unit(shape) ** 2 for px in kind.covered)
     for attempt in range(500):
-        draw = partial(draw_scan, seed, kind.stream, index + 100_000 * attempt, plain_share=0.0)
+        number = index + 100_000 * attempt
+        draw = partial(draw_scan, seed, kind.stream, number, plain_share=0.0, close=True)
         scan = _fit_screen(draw, shape, expert=not kind.hasty)
         if scan is None:
             continue

@@ -3,7 +3,6 @@
 import gzip
 import pickle  # for writing alone: a file that is read must not be able to execute code
 import shutil
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,9 +13,16 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from echolib import config
+from echolib.data.npz import write_npz
 from echolib.errors import DataError
 from echolib.files import atomic_path, remove_leftovers
-from echolib.phantom.common import VERSION, check_common, claim_folder, draw_clips, is_finished
+from echolib.phantom.common import (
+    MITRAL_VERSION,
+    check_common,
+    claim_folder,
+    draw_clips,
+    is_finished,
+)
 from echolib.phantom.mitral_items import KINDS, Kind, draw_item
 from echolib.phantom.workers import worker_count
 
@@ -66,7 +72,7 @@ def write_mitral_study(
     workers = worker_count(workers)
     folder, scale, seed = Path(folder), float(scale), int(seed)
     plan = [(kind, index) for kind in KINDS for index in range(kind.count(scale))]
-    study = {"layout": LAYOUT, "source": "phantom", "version": VERSION, "seed": seed}
+    study = {"layout": LAYOUT, "source": "phantom", "version": MITRAL_VERSION, "seed": seed}
     study |= {"scale": scale, "counts": {kind.name: kind.count(scale) for kind in KINDS}}
     if not claim_folder(folder, study, FILES):
         task = partial(_write_part, folder=folder, plan=plan, seed=seed, scale=scale)
@@ -96,7 +102,7 @@ def find_mitral(scale: float | None = None, progress: bool = True) -> tuple[Path
         )
     if scale is None:
         scale = 0.1 if config.fast_mode() else 0.3
-    folder = config.data_folder() / "phantom" / f"mitral-{scale:g}-v{VERSION}"
+    folder = config.data_folder() / "phantom" / f"mitral-{scale:g}-v{MITRAL_VERSION}"
     return write_mitral_study(folder, scale=scale, progress=progress), "phantom"
 
 
@@ -176,13 +182,11 @@ def _assemble(folder: Path, plan: list[tuple[Kind, int]], progress: bool) -> Non
 
 
 def _join_truths(folder: Path, numbers: list[int]) -> None:
-    """Write test_truth.npz, an archive of arrays as `numpy.savez_compressed` writes it."""
-    with (
-        atomic_path(folder / "test_truth.npz") as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
-    ):
+    """Write test_truth.npz, the labels of all frames of each test item."""
+
+    def labels() -> Iterator[tuple[str, np.ndarray]]:
         for number in numbers:
             with np.load(_truth_part(folder, number)) as part:
-                for name in part.files:
-                    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                        np.lib.format.write_array(file, part[name], allow_pickle=False)
+                yield from part.items()
+
+    write_npz(folder / "test_truth.npz", labels())

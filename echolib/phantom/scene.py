@@ -1,6 +1,7 @@
 """One heart under one scanner, drawn from a seed, and how an expert would trace it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from echolib.phantom.effects import check_effects
 from echolib.phantom.sector import Sector, draw_sector
 from echolib.phantom.shape import ventricle_shape
 from echolib.phantom.ultrasound import Scan
+from echolib.phantom.valve import draw_valve
 
 PLAIN_SHARE = 0.5  # of single frames; plain ones teach a network more than they please the eye
 
@@ -22,20 +24,25 @@ def draw_scan(
     size: int,
     plain_share: float = PLAIN_SHARE,
     without: Iterable[str] = (),
+    close: bool = False,
 ) -> tuple[Scan, np.random.Generator]:
     """Heart number `index` under a scanner, and a generator for what is decided about it.
 
     plain_share: of the hearts that are rendered plainly; the others are rendered physically.
-    without: names of `effects.EFFECTS` to switch off.
+    without: names of `effects.EFFECTS` to switch off. close: with the mitral valve seen closely
+    (`valve`), else as two strokes.
 
     Every part of the scene has a generator of its own, so that a change of one table of ranges
     leaves the others' draws as they were. Hearts that do not fit into their sector are redrawn.
     """
     sequence = np.random.SeedSequence([seed, stream, index])
-    anatomy, timing, machine, choice = (np.random.default_rng(s) for s in sequence.spawn(4))
+    parts = [np.random.default_rng(part) for part in sequence.spawn(5)]
+    anatomy, timing, machine, choice, leaflets = parts
     cycle, without = draw_cycle(timing), check_effects(without)
     for _ in range(1000):
         heart, sector = draw_heart(anatomy, without), draw_sector(anatomy, size, without)
+        if close:
+            heart = replace(heart, valve=draw_valve(leaflets))
         renderer = "plain" if choice.random() < plain_share else "physical"
         if _fits(heart, sector):
             return Scan(sector, heart, cycle, machine, renderer, without), choice

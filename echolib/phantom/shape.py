@@ -206,6 +206,8 @@ def _leaflet(hinge: np.ndarray, tip: np.ndarray, sag: np.ndarray) -> np.ndarray:
 def _mitral_valve(heart, septal_hinge, lateral_hinge, opening) -> tuple[np.ndarray, np.ndarray]:
     """Anterior (septal) and posterior leaflet: shut they meet above the annulus, open they
     point into the ventricle."""
+    if heart.valve is not None:
+        return heart.valve.curves(heart.length, septal_hinge, lateral_hinge, opening)
     annulus = lateral_hinge - septal_hinge
     across = annulus / np.hypot(*annulus)
     upward = np.array([across[1], -across[0]])  # towards the apex

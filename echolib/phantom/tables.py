@@ -9,8 +9,9 @@ from echolib.phantom.cycle import Rhythm
 from echolib.phantom.scanner import Scanner
 from echolib.phantom.sector import CamusScreen, EchoNetScreen, OtherScreen
 from echolib.phantom.tissue import Tissue
+from echolib.phantom.valve import Leaflet, Valve
 
-TABLES = (Heart, Rhythm, Tissue, EchoNetScreen, CamusScreen, OtherScreen, Scanner)
+TABLES = (Heart, Rhythm, Tissue, EchoNetScreen, CamusScreen, OtherScreen, Scanner, Valve, Leaflet)
 
 
 def range_table() -> pd.DataFrame:
