@@ -55,13 +55,15 @@ class Augmenter:
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Change a batch.
 
-        images: (N, 1, S, S) float in [0, 1]. masks: (N, C, S, S) float 0 or 1, where C may be 0.
+        images: (N, I, S, S) float in [0, 1], I frames that are moved alike; their noise differs.
+        masks: (N, C, S, S) float 0 or 1, where C may be 0.
         landmarks: (N, K, 2) px in polygon order, or None. Returns the same, masks again 0 or 1.
         """
         grid, matrix, bend, mirrored = self._grid(images)
         both = torch.cat([images, masks], dim=1)
         both = grid_sample(both, grid, mode="bilinear", align_corners=False)
-        images, masks = both[:, :1], (both[:, 1:] >= 0.5).float()
+        inputs = images.shape[1]
+        images, masks = both[:, :inputs], (both[:, inputs:] >= 0.5).float()
         if landmarks is not None:
             landmarks = _move(landmarks, matrix, bend, mirrored, images.shape[-1])
         return self._grey(images), masks, landmarks
@@ -90,7 +92,7 @@ class Augmenter:
             [torch.cat([first, shift[0][:, None]], 1), torch.cat([second, shift[1][:, None]], 1)], 1
         )
         bend = 2 * s.bend * self._smooth(batch, 2, size, device)
-        grid = torch.nn.functional.affine_grid(matrix, images.shape, align_corners=False)
+        grid = torch.nn.functional.affine_grid(matrix, [batch, 1, size, size], align_corners=False)
         return grid + bend.permute(0, 2, 3, 1), matrix, bend, mirrored
 
     def _grey(self, images: Tensor) -> Tensor:

@@ -26,23 +26,48 @@ def predict(
 ) -> np.ndarray:
     """What a model says of square images (N, S, S) uint8; bf16 on a GPU, fp32 on a CPU.
 
-    Returns the cavity's probabilities (N, S, S) float32 of a masks model, or landmarks (N, K, 2)
-    float32 px of a landmarks model; `square_masks` makes masks of both.
+    A model of three inputs takes (N, 3, S, S), see `data.frames.with_neighbours`. Returns the
+    cavity's probabilities (N, S, S) float32 of a masks model, or landmarks (N, K, 2) float32 px
+    of a landmarks model; `square_masks` makes masks of both.
     """
+    if finds_landmarks(model):
+        return np.concatenate(list(_answers(model, images, device, batch)))
+    return predict_regions(model, images, device, batch, first=1)[:, 0]
+
+
+def predict_regions(
+    model: nn.Module,
+    images: np.ndarray,
+    device: torch.device | None = None,
+    batch: int = BATCH,
+    first: int | None = None,
+) -> np.ndarray:
+    """Probabilities (N, outputs, S, S) float32 of all regions of a masks model.
+
+    images: as for `predict`. first: only that many regions.
+    """
+    answers = (torch.from_numpy(a[:, :first]) for a in _answers(model, images, device, batch))
+    return np.concatenate([answer.sigmoid().numpy() for answer in answers])
+
+
+def _answers(
+    model: nn.Module, images: np.ndarray, device: torch.device | None, batch: int
+) -> Iterator[np.ndarray]:
+    """A model's answers batch by batch, float32."""
     device = device or default_device()
     model = model.to(device, memory_format=torch.channels_last).eval()
-    landmarks = finds_landmarks(model)
-    shape = (len(images), model.arguments["landmarks"], 2) if landmarks else images.shape
-    results = np.empty(shape, np.float32)
+    images = images if images.ndim == 4 else images[:, None]
+    inputs = model.arguments.get("inputs", 1)
+    if images.shape[1] != inputs:
+        raise ValueError(
+            f"The model sees {inputs} frames at a time, these images have {images.shape[1]}. See "
+            "`data.frames.with_neighbours`."
+        )
     half = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
-    with torch.inference_mode(), half:
-        for start in range(0, len(images), batch):
-            chunk = torch.from_numpy(np.array(images[start : start + batch]))
-            chunk = chunk.to(device)[:, None].float() / 255
-            answer = model(chunk.contiguous(memory_format=torch.channels_last)).float()
-            answer = answer if landmarks else answer[:, 0].sigmoid()
-            results[start : start + batch] = answer.cpu().numpy()
-    return results
+    for start in range(0, max(1, len(images)), batch):  # no images, no answers of their shape
+        chunk = torch.from_numpy(np.array(images[start : start + batch])).to(device).float() / 255
+        with torch.inference_mode(), half:
+            yield model(chunk.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
 
 
 def clean_mask(probabilities: np.ndarray) -> np.ndarray:

@@ -40,6 +40,11 @@ def bce_dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
     return binary_cross_entropy_with_logits(logits.float(), masks) + dice_loss(logits, masks)
 
 
+def bce_iou_loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """Binary cross-entropy plus the soft IoU loss: for thin things that are scored by IoU."""
+    return binary_cross_entropy_with_logits(logits.float(), masks) + soft_iou_loss(logits, masks)
+
+
 def distance_loss(found: Tensor, landmarks: Tensor) -> Tensor:
     """Mean distance in px between landmarks, both (N, K, 2)."""
     if found.shape != landmarks.shape:
@@ -65,4 +70,9 @@ def heatmap_loss(heatmaps: Tensor, landmarks: Tensor, weight: float) -> Tensor:
     return distance_loss(found, landmarks) + weight * mismatch
 
 
-LOSSES = {"bce_dice": bce_dice_loss, "dice": dice_loss, "soft_iou": soft_iou_loss}
+LOSSES = {
+    "bce_dice": bce_dice_loss,
+    "bce_iou": bce_iou_loss,
+    "dice": dice_loss,
+    "soft_iou": soft_iou_loss,
+}

@@ -37,21 +37,22 @@ class Encoder(nn.Module):
     """The contracting path: what every model here sees an image with.
 
     width: channels of the first level, doubled at each of `depth` halvings of the resolution.
+    inputs: channels of the image: 1, or more where neighbouring frames are shown beside it.
     """
 
-    def __init__(self, width: int, depth: int) -> None:
+    def __init__(self, width: int, depth: int, inputs: int = 1) -> None:
         super().__init__()
         self.channels = [width * 2**level for level in range(depth + 1)]
         self.down = nn.ModuleList(
-            ConvBlock(inputs, level)
-            for inputs, level in zip([1, *self.channels], self.channels, strict=False)
+            ConvBlock(below, level)
+            for below, level in zip([inputs, *self.channels], self.channels, strict=False)
         )
         # grey-level statistics of the training images, so that nobody can forget to normalise
         self.register_buffer("mean", torch.tensor(0.2))
         self.register_buffer("sd", torch.tensor(0.2))
 
     def contract(self, images: Tensor) -> list[Tensor]:
-        """Features of every level, finest first, of images (N, 1, H, W) float in [0, 1].
+        """Features of every level, finest first, of images (N, inputs, H, W) float in [0, 1].
 
         Sides are padded to multiples of 2 ** depth, on the right and below.
         """
@@ -68,13 +69,13 @@ class Encoder(nn.Module):
 class UNet(Encoder):
     """U-Net: a contracting path that sees context, an expanding path that restores detail.
 
-    width, depth: as for `Encoder`. outputs: channels of the result. Source: Ronneberger,
+    width, depth, inputs: as for `Encoder`. outputs: channels of the result. Source: Ronneberger,
     Fischer, Brox, MICCAI 2015.
     """
 
-    def __init__(self, width: int = 16, depth: int = 4, outputs: int = 1) -> None:
-        super().__init__(width, depth)
-        self.arguments = {"width": width, "depth": depth, "outputs": outputs}
+    def __init__(self, width: int = 16, depth: int = 4, outputs: int = 1, inputs: int = 1) -> None:
+        super().__init__(width, depth, inputs)
+        self.arguments = {"width": width, "depth": depth, "outputs": outputs, "inputs": inputs}
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(below, level, kernel_size=2, stride=2)
             for level, below in zip(self.channels, self.channels[1:], strict=False)
@@ -83,7 +84,7 @@ class UNet(Encoder):
         self.head = nn.Conv2d(width, outputs, kernel_size=1)
 
     def expand(self, images: Tensor) -> Tensor:
-        """(N, 1, H, W) float in [0, 1], of any size, to features (N, width, H, W)."""
+        """(N, inputs, H, W) float in [0, 1], of any size, to features (N, width, H, W)."""
         height, width = images.shape[-2:]
         *skipped, features = self.contract(images)
         for enlarge, merge in zip(reversed(self.up), reversed(self.merge), strict=True):
@@ -91,7 +92,7 @@ class UNet(Encoder):
         return features[..., :height, :width]
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 1, H, W) float in [0, 1], of any size, to (N, outputs, H, W) logits."""
+        """(N, inputs, H, W) float in [0, 1], of any size, to (N, outputs, H, W) logits."""
         return self.head(self.expand(images))
 
 
@@ -162,23 +163,23 @@ def cell_centres(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
 MODELS = {model.__name__: model for model in (UNet, LandmarkUNet, LandmarkRegressor)}
 
 
-def new_model(target: str, width: int = 16, regions: bool = False) -> nn.Module:
+def new_model(target: str, width: int = 16, outputs: int = 1) -> nn.Module:
     """An untrained model by what it is to learn, one of `TARGETS`.
 
-    regions: whether the frames know wall and atrium, which a masks model then learns too.
+    outputs: how many regions a masks model learns, see `FrameSet.outputs`.
     """
     if target not in TARGETS:
         raise ValueError(f"Unknown target {target!r}; expected one of {sorted(TARGETS)}.")
     if width < 1:
         raise ValueError(f"The width must be 1 or more channels, not {width}.")
-    return TARGETS[target](width, regions)
+    return TARGETS[target](width, outputs)
 
 
 TARGETS = {
-    "masks": lambda width, regions: UNet(width, outputs=3 if regions else 1),
-    "landmarks": lambda width, regions: LandmarkUNet(width),
-    "landmarks7": lambda width, regions: LandmarkUNet(width, landmarks=7),
-    "regression": lambda width, regions: LandmarkRegressor(width),
+    "masks": lambda width, outputs: UNet(width, outputs=outputs),
+    "landmarks": lambda width, outputs: LandmarkUNet(width),
+    "landmarks7": lambda width, outputs: LandmarkUNet(width, landmarks=7),
+    "regression": lambda width, outputs: LandmarkRegressor(width),
 }
 
 
@@ -190,20 +191,36 @@ def finds_landmarks(model: nn.Module) -> bool:
 def start_from(model: nn.Module, source: nn.Module) -> list[str]:
     """Copy from a trained model all tensors that fit by name and shape, in place.
 
-    Returns the names of the tensors that keep their own values, such as a head for another
-    number of outputs. Raises ValueError when nothing fits.
+    Where ours sees several frames and theirs one, its first convolution is shared out among them:
+    frames that are alike get the answer that theirs gave to one. Returns the names of the tensors
+    that keep their own values, such as a head for another number of outputs. Raises ValueError
+    when nothing fits.
     """
     ours, theirs = model.state_dict(), source.state_dict()
     if finds_landmarks(model) != finds_landmarks(source):  # one head means nothing to the other
         theirs = {name: tensor for name, tensor in theirs.items() if not name.startswith("head.")}
+    first = "down.0.0.weight"
+    if first in theirs and theirs[first].shape[1] == 1:
+        inputs = ours[first].shape[1]
+        theirs[first] = theirs[first].repeat(1, inputs, 1, 1) / inputs
     fits = {n for n, tensor in ours.items() if n in theirs and theirs[n].shape == tensor.shape}
-    if not fits & {name for name, _ in model.named_parameters()}:
+    if not fits & {name for name, weight in model.named_parameters() if weight.ndim > 1}:
         raise ValueError(
             f"No tensor of {type(source).__name__}({source.arguments}) fits "
             f"{type(model).__name__}({model.arguments}). Use the same width and depth."
         )
     model.load_state_dict({name: theirs[name] if name in fits else ours[name] for name in ours})
     return sorted(ours.keys() - fits)
+
+
+def first_levels(model: Encoder, levels: int) -> list[nn.Module]:
+    """The first blocks of the contracting path, which see edges and grains: those to freeze.
+
+    Raises ValueError for more levels than there are.
+    """
+    if not 0 <= levels <= len(model.down):
+        raise ValueError(f"The model has {len(model.down)} levels; {levels} cannot be frozen.")
+    return list(model.down[:levels])
 
 
 def count_parameters(model: nn.Module) -> int:

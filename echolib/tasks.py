@@ -20,11 +20,13 @@ from .models import LandmarkUNet, finds_landmarks
 class Task(Protocol):
     """What a training asks of a task. S is the side of the square frames."""
 
+    inputs: int  # channels of the images: 1, or 3 with the neighbouring frames
+
     def targets(self, frames: FrameSet) -> Tensor:
         """What is to be learnt of N frames, (N, ...). ValueError where they do not know it."""
 
     def augment(self, augmenter: Augmenter, images: Tensor, targets: Tensor) -> list[Tensor]:
-        """Images (N, 1, S, S) and their targets after the same random change."""
+        """Images (N, inputs, S, S) and their targets after the same random change."""
 
     def answer(self, model: nn.Module, images: Tensor) -> Tensor:
         """What the loss needs of a model; the network runs here, perhaps in bf16."""
@@ -42,9 +44,11 @@ class MaskTask:
 
     outputs: channels of the model: the cavity, then the numbers of `FrameSet.regions` in their
     order. loss: one of `losses.LOSSES`. auxiliary: weight of the regions beside the cavity.
+    Of the mitral valve, what is said of the cavity holds for the leaflets.
     """
 
-    def __init__(self, outputs: int, loss: str, auxiliary: float) -> None:
+    def __init__(self, outputs: int, loss: str, auxiliary: float, inputs: int = 1) -> None:
+        self.inputs = inputs
         self.outputs, self.loss_function, self.auxiliary = outputs, LOSSES[loss], auxiliary
 
     def targets(self, frames: FrameSet) -> Tensor:
@@ -85,6 +89,8 @@ class LandmarkTask:
     landmarks: how many the model finds, one of `geometry.SUBSETS`. heatmap: weight of the
     heatmap term against the mean distance in px.
     """
+
+    inputs = 1
 
     def __init__(self, landmarks: int, heatmap: float) -> None:
         if landmarks not in SUBSETS:
@@ -131,4 +137,4 @@ def task_of(model: nn.Module, loss: str, auxiliary: float, heatmap: float) -> Ta
     """The task that a model of `models.MODELS` is made for; settings as for the tasks."""
     if finds_landmarks(model):
         return LandmarkTask(model.arguments["landmarks"], heatmap)
-    return MaskTask(model.arguments["outputs"], loss, auxiliary)
+    return MaskTask(model.arguments["outputs"], loss, auxiliary, model.arguments["inputs"])

@@ -4,7 +4,7 @@ import json
 import math
 import time
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,60 +14,20 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
-from .augment import Augmentation, Augmenter
+from .augment import Augmenter
 from .checkpoints import load_checkpoint, save_checkpoint
 from .config import device as default_device
-from .corruptions import SEEN, check_corruptions, corrupt_some
-from .data.frames import FrameSet
+from .corruptions import corrupt_some
+from .data.frames import FrameSet, with_neighbours
 from .files import atomic_path
-from .losses import LOSSES
-from .models import WEIGHTS_FILE, save_model
+from .models import WEIGHTS_FILE, first_levels, save_model
 from .schedule import Progress, warm_up_and_cosine
 from .tasks import task_of
+from .training_config import TrainingConfig
 
 CHECKPOINT_FILE = "checkpoint.pt"
 HISTORY_FILE = "history.csv"
 LONGEST_ROUND = 200  # steps between two validations, at most
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How to train. Either `epochs` or `minutes` bounds the length; minutes go first.
-
-    With `minutes`, the number of steps is planned by the clock, anew after each round, so that
-    the learning rate reaches its end when the time does, on a machine that others use too. With
-    `epochs` the plan is fixed, and a resumed training ends in the same bits as one that was
-    never stopped.
-    """
-
-    epochs: float = 30.0
-    minutes: float | None = None
-    loss: str = "bce_dice"
-    batch: int = 16
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
-    warmup: float = 0.05  # share of the steps over which the learning rate rises
-    auxiliary: float = 0.3  # weight of the loss of the regions beside the cavity
-    heatmap: float = 1.0  # weight of the heatmaps' shape against px of distance, for landmarks
-    corrupted: float = 0.0  # share of the images that are shown corrupted
-    corruptions: tuple[str, ...] = SEEN  # the kinds of it, names of `corruptions.CORRUPTIONS`
-    average: float = 0.995  # decay of the exponential moving average of the weights
-    patience: int = 30  # rounds without a better validation Dice before an early stop
-    seed: int = 0
-    start: str = ""  # name of the weights that the model started from, for the record
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-    def __post_init__(self) -> None:
-        length = self.epochs if self.minutes is None else self.minutes
-        if not (length > 0 and math.isfinite(length)):
-            raise ValueError(f"Training length must be above 0, not {length}.")
-        if self.loss not in LOSSES:
-            raise ValueError(f"Unknown loss {self.loss!r}; expected one of {sorted(LOSSES)}.")
-        check_corruptions(self.corruptions)
-        if self.corrupted and not self.corruptions:
-            raise ValueError("Images are to be corrupted, but no corruption is named.")
-        if not 0 <= self.corrupted <= 1:
-            raise ValueError(f"The share of corrupted images must be 0 to 1, not {self.corrupted}.")
 
 
 class Training:
@@ -102,19 +62,24 @@ class Training:
         self.fingerprint = [train.fingerprint(), val.fingerprint()]
         settings = self.config
         self.task = task_of(model, settings.loss, settings.auxiliary, settings.heatmap)
+        if settings.corrupted and self.task.inputs > 1:
+            raise ValueError("Corruptions are for single frames: train a model of one input.")
         self.images, self.val_images = self._images(train), self._images(val)
         self.targets = self.task.targets(train).to(self.device)
         self.val_masks = torch.from_numpy(np.array(val.masks))[:, None].to(self.device)
         self.per_epoch = max(1, len(self.images) // self.config.batch)
         self.progress = Progress()
         self.model = model.to(self.device, memory_format=torch.channels_last)
-        pixels = self.images[:: max(1, len(self.images) // 1000)].float() / 255
-        self.model.mean.fill_(pixels.mean())
-        self.model.sd.fill_(pixels.std())
+        if not settings.frozen:  # frozen levels expect the grey levels they were trained on
+            pixels = self.images[:: max(1, len(self.images) // 1000)].float() / 255
+            self.model.mean.fill_(pixels.mean())
+            self.model.sd.fill_(pixels.std())
+        for level in first_levels(self.model, settings.frozen):
+            level.requires_grad_(False)
         self.averaged = AveragedModel(self.model, avg_fn=self._move_average).eval()
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=self.config.learning_rate,
-            weight_decay=self.config.weight_decay,
+            [weight for weight in self.model.parameters() if weight.requires_grad],
+            lr=self.config.learning_rate, weight_decay=self.config.weight_decay,
         )  # fmt: skip
         self.augment = Augmenter(self.config.augmentation, self.device, self.config.seed)
         self.checkpoint = self.folder / CHECKPOINT_FILE
@@ -129,8 +94,9 @@ class Training:
             self._plan()
 
     def _images(self, frames: FrameSet) -> Tensor:
-        """All frames on the device, (N, 1, S, S) uint8."""
-        return torch.from_numpy(np.array(frames.images, np.uint8))[:, None].to(self.device)
+        """All frames on the device, (N, 1, S, S) uint8; with neighbours, (N, 3, S, S)."""
+        images = with_neighbours(frames, self.task.inputs)
+        return torch.from_numpy(images).to(self.device)
 
     # --- Plan ----------------------------------------------------------------------------------
 
@@ -145,6 +111,8 @@ class Training:
             self.progress.replan(60 * self.config.minutes, seconds)
 
     def _learning_rate(self, step: int) -> float:
+        if self.config.constant:
+            return self.config.learning_rate
         share = self.progress.share(step + 1)
         return self.config.learning_rate * warm_up_and_cosine(share, self.config.warmup)
 
@@ -160,7 +128,8 @@ class Training:
         trials = {}
         for bf16 in choices:
             model = deepcopy(self.model)
-            trials[bf16] = model, torch.optim.AdamW(model.parameters(), lr=0.0)
+            moving = [weight for weight in model.parameters() if weight.requires_grad]
+            trials[bf16] = model, torch.optim.AdamW(moving, lr=0.0)
         fastest = dict.fromkeys(choices, math.inf)
         for step in range(5):  # in turn, and the best of each, because others use the machine too
             for bf16, (model, optimizer) in trials.items():
@@ -180,7 +149,7 @@ class Training:
     # --- Steps ---------------------------------------------------------------------------------
 
     def _batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Images (N, 1, S, S) and targets of a step: a function of seed and step alone."""
+        """Images (N, C, S, S) and targets of a step: a function of seed and step alone."""
         epoch, place = divmod(step, self.per_epoch)
         order = np.random.default_rng([self.config.seed, epoch]).permutation(len(self.images))
         chosen = order[place * self.config.batch : (place + 1) * self.config.batch]
@@ -204,6 +173,8 @@ class Training:
         """One step of gradient descent; returns the loss, still on the device."""
         images, targets = self._batch(step)
         model.train()
+        for level in first_levels(model, self.config.frozen):
+            level.eval()  # or its batch normalisation would move on
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             answer = self.task.answer(model, images)
         loss = self.task.loss(answer, targets)

@@ -40,7 +40,7 @@ MOVES = replace(Augmentation.none(), rotation=20.0, scale=0.2, shift=0.05, shear
 def test_image_mask_and_landmarks_move_together(seed):
     _, masks, landmarks = one_batch()
     images, masks, landmarks = Augmenter(MOVES, "cpu", seed)(masks, masks, landmarks)
-    assert torch.equal(images > 0.5, masks > 0.5)
+    assert torch.equal(images >= 0.5, masks > 0.5)
     for mask, points in zip(masks[:, 0].numpy() > 0.5, landmarks.numpy(), strict=True):
         if points.min() > 1 and points.max() < SIZE - 2:
             # the base is one straight edge of the outline, however far the image is bent
@@ -89,6 +89,30 @@ def test_a_step_determines_its_batch():
     augment.reseed(7)
     again, _, _ = augment(images, masks)
     assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 10_000))
+def test_frames_that_are_shown_together_move_together(seed):
+    images, masks, _ = one_batch()
+    beside = (images.roll(9, dims=-1), 1 - images)
+    three = torch.cat([beside[0], images, beside[1]], dim=1)
+    moved, same, _ = Augmenter(MOVES, "cpu", seed)(three, masks)
+    assert moved.shape == three.shape and same.shape == masks.shape
+    for channel, alone in enumerate((beside[0], images, beside[1])):
+        expected, expected_mask, _ = Augmenter(MOVES, "cpu", seed)(alone, masks)
+        assert torch.allclose(moved[:, channel : channel + 1], expected, atol=1e-6)
+        assert torch.equal(same, expected_mask)
+
+
+def test_a_frame_shown_three_times_stays_the_same_three_times_without_noise():
+    quiet = replace(Augmentation(), speckle=0.0, noise=0.0, flip=0.5)
+    images, masks, _ = one_batch()
+    three = images.expand(-1, 3, -1, -1).contiguous()
+    changed, _, _ = Augmenter(quiet, "cpu", 4)(three, masks)
+    assert (changed[:, 1:2] - images).abs().mean() > 0.01
+    for channel in (0, 2):
+        assert torch.equal(changed[:, channel], changed[:, 1])
 
 
 @pytest.mark.parametrize("field", sorted(Augmentation.__dataclass_fields__))

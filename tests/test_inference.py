@@ -8,7 +8,15 @@ import torch
 from torch import nn
 
 from echolib.data.frames import LabelledFrame
-from echolib.inference import BATCH, clean_mask, predict, predict_cases, score, segment
+from echolib.inference import (
+    BATCH,
+    clean_mask,
+    predict,
+    predict_cases,
+    predict_regions,
+    score,
+    segment,
+)
 from tests.makers import frame_set
 
 CPU = torch.device("cpu")
@@ -35,6 +43,26 @@ def test_probabilities_do_not_depend_on_the_batch():
     whole = predict(DarkIsCavity(), images, CPU)
     assert whole.dtype == np.float32 and whole.min() >= 0 and whole.max() <= 1
     assert np.allclose(predict(DarkIsCavity(), images, CPU, batch=3), whole)
+
+
+class ThreeFrames(nn.Module):
+    """Says of each of three frames where it is bright: an output a frame."""
+
+    def forward(self, images):
+        return 40 * (images - 0.5)
+
+
+def test_three_frames_at_a_time_and_several_regions():
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 16, 16), np.uint8)
+    regions = predict_regions(ThreeFrames(), images, CPU, batch=2)
+    assert regions.shape == images.shape and regions.dtype == np.float32
+    assert np.allclose(regions, 1 / (1 + np.exp(-40.0 * (images / 255 - 0.5))), atol=1e-5)
+    first = predict_regions(ThreeFrames(), images, CPU, first=1)
+    assert first.shape == (5, 1, 16, 16) and np.allclose(first[:, 0], regions[:, 0])
+    assert np.allclose(predict(ThreeFrames(), images, CPU), regions[:, 0])
+    single = predict_regions(DarkIsCavity(), images[:, 1], CPU)
+    assert single.shape == (5, 1, 16, 16)
+    assert np.array_equal(single[:, 0], predict(DarkIsCavity(), images[:, 1], CPU))
 
 
 def test_a_clip_is_segmented_in_its_own_size():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from echolib.losses import (
     LOSSES,
     bce_dice_loss,
+    bce_iou_loss,
     dice_loss,
     distance_loss,
     heatmap_loss,
@@ -42,6 +43,10 @@ def test_soft_iou_costs_at_least_as_much_as_dice(seed):
     logits = torch.randn(masks.shape, generator=generator)
     assert soft_iou_loss(logits, masks) >= dice_loss(logits, masks)
     assert bce_dice_loss(logits, masks) >= dice_loss(logits, masks)
+    cross_entropy = bce_dice_loss(logits, masks) - dice_loss(logits, masks)
+    assert bce_iou_loss(logits, masks) == pytest.approx(
+        float(cross_entropy + soft_iou_loss(logits, masks)), abs=1e-5
+    )
 
 
 def test_each_image_counts_the_same_whatever_its_area():
@@ -70,6 +75,8 @@ def test_gradients_lead_to_the_mask(name):
 def test_shapes_that_differ_are_refused():
     with pytest.raises(ValueError, match="differ"):
         dice_loss(torch.zeros(2, 1, 8, 8), torch.zeros(2, 8, 8))
+    with pytest.raises(ValueError):
+        bce_iou_loss(torch.zeros(2, 1, 8, 8), torch.zeros(2, 8, 8))
 
 
 def blobs(points: torch.Tensor, side: int = 28, spread: float = 2.0) -> torch.Tensor:

@@ -16,6 +16,7 @@ from echolib.models import (
     UNet,
     count_parameters,
     finds_landmarks,
+    first_levels,
     load_model,
     new_model,
     save_model,
@@ -47,7 +48,7 @@ def test_a_landmark_lies_at_the_mean_of_its_heatmap_in_px_of_the_image():
 
 def test_seven_landmarks_and_new_models_by_target():
     assert LandmarkUNet(2, 2, landmarks=7)(torch.rand(1, 1, 16, 16)).shape == (1, 7, 2)
-    made = {target: new_model(target, 2, regions=True) for target in TARGETS}
+    made = {target: new_model(target, 2, outputs=3) for target in TARGETS}
     assert [finds_landmarks(model) for model in made.values()] == [False, True, True, True]
     assert made["masks"].arguments["outputs"] == 3
     assert made["landmarks7"].arguments["landmarks"] == 7
@@ -57,6 +58,42 @@ def test_seven_landmarks_and_new_models_by_target():
         new_model("boxes")
     with pytest.raises(ValueError, match="not 0"):
         new_model("masks", width=0)
+
+
+@pytest.mark.parametrize("inputs", [1, 3])
+def test_a_unet_sees_as_many_frames_as_it_has_inputs(tmp_path, inputs):
+    torch.manual_seed(0)
+    model = UNet(2, 2, outputs=2, inputs=inputs).eval()
+    images = torch.rand(2, inputs, 18, 20)
+    assert model(images).shape == (2, 2, 18, 20)
+    for channel in range(inputs):
+        changed = images.clone()
+        changed[:, channel] = 0
+        assert not torch.equal(model(images), model(changed))
+    save_model(model, tmp_path / "model.safetensors")
+    loaded, _ = load_model(tmp_path)
+    assert loaded.arguments == model.arguments and loaded.arguments["inputs"] == inputs
+    assert torch.equal(loaded(images), model(images))
+
+
+def test_weights_from_before_there_were_inputs_have_one(tmp_path):
+    tensors = UNet(2, 2).state_dict()
+    arguments = json.dumps({"width": 2, "depth": 2, "outputs": 1})
+    metadata = {"format": "echolib-1", "model": "UNet", "card": "{}", "arguments": arguments}
+    save_file(tensors, tmp_path / "model.safetensors", metadata)
+    assert load_model(tmp_path)[0].arguments["inputs"] == 1
+
+
+def test_the_first_levels_are_those_that_see_the_image_first():
+    model = UNet(2, depth=3)
+    for count in range(5):
+        levels = first_levels(model, count)
+        assert len(levels) == count
+        assert all(one is other for one, other in zip(levels, model.down, strict=False))
+    for wrong in (-1, 5):
+        with pytest.raises(ValueError, match=f"4 levels; {wrong} cannot be frozen"):
+            first_levels(model, wrong)
+    assert len(first_levels(LandmarkRegressor(2, 2), 3)) == 3
 
 
 def test_a_model_starts_from_what_fits_of_another():
@@ -140,3 +177,17 @@ def test_weights_of_another_program_or_model_are_refused(tmp_path):
     save_file(tensors, path, {**metadata, "arguments": json.dumps({"layers": 4})})
     with pytest.raises(DataError, match="does not fit the model UNet"):
         load_model(path)
+
+
+def test_a_bias_that_fits_by_chance_is_no_start():
+    with pytest.raises(ValueError, match="same width"):
+        start_from(UNet(2, 2), UNet(3, 2))
+
+
+def test_a_model_of_three_frames_starts_as_one_of_a_single_frame():
+    torch.manual_seed(0)
+    one, three = UNet(2, 2).eval(), UNet(2, 2, inputs=3).eval()
+    assert start_from(three, one) == []
+    images = torch.rand(2, 1, 16, 16)
+    with torch.inference_mode():
+        assert torch.allclose(three(images.repeat(1, 3, 1, 1)), one(images), atol=1e-5)

@@ -69,6 +69,117 @@ def test_regions_that_are_not_known_cannot_be_learnt(tmp_path):
         Training(UNet(4, depth=2, outputs=3), *parts, tmp_path, CONFIG)
 
 
+# --- Frozen levels, constant rates, neighbours ----------------------------------------------------
+
+
+def trained(folder, resume=False, steps=None, model=None, frames=FRAMES, **changes) -> Training:
+    """A few steps on a model that has been somewhere else before, as in a second stage."""
+    if model is None:
+        torch.manual_seed(1)
+        model = UNet(2, depth=3)
+        model.mean.fill_(0.7), model.sd.fill_(0.4)
+        model(torch.rand(4, 1, 32, 32))  # so that batch normalisation has statistics
+    config = replace(CONFIG, **({"epochs": 2, "average": 0.0} | changes))
+    parts = (frames.split("train"), frames.split("val"))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    training = Training(model, *parts, folder, config, resume, torch.device("cpu"))
+    training.before = before
+    if steps is None:
+        training.run(progress=False)
+    return training
+
+
+def frozen_names(training, levels):
+    """Names of what must stay: levels with their running statistics, and the grey levels."""
+    first = tuple(f"down.{level}." for level in range(levels))
+    return [name for name in training.before if name.startswith(first) or name in ("mean", "sd")]
+
+
+@pytest.mark.parametrize("levels", [1, 2, 4])
+def test_frozen_levels_stay_to_the_bit_and_all_others_move(tmp_path, levels):
+    training = trained(tmp_path, frozen=levels)
+    still = frozen_names(training, levels)
+    assert sum("num_batches_tracked" in name for name in still) == 2 * levels
+    saved, _ = load_model(tmp_path)
+    for model in (training.model, training.averaged.module, saved):
+        after = model.state_dict()
+        for name in still:
+            assert torch.equal(after[name].cpu(), training.before[name]), name
+    others = [name for name, _ in training.model.named_parameters() if name not in still]
+    after = training.model.state_dict()
+    assert not [name for name in others if torch.equal(after[name], training.before[name])]
+    tracked = [name for name in after if "num_batches" in name and name not in still]
+    assert all(after[name] == training.before[name] + training.progress.step for name in tracked)
+
+
+def test_without_frozen_levels_all_move(tmp_path):
+    training = trained(tmp_path)
+    after = training.model.state_dict()
+    for name in frozen_names(training, 2):
+        assert not torch.equal(after[name], training.before[name]), name
+    pixels = FRAMES.split("train").images / 255  # the frames' own grey levels
+    assert training.model.mean == pytest.approx(pixels.mean(), abs=1e-3)
+    assert training.model.sd == pytest.approx(pixels.std(), abs=1e-3)
+
+
+def test_frozen_levels_stay_over_a_resume(tmp_path):
+    class Bar:
+        def update(self):
+            pass
+
+        def set_postfix_str(self, text):
+            pass
+
+    whole = trained(tmp_path / "whole", frozen=2, steps=0)
+    first = trained(tmp_path / "parts", frozen=2, steps=0)
+    for training in (whole, first):
+        training.progress.bf16 = False
+    whole.run(progress=False)
+    first._round(Bar())
+    second = trained(tmp_path / "parts", resume=True, frozen=2, model=UNet(2, depth=3))
+    assert second.progress.step == whole.progress.step > first.progress.step > 0
+    after = second.model.state_dict()
+    for name in frozen_names(first, 2):
+        assert torch.equal(after[name], first.before[name]), name
+    for name, tensor in whole.averaged.state_dict().items():
+        assert torch.equal(tensor, second.averaged.state_dict()[name]), name
+    with pytest.raises(DataError, match="config.frozen: here 1, there 2"):
+        trained(tmp_path / "parts", resume=True, frozen=1)
+
+
+def test_more_levels_than_there_are_cannot_be_frozen(tmp_path):
+    with pytest.raises(ValueError, match="4 levels; 5 cannot be frozen"):
+        trained(tmp_path, frozen=5)
+    with pytest.raises(ValueError, match="0 or more, not -1"):
+        TrainingConfig(frozen=-1)
+
+
+def test_a_constant_learning_rate_is_the_same_in_every_round(tmp_path):
+    constant = trained(tmp_path / "constant", constant=True, learning_rate=3e-4).history
+    assert len(constant) > 3 and set(constant.learning_rate) == {3e-4}
+    usual = trained(tmp_path / "usual", learning_rate=3e-4).history
+    assert usual.learning_rate.iloc[-1] < 1e-4
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_three_inputs_learn_from_neighbours_or_from_the_frame_itself(tmp_path, known):
+    """The neighbours alone show where the ellipse is; without them nothing does."""
+    blank = np.full(FRAMES.images.shape, 90, np.uint8)
+    beside = np.stack([FRAMES.images, FRAMES.images], axis=1) if known else None
+    frames = replace(FRAMES, images=blank, neighbours=beside)
+    torch.manual_seed(0)
+    training = trained(
+        tmp_path, model=UNet(4, 2, inputs=3), frames=frames, epochs=12, augmentation=Augmentation()
+    )
+    images, targets = training._batch(0)
+    assert images.shape == (4, 3, 32, 32) and targets.shape == (4, 1, 32, 32)
+    assert load_model(tmp_path)[0].arguments["inputs"] == 3
+    if known:
+        assert training.progress.best > 0.75
+    else:
+        assert training.val_images.shape[1] == 3 and (training.val_images == 90).all()
+
+
 def train_on_ventricles(model, folder, **changes) -> Training:
     frames = ventricle_set()
     parts = (frames.split("train"), frames.split("val"))
@@ -255,3 +366,10 @@ def test_training_runs_on_a_gpu_in_bf16(tmp_path):
     training = Training(UNet(4, depth=2), *parts, tmp_path, replace(CONFIG, epochs=20))
     assert training.progress.bf16
     assert training.run(progress=False).val_dice.max() > 0.9
+
+
+def test_neighbours_cannot_be_corrupted(tmp_path):
+    frames = frame_set(12)
+    parts = frames.split("train"), frames.split("val")
+    with pytest.raises(ValueError, match="one input"):
+        Training(UNet(2, 2, inputs=3), *parts, tmp_path, TrainingConfig(corrupted=0.5))
