@@ -66,11 +66,12 @@ format: $(STAMP)  ## let ruff rewrite code and notebooks
 refresh: $(STAMP)  ## execute the notebooks in place on the phantom and store their outputs
 	@$(BIN)/python -m tools.notebooks refresh $(NOTEBOOKS)
 
-# 22,000 hearts, each seen about twice; the cards beside the weights have the scores. Each of the
-# four trainings takes about ten minutes on two cores; what lies in build/weights is taken up again,
-# so begin with `make clean` when the phantom or the training has changed.
+# 22,000 hearts, each seen about twice, and as many valves; the cards beside the weights have the
+# scores. Each of the six trainings takes about ten minutes on two cores; what lies in build/weights
+# is taken up again, so begin with `make clean` when the phantom or the training has changed.
 WEIGHTS := build/weights
 TRAIN_WEIGHTS := $(BIN)/python -m echolib train $(WEIGHTS)/frames --epochs 2.2 --resume
+TRAIN_VALVES := $(BIN)/python -m echolib train --epochs 2 --loss bce_iou --resume
 weights: $(STAMP)  ## train the weights that come with the package anew, on the phantom alone
 	@test -d $(WEIGHTS)/frames || \
 		$(BIN)/python -m echolib phantom --out $(WEIGHTS)/frames --frames 22000 --seed 1
@@ -78,7 +79,11 @@ weights: $(STAMP)  ## train the weights that come with the package anew, on the 
 	@$(TRAIN_WEIGHTS) --out $(WEIGHTS)/lv_landmarks --target landmarks
 	@$(TRAIN_WEIGHTS) --out $(WEIGHTS)/lv_robust --corrupted 0.5
 	@$(TRAIN_WEIGHTS) --out $(WEIGHTS)/lv_landmarks_robust --target landmarks --corrupted 0.5
-	@for name in lv lv_landmarks lv_robust lv_landmarks_robust; do \
+	@test -d $(WEIGHTS)/valves || \
+		$(BIN)/python -m echolib phantom --out $(WEIGHTS)/valves --valves 22000 --seed 1
+	@$(TRAIN_VALVES) $(WEIGHTS)/valves/close --size 128 --out $(WEIGHTS)/valve_close
+	@$(TRAIN_VALVES) $(WEIGHTS)/valves/whole --size 112 --out $(WEIGHTS)/valve_whole
+	@for name in lv lv_landmarks lv_robust lv_landmarks_robust valve_close valve_whole; do \
 		$(BIN)/python -m tools.ship_weights $(WEIGHTS)/$$name $$name || exit 1; done
 
 # Keeps the locked versions where pyproject.toml still allows them; `make lock UPGRADE=1` does not.

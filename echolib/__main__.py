@@ -1,4 +1,4 @@
-"""The notebooks' steps from a shell: phantom, pack, train, evaluate, robustness, segment."""
+"""The notebooks' steps from a shell; `mitral` has those of the mitral valve."""
 
 import argparse
 import json
@@ -6,7 +6,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from . import __version__
+from . import __version__, mitral_commands
 from .config import fast_mode
 from .data import FrameSet, open_data, pack, pack_once, problem_summary, read_clip
 from .errors import DataError
@@ -39,6 +39,7 @@ def phantom(arguments: argparse.Namespace) -> None:
     from .phantom.mitral_study import write_mitral_study
     from .phantom.single_frames import draw_frame_set
     from .phantom.studies import write_lv_study
+    from .phantom.valve_frames import draw_valve_sets
 
     out, seed = arguments.out, arguments.seed
     if arguments.frames is not None:
@@ -49,7 +50,14 @@ def phantom(arguments: argparse.Namespace) -> None:
         return
     if arguments.size is not None:
         raise ValueError("--size is the side of single frames: give --frames too, or leave it out.")
-    if arguments.mitral is not None:
+    if arguments.valves is not None:
+        _refuse_existing(out)
+        for name, frames in zip(
+            ("whole", "close"), draw_valve_sets(arguments.valves, seed), strict=True
+        ):
+            frames.save(Path(out) / name)
+        print(f"{arguments.valves} phantom frames of the mitral valve in {out}")
+    elif arguments.mitral is not None:
         write_mitral_study(out, arguments.mitral, seed)
         print(f"phantom mitral study of scale {arguments.mitral:g} in {out}")
     else:
@@ -92,7 +100,7 @@ def train(arguments: argparse.Namespace) -> None:
         raise ValueError("--loss is for masks; landmarks have a loss of their own.")
     frames = _packed(arguments.data, arguments.size)
     torch.manual_seed(arguments.seed)
-    model = new_model(arguments.target, arguments.width, frames.regions is not None)
+    model = new_model(arguments.target, arguments.width, frames.outputs)
     if arguments.start:
         anew = start_from(model, load_model(arguments.start)[0])
         print(f"weights of {arguments.start}; {', '.join(anew) if anew else 'nothing'} made anew")
@@ -217,6 +225,9 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     what.add_argument("--frames", type=int, help="single frames instead, each of another heart")
     what.add_argument(
+        "--valves", type=int, help="single frames of the mitral valve instead: OUT/whole, OUT/close"
+    )
+    what.add_argument(
         "--mitral", type=float, nargs="?", const=DEFAULT_SCALE, metavar="SCALE",
         help="a mitral valve study instead, SCALE (above 0, up to 1) of the real set's size "
         f"(default {DEFAULT_SCALE})",
@@ -244,7 +255,9 @@ def build_parser() -> argparse.ArgumentParser:
     length.add_argument("--epochs", type=float)
     command.add_argument("--width", type=int, default=16, help="channels of the first level")
     command.add_argument(
-        "--loss", choices=("bce_dice", "dice", "soft_iou"), help="of masks (default bce_dice)"
+        "--loss",
+        choices=("bce_dice", "bce_iou", "dice", "soft_iou"),
+        help="of masks (default bce_dice)",
     )
     command.add_argument(
         "--target", default="masks", choices=TARGETS,
@@ -283,6 +296,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--severities", nargs="+", type=int, choices=(1, 2, 3, 4, 5), default=[1, 2, 3, 4, 5]
     )
     command.add_argument("--seed", type=int, default=0)
+
+    command = commands.add_parser("mitral", help=mitral_commands.__doc__)
+    mitral_commands.add_commands(command)
 
     command = add("segment", segment)
     command.add_argument("clip", help="AVI, MP4, MOV, GIF or DICOM file")
