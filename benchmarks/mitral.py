@@ -13,7 +13,6 @@ though never from the same heart. The gain says that labels are few, not that ph
 """
 
 import argparse
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -39,7 +38,7 @@ from echolib.mitral_training import (
     tune,
 )
 from echolib.models import UNet
-from echolib.statistics import bootstrap_interval
+from echolib.statistics import bootstrap_interval, paired_difference
 
 FOLDS = 5
 FROM_SCRATCH = 60  # epochs without pre-training
@@ -247,9 +246,7 @@ STEPS: dict[str, tuple[Callable[[Bench], ValveFinder], str]] = {
 
 def score_step(name: str, bench: Bench) -> dict:
     """A row of the table: scores of all frames of the test videos."""
-    started = time.perf_counter()
-    finder = STEPS[name][0](bench)
-    trained = time.perf_counter() - started
+    finder, on = STEPS[name][0](bench), STEPS[name][1]
     scores = []
     for clip in bench.study.test:
         truth, masks = bench.study.truth(clip.name), finder.masks(clip.frames)
@@ -259,10 +256,21 @@ def score_step(name: str, bench: Bench) -> dict:
     with atomic_path(bench.folder / "videos" / f"{name}.csv") as temporary:
         table.to_csv(temporary, index=False)
     low, high = bootstrap_interval(table.iou.to_numpy(), statistic=np.median)
-    row = {"step": name, "on": STEPS[name][1], "median_iou": table.iou.median()}
+    row = {"step": name, "on": on, "median_iou": table.iou.median()}
     row |= {"low": low, "high": high, "mean_iou": table.iou.mean(), "worst_iou": table.iou.min()}
     row |= {"median_dice": table.dice.median(), "threshold": finder.threshold}
-    return row | {"videos": len(table), "training_s": round(trained)}
+    return row | {"videos": len(table)}
+
+
+def with_gains(rows: list[dict], folder: Path) -> pd.DataFrame:
+    """The rows, and how much a video's IoU gains on average over the row named in `on`."""
+    table = pd.DataFrame(rows).fillna({"on": ""})
+    for number, row in table[table.on != ""].iterrows():
+        ours, theirs = (pd.read_csv(folder / f"{row[name]}.csv") for name in ("step", "on"))
+        gain = paired_difference(ours.iou, theirs.iou, ours["clip"])
+        for name in ("mean", "low", "high"):
+            table.loc[number, f"gain_{name}"] = getattr(gain, name)
+    return table
 
 
 def main() -> None:
@@ -279,8 +287,12 @@ def main() -> None:
             continue
         rows.append(score_step(name, bench))
         with atomic_path(path) as temporary:
-            pd.DataFrame(rows).round(4).to_csv(temporary, index=False)
+            pd.DataFrame(rows).to_csv(temporary, index=False)
         print(pd.DataFrame(rows[-1:]).round(3).to_string(index=False), flush=True)
+    table = with_gains(rows, arguments.out / "videos").round(4)
+    with atomic_path(Path(__file__).with_suffix(".csv")) as temporary:
+        table.to_csv(temporary, index=False)
+    print(table.to_string(index=False))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def valve_sheet(tiles: Sequence[Tile], columns: int = 6, context: float = 1.3) -
     context: side of what is seen in longer sides of the box.
     """
     rows = -(-len(tiles) // columns)
-    size = (1.9 * columns, 2.15 * rows)
+    size = (1.7 * columns, 1.95 * rows)
     figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for axes in grid.ravel()[len(tiles) :]:
         axes.set_axis_off()
