@@ -1,9 +1,10 @@
 """Masks of the mitral leaflets in every frame of a clip: find the valve, then look closely.
 
 Two kinds of network share the work. One sees whole frames and says where the leaflets are and
-how far they reach over the beat, the valve's box. Others see what lies around the box, enlarged,
-so that a leaflet is several pixels thick. Leaflets are two pieces or one, often torn: no piece is
-ever thrown away for being small.
+how far they reach over the beat, the valve's box; it looks twice, the second time at enlarged
+surroundings, because on some screens the whole heart is small. Others see what lies around the
+box, enlarged further, so that a leaflet is several pixels thick. Leaflets are two pieces or one,
+often torn: no piece is ever thrown away for being small.
 """
 
 import json

@@ -100,13 +100,15 @@ def segment(arguments: argparse.Namespace) -> None:
     def segmented() -> Iterator[tuple[str, np.ndarray]]:
         for clip in clips:
             masks = finder.masks(clip.frames)
-            _write_pictures(out, clip, masks)
             empty = int((~masks.any(axis=(1, 2))).sum())
             note = f", {empty} of them without leaflets" if empty else ""
             print(f"{clip.name}: {len(clip.frames)} frames{note}", flush=True)
             yield clip.name if pickled else "masks", masks
 
-    write_npz(out / "masks.npz", segmented())
+    write_npz(out / "masks.npz", segmented())  # before the pictures: these may fail
+    with np.load(out / "masks.npz", allow_pickle=False) as saved:
+        for clip in clips:
+            _write_pictures(out, clip, saved[clip.name if pickled else "masks"])
     print(f"masks and overlays in {out}")
 
 
