@@ -25,6 +25,8 @@ CPU = torch.device("cpu")
 class DarkIsCavity(nn.Module):
     """Stands in for a trained network: dark pixels are the cavity."""
 
+    arguments = {"inputs": 1}
+
     def forward(self, images):
         return 40 * (0.3 - images)
 
@@ -47,6 +49,8 @@ def test_probabilities_do_not_depend_on_the_batch():
 
 class ThreeFrames(nn.Module):
     """Says of each of three frames where it is bright: an output a frame."""
+
+    arguments = {"inputs": 3}
 
     def forward(self, images):
         return 40 * (images - 0.5)
