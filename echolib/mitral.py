@@ -21,7 +21,7 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from .config import device as default_device
 from .data.letterbox import Crop, Letterbox
-from .data.valve_frames import Bounds, crop_around
+from .data.valve_frames import CLOSE, WHOLE, Bounds, crop_around
 from .errors import DataError
 from .files import atomic_path
 from .inference import predict_regions
@@ -55,8 +55,8 @@ class ValveFinder:
 
     whole: nn.Module
     close: tuple[nn.Module, ...] = ()
-    size: int = 112
-    close_size: int = 128
+    size: int = WHOLE
+    close_size: int = CLOSE
     threshold: float = 0.5
     views: tuple[tuple[float, float], ...] = PLAIN
     share: float = 0.0
@@ -267,5 +267,5 @@ def load_finder(name_or_folder: str | Path = "valve") -> ValveFinder:
                 f"{path} holds {type(model).__name__}({model.arguments}), which does not find "
                 f"{expected}. Use the weights `valve`, or networks of `mitral train`."
             )
-    settings = settings or {"size": card.get("size", 112)}
+    settings = settings or {"size": card.get("size", WHOLE)}
     return ValveFinder(network, tuple(others), **settings)
