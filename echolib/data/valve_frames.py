@@ -6,16 +6,13 @@ surroundings alone, enlarged, sees it thicker; where they are, a box tells.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from .frames import COLUMNS, FrameSet
 from .letterbox import Crop, Letterbox
-
-if TYPE_CHECKING:
-    from .mitral import ValveClip
+from .mitral import ValveClip
 
 WHOLE = 112  # px, side of the squares of whole frames
 CLOSE = 128  # px, side of the squares around the valve
@@ -70,7 +67,7 @@ def crop_around(
 
 
 def labelled_valves(
-    clips: Iterable["ValveClip"], splits: dict[str, str], source: str = "mitral valve set"
+    clips: Iterable[ValveClip], splits: dict[str, str], source: str = "mitral valve set"
 ) -> Iterator[ValveFrame]:
     """The labelled frames of clips, each with its neighbours; at an end of the clip, itself.
 

@@ -14,6 +14,7 @@ from echolib.phantom import leaflet_labels
 from echolib.phantom.common import VALVE_STREAM, check_common
 from echolib.phantom.scene import draw_scan
 from echolib.phantom.sector import REFERENCE_SIZE
+from echolib.phantom.single_frames import MOST_VALIDATION, VALIDATION_SHARE
 from echolib.phantom.ultrasound import Scan
 from echolib.phantom.workers import in_parallel, worker_count
 
@@ -24,8 +25,6 @@ OTHER_SHARE = 0.6  # of the sectors that are not EchoNet-Dynamic's are kept
 # by how much leaflets outshine what is beside them, on average; nobody labels fainter ones
 FAINTEST = 8.0  # greys
 FAINTEST_SHARE = 0.4  # of the standard deviation of what is beside them
-VALIDATION_SHARE = 0.1
-MOST_VALIDATION = 800  # frames
 CHUNK = 500  # frames that are held in their own size at a time
 MOMENTS = 12  # of a beat, over which the box is drawn around the leaflets
 
