@@ -64,7 +64,7 @@ def _answers(
             "`data.frames.with_neighbours`."
         )
     half = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
-    for start in range(0, max(1, len(images)), batch):  # no images, no answers of their shape
+    for start in range(0, max(1, len(images)), batch):  # no images: an empty answer
         chunk = torch.from_numpy(np.array(images[start : start + batch])).to(device).float() / 255
         with torch.inference_mode(), half:
             yield model(chunk.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()

@@ -36,8 +36,6 @@ FAINT = 0.1  # of a box's probability: below it nothing was found
 # how the picture is turned (degrees) and enlarged before a network sees it
 PLAIN = ((0.0, 1.0),)
 VIEWS = ((0.0, 1.0), (8.0, 1.0), (-8.0, 1.0), (0.0, 1.12), (0.0, 0.9))
-
-
 SETTINGS = ("size", "close_size", "threshold", "views", "share", "smoothing")  # of a finder
 
 
@@ -89,12 +87,11 @@ class ValveFinder:
         chosen = np.arange(len(frames)) if chosen is None else np.asarray(chosen, int)
         if not len(chosen) or chosen.min() < 0 or chosen.max() > last:
             raise ValueError(f"Expected some of the frames 0 to {last}, got {chosen}.")
-        letterbox = Letterbox(*shape, self.size)
         if not self.close:
+            letterbox = Letterbox(*shape, self.size)
             return self._regions(frames, chosen, letterbox, device)[:, 0], letterbox
-        wide = crop_around(self._first_box(frames, device), shape, self.size, WIDE)
         looked = np.union1d(chosen, _spread(len(frames)))
-        regions = self._regions(frames, looked, wide, device)
+        regions, wide = self._look_twice(frames, looked, device)
         crop = crop_around(find_box(regions, wide), shape, self.close_size)
         closely = np.zeros((len(chosen), self.close_size, self.close_size), np.float32)
         for model in self.close:
@@ -113,16 +110,19 @@ class ValveFinder:
         images = _squares(frames, chosen, place, self.whole.arguments["inputs"])
         return predict_regions(self.whole, images, device, BATCH)
 
-    def _first_box(self, frames: np.ndarray, device: torch.device) -> Bounds:
-        """The box as it is seen on whole frames, where the heart may be small."""
-        letterbox = Letterbox(*frames.shape[1:], self.size)
-        return find_box(self._regions(frames, _spread(len(frames)), letterbox, device), letterbox)
+    def _look_twice(
+        self, frames: np.ndarray, chosen: np.ndarray, device: torch.device
+    ) -> tuple[np.ndarray, Crop]:
+        """Regions (n, outputs, S, S) of chosen frames around the box that the whole frames show,
+        where the heart may be small, and where on the frame that lies."""
+        letterbox, spread = Letterbox(*frames.shape[1:], self.size), _spread(len(frames))
+        box = find_box(self._regions(frames, spread, letterbox, device), letterbox)
+        wide = crop_around(box, frames.shape[1:], self.size, WIDE)
+        return self._regions(frames, chosen, wide, device), wide
 
     def box(self, frames: np.ndarray, device: torch.device | None = None) -> Bounds:
         """The valve's box in px of frames (T, H, W) uint8 of one clip."""
-        device, shape = device or default_device(), frames.shape[1:]
-        wide = crop_around(self._first_box(frames, device), shape, self.size, WIDE)
-        return find_box(self._regions(frames, _spread(len(frames)), wide, device), wide)
+        return find_box(*self._look_twice(frames, _spread(len(frames)), device or default_device()))
 
 
 def find_box(regions: np.ndarray, place: Letterbox | Crop) -> Bounds:

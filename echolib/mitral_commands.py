@@ -2,8 +2,9 @@
 
 import argparse
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,14 +19,23 @@ from .files import atomic_path
 PLAYED_AT = 30.0  # frames a second, where the clip does not say
 
 
-def add_commands(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the sub-commands of this module."""
-    commands = parser.add_subparsers(dest="step", required=True, metavar="STEP")
+def adder(commands: Any) -> Callable[[str, Callable], argparse.ArgumentParser]:
+    """What adds a sub-command by name and function; the function's docstring is its help.
 
-    def add(name: str, run) -> argparse.ArgumentParser:
+    commands: as `ArgumentParser.add_subparsers` gives them.
+    """
+
+    def add(name: str, run: Callable) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
         command.set_defaults(run=run)
         return command
+
+    return add
+
+
+def add_commands(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the sub-commands of this module."""
+    add = adder(parser.add_subparsers(dest="step", required=True, metavar="STEP"))
 
     command = add("train", train)
     command.add_argument("data", help="folder with train.pkl and test.pkl, or of NN-MitralSeg")

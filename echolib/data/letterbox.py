@@ -6,6 +6,11 @@ import cv2
 import numpy as np
 
 
+def _check_shape(frame: np.ndarray, shape: tuple[int, int]) -> None:
+    if frame.shape != shape:
+        raise ValueError(f"Expected a frame of shape {shape}, got {frame.shape}.")
+
+
 @dataclass(frozen=True)
 class Letterbox:
     """Pad a frame to a centred square with black, then resize it: the aspect is preserved.
@@ -47,9 +52,7 @@ class Letterbox:
         return cv2.resize(square, (size, size), interpolation=method)
 
     def _square(self, frame: np.ndarray) -> np.ndarray:
-        if frame.shape != (self.height, self.width):
-            expected = f"({self.height}, {self.width})"
-            raise ValueError(f"Expected a frame of shape {expected}, got {frame.shape}.")
+        _check_shape(frame, (self.height, self.width))
         square = np.zeros((self.side, self.side), frame.dtype)
         row, column = self._corner
         square[row : row + self.height, column : column + self.width] = frame
@@ -140,9 +143,7 @@ class Crop:
         return np.s_[top:bottom, left:right], inside
 
     def _part(self, frame: np.ndarray) -> np.ndarray:
-        if frame.shape != (self.height, self.width):
-            expected = f"({self.height}, {self.width})"
-            raise ValueError(f"Expected a frame of shape {expected}, got {frame.shape}.")
+        _check_shape(frame, (self.height, self.width))
         part = np.zeros((self.side, self.side), frame.dtype)
         there, here = self._overlap
         part[here] = frame[there]
