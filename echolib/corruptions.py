@@ -15,51 +15,9 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
+from .sector import Sector, find_sector
+
 SEVERITIES = (1, 2, 3, 4, 5)
-DARK = 4  # grey levels up to this count as black when the sector is looked for
-
-
-@dataclass(frozen=True)
-class Sector:
-    """Where an image shows anything, and where each pixel lies as the probe sees it.
-
-    inside: (H, W) bool. apex: (x, y) px of the sector's top, about where the probe is. depth:
-    (H, W) float32 distance from the apex as a share of the deepest pixel's. angle: (H, W)
-    float32, of the beam through a pixel against straight down, rad, positive to the right.
-    reach: px from the apex to the deepest pixel.
-    """
-
-    inside: np.ndarray
-    apex: tuple[float, float]
-    depth: np.ndarray
-    angle: np.ndarray
-    reach: float
-
-
-def find_sector(image: np.ndarray) -> Sector:
-    """The sector of a frame (H, W) uint8: the convex hull of its largest bright piece.
-
-    Marks and text beside it are left out where a dark gap of 3 px parts them from it. An image
-    without anything bright counts as all inside.
-    """
-    bright = cv2.morphologyEx((image > DARK).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5)))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(bright)
-    inside = np.ones(image.shape, np.uint8)
-    if count > 1:
-        largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
-        rows, columns = np.nonzero((labels == largest) & (image > DARK))
-        if len(rows):
-            hull = cv2.convexHull(np.stack([columns, rows], axis=1).astype(np.int32))
-            inside = cv2.fillConvexPoly(np.zeros(image.shape, np.uint8), hull, 1)
-    rows, columns = np.nonzero(inside)
-    top = rows.min()
-    apex = (float(columns[rows == top].mean()), float(top))
-    y, x = np.mgrid[: image.shape[0], : image.shape[1]].astype(np.float32)
-    across, down = x - apex[0], y - apex[1]
-    distance = np.hypot(across, down)
-    reach = max(1.0, float(distance[inside > 0].max()))
-    angle = np.arctan2(across, np.maximum(down, 1e-3))
-    return Sector(inside > 0, apex, distance / reach, angle, reach)
 
 
 # --- The corruptions: (image float32 in [0, 1], sector, level, generator) to the same shape -------

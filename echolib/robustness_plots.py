@@ -9,11 +9,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from .comparison import ALL, mean_by_severity
-from .corruptions import CORRUPTIONS, SEEN, SEVERITIES, corrupt, find_sector
+from .corruptions import CORRUPTIONS, SEEN, SEVERITIES, corrupt
 from .doubt import DOUBTS, p10, retention
 from .geometry import mask_outline
 from .plots import PALETTE, draw_outline, show_image
 from .robustness import CLEAN
+from .sector import find_sector
 
 MODEL_COLOURS = ("#e6569a", "#3d7fc1", "#e69f00", "#00b386", "#9467bd", "#5f6b76", "#8c564b")
 

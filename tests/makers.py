@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import cv2
+import nibabel
 import numpy as np
 import pandas as pd
 
@@ -103,3 +104,42 @@ def ventricle_set(count: int = 24, size: int = 48, seed: int = 0) -> FrameSet:
     images = np.clip(np.where(masks, 30, 130) + noise, 0, 255).astype(np.uint8)
     table = frame_set(count, size).table
     return FrameSet(images, masks, np.stack(landmarks).astype(np.float32), table)
+
+
+HEIGHT, WIDTH, SPACING = 120, 90, 0.5  # of the made CAMUS frames, px and mm per px
+
+
+def write_nifti(path: Path, pixels: np.ndarray, spacing: tuple = (SPACING, SPACING)) -> None:
+    """An image or sequence as CAMUS stores it, (column, row)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nibabel.Nifti1Image(pixels.T, np.eye(4))
+    image.header.set_zooms((*spacing, *[1.0] * (pixels.ndim - 2)))
+    nibabel.save(image, path)
+
+
+def camus_folder(folder: Path) -> Path:
+    """Three patients in CAMUS' layout; cavity above, atrium below; ES smaller than ED."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    for patient in ("patient0001", "patient0002", "patient0003"):
+        for phase, radius in (("ED", 20), ("ES", 15)):
+            labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+            labels[((x - 40) / radius) ** 2 + ((y - 50) / 30) ** 2 < 1] = 1
+            labels[(y > 85) & (np.abs(x - 40) < 15)] = 3
+            path = folder / "database_nifti" / patient / f"{patient}_4CH_{phase}.nii.gz"
+            write_nifti(path, np.where(labels == 1, 20, 120).astype(np.uint8))
+            write_nifti(path.with_name(path.name.replace(".nii", "_gt.nii")), labels)
+    splits = folder / "database_split"
+    splits.mkdir()
+    for number, name in enumerate(("training", "validation", "testing"), start=1):
+        (splits / f"subgroup_{name}.txt").write_text(f"patient000{number}\n")
+    return folder
+
+
+def fan(size: int = 112, half_angle: float = 0.7) -> tuple[np.ndarray, np.ndarray]:
+    """A sector of grey noise with a dark middle, and where it is."""
+    y, x = np.mgrid[:size, :size].astype(float)
+    across, down = x - 60, y - 6
+    inside = (np.hypot(across, down) < 95) & (np.abs(across) <= down * np.tan(half_angle))
+    image = np.random.default_rng(0).integers(20, 200, inside.shape)
+    image[50:70, 50:70] = 0
+    return np.where(inside, image, 0).astype(np.uint8), inside

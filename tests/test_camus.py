@@ -1,41 +1,17 @@
 """CAMUS: a made folder in its layout, and the real frames where they are at hand."""
 
-import nibabel
 import numpy as np
 import pytest
 
 from echolib.data import Camus, open_data, pack
 from echolib.data.camus import read_nifti
 from echolib.errors import DataError
-
-HEIGHT, WIDTH, SPACING = 120, 90, 0.5
-
-
-def write_nifti(path, pixels, spacing=(SPACING, SPACING)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = nibabel.Nifti1Image(pixels.T, np.eye(4))
-    image.header.set_zooms((*spacing, *[1.0] * (pixels.ndim - 2)))
-    nibabel.save(image, path)
+from tests.makers import HEIGHT, SPACING, WIDTH, camus_folder, write_nifti
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three patients; cavity above, atrium below; ES smaller than ED."""
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
-    for patient in ("patient0001", "patient0002", "patient0003"):
-        for phase, radius in (("ED", 20), ("ES", 15)):
-            labels = np.zeros((HEIGHT, WIDTH), np.uint8)
-            labels[((x - 40) / radius) ** 2 + ((y - 50) / 30) ** 2 < 1] = 1
-            labels[(y > 85) & (np.abs(x - 40) < 15)] = 3
-            path = tmp_path / "database_nifti" / patient / f"{patient}_4CH_{phase}.nii.gz"
-            write_nifti(path, np.where(labels == 1, 20, 120).astype(np.uint8))
-            write_nifti(path.with_name(path.name.replace(".nii", "_gt.nii")), labels)
-    splits = tmp_path / "database_split"
-    splits.mkdir()
-    (splits / "subgroup_training.txt").write_text("patient0001\n")
-    (splits / "subgroup_validation.txt").write_text("patient0002\n")
-    (splits / "subgroup_testing.txt").write_text("patient0003\n")
-    return tmp_path
+    return camus_folder(tmp_path)
 
 
 def test_a_folder_is_read_upright_with_its_spacing(folder):

@@ -12,24 +12,15 @@ from echolib.corruptions import (
     UNSEEN,
     corrupt,
     corrupt_some,
-    find_sector,
 )
 from echolib.data import Camus
 from echolib.data.frames import to_square
 from echolib.phantom.single_frames import draw_frames
+from echolib.sector import find_sector
+from tests.makers import fan
 
 PHANTOM = draw_frames(6, seed=3, workers=1)[0]
 each_corruption = pytest.mark.parametrize("name", CORRUPTIONS)
-
-
-def fan(size: int = 112, half_angle: float = 0.7) -> tuple[np.ndarray, np.ndarray]:
-    """A sector of grey noise with a dark middle, and where it is."""
-    y, x = np.mgrid[:size, :size].astype(float)
-    across, down = x - 60, y - 6
-    inside = (np.hypot(across, down) < 95) & (np.abs(across) <= down * np.tan(half_angle))
-    image = np.random.default_rng(0).integers(20, 200, inside.shape)
-    image[50:70, 50:70] = 0
-    return np.where(inside, image, 0).astype(np.uint8), inside
 
 
 def distance(changed: np.ndarray, image: np.ndarray) -> float:
@@ -42,20 +33,6 @@ def test_the_suite_is_complete_and_every_family_is_half_seen():
     for family in {c.family for c in CORRUPTIONS.values()}:
         names = {name for name, c in CORRUPTIONS.items() if c.family == family}
         assert names & set(SEEN) and names & set(UNSEEN)
-
-
-def test_the_sector_is_found_with_its_dark_middle_and_without_marks_beside_it():
-    image, inside = fan()
-    image[2:8, 95:100] = 255  # a mark of the scanner
-    sector = find_sector(image)
-    assert (sector.inside != inside).mean() < 0.02 and not sector.inside[4, 97]
-    assert sector.apex == pytest.approx((60, 6), abs=2) and sector.reach == pytest.approx(95, abs=3)
-    assert sector.depth[90, 60] == pytest.approx(84 / 95, abs=0.03)
-    assert abs(sector.angle[90, 60]) < 0.05 < sector.angle[60, 90]
-
-
-def test_an_image_without_anything_counts_as_all_inside():
-    assert find_sector(np.zeros((20, 30), np.uint8)).inside.all()
 
 
 @each_corruption
