@@ -163,23 +163,24 @@ def cell_centres(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
 MODELS = {model.__name__: model for model in (UNet, LandmarkUNet, LandmarkRegressor)}
 
 
-def new_model(target: str, width: int = 16, outputs: int = 1) -> nn.Module:
+def new_model(target: str, width: int = 16, outputs: int = 1, inputs: int = 1) -> nn.Module:
     """An untrained model by what it is to learn, one of `TARGETS`.
 
-    outputs: how many regions a masks model learns, see `FrameSet.outputs`.
+    outputs, inputs: how many regions a masks model learns and how many frames it sees, see
+    `FrameSet.outputs` and `FrameSet.inputs`; landmarks models see one.
     """
     if target not in TARGETS:
         raise ValueError(f"Unknown target {target!r}; expected one of {sorted(TARGETS)}.")
     if width < 1:
         raise ValueError(f"The width must be 1 or more channels, not {width}.")
-    return TARGETS[target](width, outputs)
+    return TARGETS[target](width, outputs, inputs)
 
 
 TARGETS = {
-    "masks": lambda width, outputs: UNet(width, outputs=outputs),
-    "landmarks": lambda width, outputs: LandmarkUNet(width),
-    "landmarks7": lambda width, outputs: LandmarkUNet(width, landmarks=7),
-    "regression": lambda width, outputs: LandmarkRegressor(width),
+    "masks": lambda width, outputs, inputs: UNet(width, outputs=outputs, inputs=inputs),
+    "landmarks": lambda width, *_: LandmarkUNet(width),
+    "landmarks7": lambda width, *_: LandmarkUNet(width, landmarks=7),
+    "regression": lambda width, *_: LandmarkRegressor(width),
 }
 
 

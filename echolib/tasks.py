@@ -20,7 +20,7 @@ from .models import LandmarkUNet, finds_landmarks
 class Task(Protocol):
     """What a training asks of a task. S is the side of the square frames."""
 
-    inputs: int  # channels of the images: 1, or 3 with the neighbouring frames
+    inputs: int  # channels of the images: 1, or 3 with two neighbours
 
     def targets(self, frames: FrameSet) -> Tensor:
         """What is to be learnt of N frames, (N, ...). ValueError where they do not know it."""

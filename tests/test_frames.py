@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from echolib.data import FrameSet, Letterbox, labelled_frames, open_data, pack, pack_once, packing
-from echolib.data.frames import with_neighbours
+from echolib.data.frames import with_neighbours, within_cycle
 from echolib.errors import DataError
 from tests.makers import EchoNetFolder, frame_set
 
@@ -123,6 +123,20 @@ def test_a_network_of_three_inputs_sees_a_frame_between_its_neighbours():
     alone = with_neighbours(frame_set(), 3)  # without neighbours, the frame itself
     assert np.array_equal(alone, np.repeat(frame_set().images[:, None], 3, axis=1))
     assert len(with_neighbours(frames.select(np.zeros(12, bool)), 3)) == 0
+
+
+def test_within_a_cycle_the_neighbours_are_the_ends_of_systole():
+    frames = frame_set()  # two frames a patient
+    rows = np.arange(len(frames))
+    phases = np.where(rows % 2 == 0, "ED", "ES")
+    frames = replace(frames, table=frames.table.assign(clip=frames.table.patient, phase=phases))
+    seen = within_cycle(frames)
+    assert seen.inputs == 3 and frames.inputs == 1 and len(seen) == len(frames)
+    assert np.array_equal(seen.neighbours[:, 0], frames.images[rows // 2 * 2])
+    assert np.array_equal(seen.neighbours[:, 1], frames.images[rows // 2 * 2 + 1])
+    without = frames.table.assign(phase=np.where(rows == 1, "", phases))
+    left = within_cycle(replace(frames, table=without))
+    assert set(frames.table.patient) - set(left.table.patient) == {frames.table.patient[1]}
 
 
 def test_joined_sets_follow_each_other_and_know_what_both_know(tmp_path):

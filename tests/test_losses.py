@@ -1,12 +1,15 @@
 """Losses: their values at the ends, their order, and that they lead somewhere."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from echolib.losses import (
+    LEAST_AREA,
     LOSSES,
+    bce_dice_area_loss,
     bce_dice_loss,
     bce_iou_loss,
     dice_loss,
@@ -115,3 +118,22 @@ def test_gradients_lead_a_heatmap_to_its_landmark():
         loss.backward()
         optimizer.step()
     assert (soft_argmax(heatmaps) - points).abs().max() < 0.3
+
+
+def test_an_area_loss_sees_an_outline_that_is_too_large_all_around():
+    masks = torch.zeros(2, 1, 64, 64)
+    masks[:, :, 16:48, 16:48] = 1
+    grown = torch.zeros_like(masks)
+    grown[:, :, 15:49, 15:49] = 1
+    shifted = torch.roll(masks, 1, dims=3)
+    extra = [
+        float(bce_dice_area_loss(20 * a - 10, masks) - bce_dice_loss(20 * a - 10, masks))
+        for a in (masks, grown, shifted)
+    ]
+    expected = np.log((34**2 + LEAST_AREA) / (32**2 + LEAST_AREA))
+    assert extra == pytest.approx([0, expected, 0], abs=2e-3)
+
+
+def test_an_area_loss_of_empty_masks_is_finite():
+    empty = torch.zeros(2, 1, 8, 8)
+    assert torch.isfinite(bce_dice_area_loss(empty, empty))

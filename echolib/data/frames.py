@@ -123,8 +123,9 @@ class FrameSet:
     square, or None. table: N rows of `COLUMNS`. problems: what the reader met. regions:
     (N, S, S) uint8 or None, where more than the cavity is known: 0 background, 1 cavity (the
     same as the mask), 2 wall of the left ventricle, 3 left atrium; or, of the mitral valve,
-    1 leaflets, 2 what else lies in the valve's box. neighbours: (N, 2, S, S) uint8 or None, the
-    frames before and after each image.
+    1 leaflets, 2 what else lies in the valve's box. neighbours: (N, 2, S, S) uint8 or None, two
+    frames that are seen beside each image: those before and after it, or, where a network is to
+    know how far the walls move, the end-diastolic and the end-systolic one (`within_cycle`).
     """
 
     images: np.ndarray
@@ -165,6 +166,11 @@ class FrameSet:
     def outputs(self) -> int:
         """Regions that are known beside the background; 1 where only the masks are."""
         return 1 if self.regions is None else max(1, int(np.max(self.regions, initial=1)))
+
+    @property
+    def inputs(self) -> int:
+        """Frames that a network sees at a time: 3 with neighbours, else 1."""
+        return 1 if self.neighbours is None else 3
 
     @cached_property
     def rounded(self) -> bool:
@@ -285,8 +291,7 @@ class FrameSet:
 def with_neighbours(frames: FrameSet, inputs: int) -> np.ndarray:
     """(N, inputs, S, S) uint8 images as a network of 1 or 3 inputs sees them.
 
-    Three: the frame before, the frame, the frame after; the frame itself where no neighbours
-    are known.
+    Three: the frame between its two neighbours, or thrice itself where none are known.
     """
     images = np.array(frames.images, np.uint8)[:, None]
     if inputs == 1:
@@ -294,6 +299,22 @@ def with_neighbours(frames: FrameSet, inputs: int) -> np.ndarray:
     known = frames.neighbours
     before, after = (images, images) if known is None else (known[:, :1], known[:, 1:])
     return np.concatenate([before, images, after], axis=1)
+
+
+def within_cycle(frames: FrameSet) -> FrameSet:
+    """The frames between the end-diastolic and the end-systolic frame of their clips.
+
+    These become the neighbours. Frames of clips that lack one of the two are left out.
+    """
+    ends = {}
+    for phase in ("ED", "ES"):
+        rows = frames.table[frames.table.phase == phase]
+        ends[phase] = pd.Series(rows.index, rows["clip"]).groupby(level=0).first()
+    clips = frames.table["clip"]
+    known = clips.isin(ends["ED"].index) & clips.isin(ends["ES"].index)
+    places = [clips[known].map(ends[phase]).to_numpy(int) for phase in ("ED", "ES")]
+    beside = np.stack([np.asarray(frames.images)[rows] for rows in places], axis=1)
+    return replace(frames.select(known.to_numpy()), neighbours=beside)
 
 
 def to_square(frame: LabelledFrame, size: int) -> LabelledFrame:

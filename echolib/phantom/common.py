@@ -21,7 +21,7 @@ FPS = 50.0
 CARD = "study.json"
 # what is drawn from one seed shares no heart, since each kind has a stream of its own
 CLIP_STREAM, FRAME_STREAM = 0, 1
-VALVE_STREAM = 2
+VALVE_STREAM, CYCLE_STREAM = 2, 3
 AMATEUR_STREAM, EXPERT_STREAM, TEST_STREAM = 20, 21, 22  # of the mitral study
 
 
