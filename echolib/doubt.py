@@ -4,7 +4,8 @@ Each gives a number a frame, higher for less trust; what it is worth is seen by 
 frames with the most doubt (`retention`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import cv2
 import numpy as np
@@ -42,24 +43,33 @@ def entropy(probabilities: np.ndarray) -> np.ndarray:
     return total / np.sqrt(np.maximum(1, (probabilities >= THRESHOLD).sum(axis=(1, 2))))
 
 
+def views_of(
+    images: np.ndarray,
+) -> Iterator[tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]]:
+    """For each of `VIEWS`: images (N, S, S) uint8 turned, zoomed and changed in gamma, and a
+    function that brings answers (N, S, S) about them back into the images' own place.
+    """
+    size = images.shape[-1]
+
+    def moved(pictures: np.ndarray, change: np.ndarray) -> np.ndarray:
+        return np.stack([cv2.warpAffine(p, change, (size, size)) for p in pictures])
+
+    for turn, zoom, gamma in VIEWS:
+        change = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), turn, zoom)
+        table = np.rint(255 * (np.arange(256) / 255) ** gamma).astype(np.uint8)
+        back = partial(moved, change=cv2.invertAffineTransform(change))
+        yield table[moved(images, change)], back
+
+
 def augmented_doubt(
     model: nn.Module, images: np.ndarray, device: torch.device | None = None
 ) -> np.ndarray:
     """Test-time augmentation: how far the masks of changed views of an image differ, (N,).
 
-    images: (N, S, S) uint8. Each view is turned, zoomed and changed in gamma as in `VIEWS`, its
-    probabilities are brought back, and 1 - Dice is averaged over the views, each against the
+    images: (N, S, S) uint8. 1 - Dice is averaged over the views (`views_of`), each against the
     mean of all. Source of the idea: Wang et al., Neurocomputing 338, 2019.
     """
-    size = images.shape[-1]
-    views = []
-    for turn, zoom, gamma in VIEWS:
-        change = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), turn, zoom)
-        table = np.rint(255 * (np.arange(256) / 255) ** gamma).astype(np.uint8)
-        seen = np.stack([table[cv2.warpAffine(image, change, (size, size))] for image in images])
-        back = cv2.invertAffineTransform(change)
-        answers = predict(model, seen, device)
-        views.append(np.stack([cv2.warpAffine(a, back, (size, size)) for a in answers]))
+    views = [back(predict(model, seen, device)) for seen, back in views_of(images)]
     mean = np.mean(views, axis=0) >= THRESHOLD
     return np.mean([disagreement(view >= THRESHOLD, mean) for view in views], axis=0)
 
