@@ -1,15 +1,19 @@
-"""Outlines drawn on frames, and the result as a video or a GIF that a browser plays."""
+"""Outlines drawn on frames, a curve beside them, and both as a video or a GIF for a browser."""
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from echolib.data.video import count_frames
 from echolib.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # RGB. The first two mean in overlays what they mean in the figures of `plots`: pink what a network
 # found, green what an expert drew. All of them show on a dark picture.
@@ -18,6 +22,11 @@ PALETTE = (PINK, GREEN, (86, 180, 233), (230, 159, 0), (240, 228, 66), (213, 94,
 
 DISPLAY_SIZE = 448  # px that the longer side of a small frame is brought to
 SHORTEST_DELAY = 2  # hundredths of a second; browsers slow GIFs with shorter delays down to 10
+CURVE_WIDTH = 560  # px of a curve beside the frames
+PANEL = (0.12, 0.16, 0.85, 0.74)  # left, bottom, width, height of its axes, shares of the picture
+LOWER = 0.85  # share of the axes' height that a curve is drawn in; the legend lies above
+DARK, LIGHT = "#14181c", "#d5dade"  # ground and lines of a curve on black
+TO_COME = 0.12  # opacity of the part of a curve that is not yet reached
 CODECS = {".webm": "VP80", ".mp4": "vp09"}  # both play in Chromium; VP8 encodes four times faster
 
 
@@ -96,10 +105,72 @@ def _outline(
     soft = cv2.resize(mask.astype(np.uint8) * 255, size, interpolation=cv2.INTER_LINEAR)
     inside = (soft > 127).astype(np.uint8)
     if fill > 0:
-        tinted = (1 - fill) * picture[inside > 0] + fill * np.array(colour)
-        picture[inside > 0] = np.rint(tinted).astype(np.uint8)
+        tint = np.full_like(picture, colour)
+        cv2.copyTo(cv2.addWeighted(picture, 1 - fill, tint, fill, 0), inside, picture)
     contours, _ = cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.polylines(picture, contours, True, colour, 1, cv2.LINE_AA)
+
+
+def beside_curve(
+    pictures: np.ndarray, draw: "Callable[[Axes], object]", times: np.ndarray
+) -> np.ndarray:
+    """Pictures of a clip, and on their right a curve that is drawn as the clip runs.
+
+    pictures: (T, h, w, 3) uint8 RGB. draw: draws curve, title and legend into dark axes, once.
+    times: (T,) where each picture is on the x axis. Returns (T, h, w + 560, 3) uint8 RGB.
+    """
+    drawn, ahead, columns = _curve_pictures(draw, times, pictures.shape[1])
+    count, height, width, _ = pictures.shape
+    both = np.empty((count, height, width + CURVE_WIDTH, 3), np.uint8)
+    both[:, :, :width] = pictures
+    _, bottom, _, high = PANEL
+    ends = [round(height * (1 - bottom - share * high)) for share in (LOWER, 0)]
+    for picture, column in zip(both, columns, strict=True):
+        panel = picture[:, width:]
+        panel[:, :column] = drawn[:, :column]
+        panel[:, column:] = ahead[:, column:]
+        panel[slice(*ends), column] = 255
+    return both
+
+
+def _curve_pictures(
+    draw: "Callable[[Axes], object]", times: np.ndarray, height: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The curve drawn and the curve yet to come, (h, w, 3) uint8, and (T,) columns of times."""
+    # here, because whoever writes an overlay only needs no matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    size = (CURVE_WIDTH / 100, height / 100)
+    figure = Figure(figsize=size, dpi=100, facecolor=DARK, layout="none")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_axes(PANEL, facecolor=DARK)
+    draw(axes)
+    darken(axes)
+    pictures = []
+    for opacity in (None, TO_COME):
+        if opacity is not None:
+            for artist in [*axes.lines, *axes.patches, *axes.collections, *axes.texts]:
+                artist.set_alpha(opacity)
+        canvas.draw()
+        pictures.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    places = axes.transData.transform(np.stack([times, np.zeros(len(times))], axis=1))
+    columns = np.clip(np.rint(places[:, 0]).astype(int), 0, CURVE_WIDTH - 1)
+    return *pictures, columns
+
+
+def darken(axes: "Axes") -> None:
+    """Give texts, ticks, frame and legend of axes colours that are read on a dark ground."""
+    from matplotlib.text import Text
+
+    for text in axes.findobj(Text):
+        text.set_color(LIGHT)
+    axes.tick_params(colors=LIGHT, labelsize=9)
+    axes.spines[:].set_color(LIGHT)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(False)
+    if axes.get_legend() is not None:
+        axes.get_legend().get_frame().set_visible(False)
 
 
 def write_video(path: str | Path, pictures: np.ndarray, fps: float) -> Path:

@@ -5,20 +5,14 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from .overlay import draw_outlines
+from .overlay import DISPLAY_SIZE, LIGHT, LOWER, beside_curve, draw_outlines
 from .plots import PALETTE, show_image
 from .valve import Opening
 
 STRIP = 6  # frames of a film strip
 MARGIN = 0.45  # of the annulus width around the leaflets' reach in a film strip
-HEIGHT = 448  # px of a video's pictures
-CURVE_WIDTH = 560  # px of the curve beside them
-PANEL = (0.12, 0.16, 0.85, 0.74)  # left, bottom, width, height of its axes, shares of the picture
-DARK, LIGHT = "#14181c", "#d5dade"
-LOWER = 0.85  # share of the axes' height that is drawn in; the legend lies above
 RAW = "o"  # marker of a single frame's value
 OPEN_LABEL, BEAT_LABEL = "open", "a beat begins"
 
@@ -185,45 +179,11 @@ def opening_video(frames: np.ndarray, masks: np.ndarray, opening: Opening) -> np
     `overlay.write_video`. Raises ValueError where the lengths or shapes differ.
     """
     _check(opening, frames, masks)
-    clip = draw_outlines(frames, masks, scale=HEIGHT / frames.shape[1], fill=0.2)
-    ahead, drawn, columns = _curve_pictures(opening, clip.shape[1])
-    pictures = np.empty((len(frames), clip.shape[1], clip.shape[2] + CURVE_WIDTH, 3), np.uint8)
-    pictures[:, :, : clip.shape[2]] = clip
-    _, bottom, _, high = PANEL
-    ends = [round(clip.shape[1] * (1 - bottom - share * high)) for share in (LOWER, 0)]
-    for picture, column in zip(pictures, columns, strict=True):
-        panel = picture[:, clip.shape[2] :]
-        panel[:, :column] = drawn[:, :column]
-        panel[:, column:] = ahead[:, column:]
-        panel[slice(*ends), column] = 255
-    return pictures
+    clip = draw_outlines(frames, masks, scale=DISPLAY_SIZE / frames.shape[1], fill=0.2)
 
-
-def _curve_pictures(opening: Opening, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The curve yet to come and the curve drawn, (h, w, 3) uint8, and (T,) columns of frames."""
-    pictures = []
-    for drawn in (False, True):
-        figure = Figure(
-            figsize=(CURVE_WIDTH / 100, height / 100), dpi=100, facecolor=DARK, layout="none"
-        )
-        canvas = FigureCanvasAgg(figure)
-        axes = figure.add_axes(PANEL, facecolor=DARK)
+    def draw(axes: Axes) -> None:
         draw_opening(opening, axes, dark=True)
-        axes.set_title(_headline(opening), color=LIGHT, fontsize=10, loc="left")
-        axes.tick_params(colors=LIGHT, labelsize=9)
-        axes.xaxis.label.set_color(LIGHT)
-        axes.yaxis.label.set_color(LIGHT)
-        axes.spines[:].set_color(LIGHT)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(False)
-        legend = axes.legend(loc="upper left", ncols=4, fontsize=8, labelcolor=LIGHT)
-        legend.get_frame().set_visible(False)
-        if not drawn:  # what is to come is hinted at only
-            for artist in [*axes.lines, *axes.patches]:
-                artist.set_alpha(0.12)
-        canvas.draw()
-        pictures.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())
-        times = _times(opening)[0]
-        places = axes.transData.transform(np.stack([times, np.zeros(len(times))], axis=1))
-    columns = np.clip(np.rint(places[:, 0]).astype(int), 0, CURVE_WIDTH - 1)
-    return *pictures, columns
+        axes.set_title(_headline(opening), fontsize=10, loc="left")
+        axes.legend(loc="upper left", ncols=4, fontsize=8)
+
+    return beside_curve(clip, draw, _times(opening)[0])
