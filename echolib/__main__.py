@@ -6,9 +6,10 @@ import sys
 import warnings
 from pathlib import Path
 
-from . import __version__, mitral_commands
+from . import __version__, function_commands, mitral_commands
 from .config import fast_mode
 from .data import FrameSet, open_data, pack, pack_once, problem_summary, read_clip
+from .data.frames import within_cycle
 from .errors import DataError
 from .files import atomic_path
 
@@ -36,6 +37,7 @@ def _packed(folder: str, size: int) -> FrameSet:
 
 def phantom(arguments: argparse.Namespace) -> None:
     """Write a phantom study of the left ventricle or the mitral valve, or single frames."""
+    from .phantom.cycle_frames import draw_cycle_frames
     from .phantom.mitral_study import write_mitral_study
     from .phantom.single_frames import draw_frame_set
     from .phantom.studies import write_lv_study
@@ -47,6 +49,11 @@ def phantom(arguments: argparse.Namespace) -> None:
         size = DEFAULT_SIZE if arguments.size is None else arguments.size
         draw_frame_set(arguments.frames, seed, size).save(out)
         print(f"{arguments.frames} phantom frames in {out}")
+        return
+    if arguments.cycles is not None:
+        _refuse_existing(out)
+        draw_cycle_frames(arguments.cycles, seed).save(out)
+        print(f"frames of {arguments.cycles} phantom hearts in {out}")
         return
     if arguments.size is not None:
         raise ValueError("--size is the side of single frames: give --frames too, or leave it out.")
@@ -99,8 +106,10 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.loss and arguments.target != "masks":
         raise ValueError("--loss is for masks; landmarks have a loss of their own.")
     frames = _packed(arguments.data, arguments.size)
+    if arguments.cycle:
+        frames = within_cycle(frames)
     torch.manual_seed(arguments.seed)
-    model = new_model(arguments.target, arguments.width, frames.outputs)
+    model = new_model(arguments.target, arguments.width, frames.outputs, frames.inputs)
     if arguments.start:
         anew = start_from(model, load_model(arguments.start)[0])
         print(f"weights of {arguments.start}; {', '.join(anew) if anew else 'nothing'} made anew")
@@ -221,6 +230,10 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     what.add_argument("--frames", type=int, help="single frames instead, each of another heart")
     what.add_argument(
+        "--cycles", type=int,
+        help="hearts instead, three frames each with ED and ES beside them, for lv_cycle",
+    )  # fmt: skip
+    what.add_argument(
         "--valves", type=int, help="single frames of the mitral valve instead: OUT/whole, OUT/close"
     )
     what.add_argument(
@@ -252,7 +265,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--width", type=int, default=16, help="channels of the first level")
     command.add_argument(
         "--loss",
-        choices=("bce_dice", "bce_iou", "dice", "soft_iou"),
+        choices=("bce_dice", "bce_dice_area", "bce_iou", "dice", "soft_iou"),
         help="of masks (default bce_dice)",
     )
     command.add_argument(
@@ -263,6 +276,10 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--corrupted", type=float, default=0.0, metavar="SHARE",
         help="share of the training images that are shown corrupted, 0 to 1 (default 0)",
+    )  # fmt: skip
+    command.add_argument(
+        "--cycle", action="store_true",
+        help="show each frame between the ED and the ES frame of its clip, as lv_cycle sees it",
     )  # fmt: skip
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
@@ -295,6 +312,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("mitral", help=mitral_commands.__doc__)
     mitral_commands.add_commands(command)
+    function_commands.add_commands(add)
 
     command = add("segment", segment)
     command.add_argument("clip", help="AVI, MP4, MOV, GIF or DICOM file")

@@ -24,11 +24,13 @@ LAYERS = [
     {"models", "losses", "augment", "corruptions", "schedule", "checkpoints", "tasks", "training"}
     | {"training_config", "mitral", "mitral_training"}
     | {"inference", "metrics", "statistics", "doubt", "robustness", "comparison"}
-    | {"cardiac", "valve", "leaflets", "valve_scores", "submission"},
+    | {"sector", "cardiac", "cardiac_beats", "cardiac_curve"}
+    | {"cardiac_warnings", "calibration", "ef_scores"}
+    | {"function", "function_study", "valve", "leaflets", "valve_scores", "submission"},
     {"plots", "training_plots", "robustness_plots", "valve_plots", "mitral_plots"}
-    | {"robustness_report"}
+    | {"function_plots", "robustness_report", "report", "page"}
     | {"overlay", "browser"},
-    {"__main__", "mitral_commands"},
+    {"__main__", "mitral_commands", "function_commands"},
 ]
 MODELS_AND_ABOVE = set().union(*LAYERS[4:])
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "IPython"}
@@ -36,7 +38,9 @@ DRAWING = {"matplotlib", "ipywidgets", "anywidget", "IPython"}
 # A GPU machine without Jupyter must be able to train.
 TRAINING_PATH = {"errors", "config", "files", "geometry", "models", "losses", "augment"}
 TRAINING_PATH |= {"schedule", "checkpoints", "tasks", "corruptions", "training", "inference"}
-TRAINING_PATH |= {"training_config", "mitral", "mitral_training"}
+TRAINING_PATH |= {"training_config", "mitral", "mitral_training", "sector"}
+TRAINING_PATH |= {"cardiac", "cardiac_beats", "cardiac_curve", "cardiac_warnings"}
+TRAINING_PATH |= {"calibration", "ef_scores", "function", "function_study"}
 TRAINING_PATH |= {"metrics", "statistics", "doubt", "robustness", "comparison"}
 TRAINING_MAY_IMPORT = {"echolib", "torch", "numpy", "pandas", "cv2", "skimage", "safetensors"}
 TRAINING_MAY_IMPORT |= {"tqdm", "scipy"}
