@@ -1,0 +1,136 @@
+"""The results that notebook 06 shows: Dice and ejection fraction of the networks in the package.
+
+    make results                          # phantom, and EchoNet-Dynamic where it is in data/
+    make results CAMUS=../shared/camus    # and CAMUS
+
+Writes small tables to benchmarks/results; each row names its data. The phantom study has hearts
+of its own seed, which neither trained nor calibrated anything. Tables of data that is not at hand
+keep their old rows. What was measured lies in build/results and is resumed; `make clean` first
+when a network has changed. Of licensed data only scores are kept, no value of a patient.
+"""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from echolib import config
+from echolib.calibration import SPREADS
+from echolib.data import Camus, Dataset, EchoNet, pack_once
+from echolib.ef_scores import dice_scores, ef_scores
+from echolib.files import atomic_path
+from echolib.function import Networks, load_networks
+from echolib.function_study import measure_study
+from echolib.inference import score
+from echolib.models import load_model
+from echolib.phantom.studies import write_lv_study
+from echolib.robustness_report import report_robustness
+
+HERE = Path(__file__).parent / "results"
+BUILD = config.project_root() / "build" / "results"
+CLIPS, SEED = 800, 202  # of the phantom study
+ALONE = ("lv", "lv_landmarks", "lv_robust", "lv_landmarks_robust")
+ROBUST_FRAMES, SEVERITIES = 100, (1, 3, 5)
+
+
+def sources(camus: str | None) -> Iterator[tuple[str, Dataset, tuple[str, ...]]]:
+    """Name, reader and splits of each data set at hand."""
+    study = config.data_folder() / "phantom" / f"results-{CLIPS}-seed{SEED}"
+    yield "phantom", EchoNet(write_lv_study(study, CLIPS, SEED)), ("all",)
+    if camus is not None:
+        yield "CAMUS", Camus(camus), ("train", "val")
+    real = config.data_folder() / "echonet-dynamic"
+    if real.is_dir():
+        yield "EchoNet-Dynamic", EchoNet(real), ("val", "test")
+
+
+def segmentation(name: str, data: Dataset, split: str, frames: pd.DataFrame) -> pd.DataFrame:
+    """Dice of every network that sees a frame alone, and of the whole pipeline (`frames`)."""
+    tables = []
+    for weights in ALONE:
+        model, card = load_model(weights)
+        tables.append(dice_scores(score(model, data, split, card["size"])).assign(network=weights))
+    tables.append(dice_scores(frames).assign(network="function"))
+    table = pd.concat(tables, ignore_index=True)
+    front = {"data": name, "split": split, "network": table.pop("network")}
+    for place, (column, values) in enumerate(front.items()):
+        table.insert(place, column, values)
+    return table
+
+
+def measured(
+    name: str, data: Dataset, split: str, networks: Networks
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Rows of the tables on segmentation and on EF, and the clips.
+
+    EF is scored as it was outlined, and as the calibration's line, learnt from phantoms, makes it.
+    """
+    tables = measure_study(data, networks, BUILD / f"{name}-{split}", split)
+    clips, scores = tables["clips"], []
+    spreads = clips[list(SPREADS)].to_dict("records")
+    for what, correct in (("as outlined", False), ("corrected", True)):
+        ends = [
+            networks.calibration.interval(found, spread, correct)
+            for found, spread in zip(clips.found, spreads, strict=True)
+        ]
+        kept = clips[["name", "patient", "split", "ef_true"]].copy()
+        kept[["ef", "ef_low", "ef_high"]] = ends
+        scores.append(ef_scores(kept).tail(1).assign(data=name, split=split, reading=what))
+    fractions = pd.concat(scores, ignore_index=True)
+    front = ["data", "split", "reading"]
+    fractions = fractions[front + [column for column in fractions if column not in front]]
+    return segmentation(name, data, split, tables["frames"]), fractions, clips
+
+
+def replace_rows(table: pd.DataFrame, file: str) -> None:
+    """Write a table; rows of data that were not measured now are kept as they were."""
+    path = HERE / file
+    if path.is_file():
+        old = pd.read_csv(path)
+        table = pd.concat([old[~old.data.isin(table.data)], table], ignore_index=True)
+    write(table, file)
+
+
+def write(table: pd.DataFrame, file: str) -> None:
+    """Write a table with four decimals."""
+    with atomic_path(HERE / file) as temporary:
+        table.round(4).to_csv(temporary, index=False)
+
+
+def main() -> None:
+    """Measure, and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--camus", help="folder of CAMUS")
+    arguments = parser.parse_args()
+    phantom = load_networks(correct=True)
+    dices, fractions = [], []
+    for name, data, splits in sources(arguments.camus or None):
+        for split in splits:
+            print(f"{name}, {split}")
+            networks = replace(phantom, correct=name == "phantom")
+            dice, fraction, clips = measured(name, data, split, networks)
+            dices.append(dice)
+            fractions.append(fraction)
+            if name == "phantom":
+                columns = ["name", "ef_true", "found", "ef", "ef_low", "ef_high", "n_beats"]
+                write(clips[columns].round(1), "phantom_clips.csv")
+                robustness(data)
+    replace_rows(pd.concat(dices, ignore_index=True), "segmentation.csv")
+    replace_rows(pd.concat(fractions, ignore_index=True), "ejection_fraction.csv")
+    print(f"tables in {HERE}")
+
+
+def robustness(data: Dataset) -> None:
+    """Tables of the shipped networks under corruption, on phantom frames."""
+    frames = pack_once(data, 112).spread(ROBUST_FRAMES)
+    models = {weights: load_model(weights)[0] for weights in ALONE}
+    folder = BUILD / "robustness"
+    summary = report_robustness(models, frames, folder, severities=SEVERITIES)
+    write(summary.rename_axis("model").reset_index(), "phantom_robustness.csv")
+    write(pd.read_csv(folder / "comparison.csv"), "phantom_comparison.csv")
+
+
+if __name__ == "__main__":
+    main()
