@@ -96,8 +96,9 @@ def _clip(path: Path, networks: "Networks", out: Path) -> None:
 
 
 def _trusted(networks: "Networks") -> dict[str, str]:
-    """What a report says of the interval: the clips that it was calibrated on."""
-    return {} if networks.calibration is None else {"calibrated_on": networks.calibration.data}
+    """What a report says of the interval: the clips that it was calibrated on, if not phantoms."""
+    known = networks.calibration
+    return {} if known is None or "phantom" in known.data else {"calibrated_on": known.data}
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:

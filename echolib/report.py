@@ -36,7 +36,7 @@ VIDEOS = {".webm": "video/webm", ".mp4": "video/mp4", ".gif": "image/gif"}
 PHANTOMS = "phantoms, hearts drawn by a computer, not patients"
 CALIBRATED = (
     "The interval is made to hold the true EF of 90 in 100 clips like those it was calibrated on: "
-    "{}. For other clips it may be too narrow."
+    "{}. For other clips it may be too narrow; notebook 06 shows how far it is on real patients."
 )
 NO_WARNINGS = "None. This proves nothing: look at the outline all the same."
 SCORES = {  # of `ef_scores.ef_scores`, in words
