@@ -169,14 +169,7 @@ def heart_function(
     the whole picture. Raises ValueError for another dtype or shape, or for fps or spacing that
     are no positive numbers. A clip without a beat is no error: its warnings say why.
     """
-    found = f"{getattr(masks, 'dtype', type(masks).__name__)} of shape {np.shape(masks)}"
-    if not isinstance(masks, np.ndarray) or masks.dtype != bool or masks.ndim != 3:
-        raise ValueError(
-            f"masks: expected (T, H, W) bool, found {found}. Probabilities become masks by a "
-            "threshold; a single mask becomes a clip by mask[None]."
-        )
-    if 0 in masks.shape:
-        raise ValueError(f"masks: expected at least one frame and one pixel, found {found}.")
+    geometry.check_masks(masks)
     _check_numbers(fps, spacing)
     shown = np.ones(masks.shape[1:], bool) if shown is None else _checked_sector(shown)
     if shown.shape != masks.shape[1:]:

@@ -2,7 +2,7 @@
 
 Three networks look. `lv` sees every frame by itself, which tells when the heart fills and empties.
 `lv_cycle` then sees every frame between the end-diastole and the end-systole of its beat. The
-first draws a contraction too weak, the second, on real hearts, too strong (benchmarks/results);
+first draws a contraction too weak, the second, on real hearts, too strong;
 what is measured is the outline of the mean of both probabilities. `lv_landmarks` outlines the two
 ends of the beat once more: where it disagrees, the result is in doubt.
 """
@@ -178,7 +178,9 @@ def measure_clip(
     alone = predict(networks.alone, squares, device)
     masks, first = measured(alone)
     found = [_ends(beat) for beat in first.beats]
-    masks, function = measured(networks.look(squares, alone, found, device))
+    function, both = first, networks.look(squares, alone, found, device)
+    if both is not alone:  # what is the same need not be measured twice
+        masks, function = measured(both)
     counted = [_ends(beat) for beat in function.beats if beat.counts]
     doubt, spreads = _doubts(
         networks, squares, masks, box, counted, (first.ef, function.ef), device

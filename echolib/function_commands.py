@@ -16,7 +16,6 @@ from .mitral_commands import PLAYED_AT
 if TYPE_CHECKING:
     from .function import ClipFunction, Networks
 
-WEIGHTS = ("lv", "lv_cycle", "lv_landmarks")
 SPLITS = ("train", "val", "test", "all")
 
 
@@ -46,18 +45,18 @@ def add_commands(add: Callable[[str, Callable], argparse.ArgumentParser]) -> Non
 
 def _add_weights(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--weights", nargs="+", default=WEIGHTS,
+        "--weights", nargs="+",
         help="a masks network, and if there are, one that sees a cycle and one of landmarks "
-        f"(default {' '.join(WEIGHTS)})",
+        "(default: those that come with the package)",
     )  # fmt: skip
 
 
 def function(arguments: argparse.Namespace) -> None:
     """Measure how the left ventricle works: beats, volumes, ejection fraction with interval."""
-    from .function import load_networks
+    from .function import WEIGHTS, load_networks
 
     path, out = Path(arguments.data), Path(arguments.out)
-    given = tuple(arguments.weights), arguments.calibration
+    given = tuple(arguments.weights or WEIGHTS), arguments.calibration
     if path.is_dir():
         data = _opened(path)
         networks = load_networks(*given, correct=True if _is_phantom(data) else None)
@@ -164,10 +163,10 @@ def _described(data: Dataset) -> str:
 def calibrate(arguments: argparse.Namespace) -> None:
     """Learn, from clips with known ejection fraction, what interval another one needs."""
     from .calibration import fit_calibration
-    from .function import load_networks
+    from .function import WEIGHTS, load_networks
     from .function_study import measure_study
 
-    networks = load_networks(tuple(arguments.weights), calibration=None)
+    networks = load_networks(tuple(arguments.weights or WEIGHTS), calibration=None)
     out = Path(arguments.out)
     data = _opened(Path(arguments.data))
     measured = measure_study(data, networks, out.with_suffix(""), arguments.split)["clips"]

@@ -16,6 +16,7 @@ from .files import atomic_path
 from .function import Networks, measure_clip, measure_pair
 from .geometry import disk_volume, ejection_fraction, mask_to_tracing
 from .metrics import dice
+from .models import weights_digest
 
 PART = 25  # clips between two writings
 TABLES = ("clips", "beats", "frames")
@@ -91,12 +92,10 @@ def _claim(parts: Path, identity: dict) -> None:
 
 def _identity(networks: Networks) -> str:
     """Hash of the networks' weights and of their calibration."""
-    read_as = f"{__version__} {networks.calibration} {networks.correct}"
-    digest = hashlib.sha256(read_as.encode())
-    for model in (networks.alone, networks.cycle, networks.landmarks):
-        for tensor in () if model is None else model.state_dict().values():
-            digest.update(tensor.detach().cpu().float().numpy().tobytes())
-    return digest.hexdigest()[:16]
+    models = (networks.alone, networks.cycle, networks.landmarks)
+    weights = [None if model is None else weights_digest(model) for model in models]
+    known = f"{__version__} {networks.calibration} {networks.correct} {weights}"
+    return hashlib.sha256(known.encode()).hexdigest()[:16]
 
 
 def _write_tables(folder: Path, rows: list[dict]) -> dict[str, pd.DataFrame]:

@@ -184,6 +184,18 @@ def _mend(tracing: Tracing) -> Tracing:
     return Tracing(tracing.axis, chords)
 
 
+def check_masks(masks: np.ndarray) -> None:
+    """Raise ValueError unless masks of a clip are (T, H, W) bool, a frame and a pixel at least."""
+    found = f"{getattr(masks, 'dtype', type(masks).__name__)} of shape {np.shape(masks)}"
+    if not isinstance(masks, np.ndarray) or masks.dtype != bool or masks.ndim != 3:
+        raise ValueError(
+            f"masks: expected (T, H, W) bool, found {found}. Probabilities become masks by a "
+            "threshold; a single mask becomes a clip by mask[None]."
+        )
+    if 0 in masks.shape:
+        raise ValueError(f"masks: expected at least one frame and one pixel, found {found}.")
+
+
 # --- From a mask back to a tracing ---------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """The networks, and weights files that carry their own configuration and cannot execute code."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -227,6 +228,14 @@ def first_levels(model: Encoder, levels: int) -> list[nn.Module]:
 def count_parameters(model: nn.Module) -> int:
     """Number of trained parameters."""
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Short text that changes with a model's kind, arguments or any weight."""
+    digest = hashlib.sha256(f"{type(model).__name__} {model.arguments}".encode())
+    for tensor in model.state_dict().values():
+        digest.update(tensor.detach().cpu().float().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def weights_folder() -> Path:

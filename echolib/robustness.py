@@ -1,6 +1,5 @@
 """Score several models on the same frames, clean and corrupted, a row a case."""
 
-import hashlib
 import json
 import zlib
 from collections.abc import Iterable
@@ -22,6 +21,7 @@ from .files import atomic_path
 from .geometry import disk_volume, mask_to_tracing
 from .inference import predict, square_masks
 from .metrics import case_scores
+from .models import weights_digest
 
 CLEAN = "clean"
 CASES_FILE = "robustness.csv"
@@ -196,12 +196,7 @@ def read_cases(path: str | Path) -> pd.DataFrame:
 
 def _identity(models: dict, frames: FrameSet, seed: int, pairs, device) -> dict:
     """What parts must agree in, as hashes and plain values."""
-    weights = {}
-    for name, model in models.items():
-        digest = hashlib.sha256(f"{type(model).__name__} {model.arguments}".encode())
-        for tensor in model.state_dict().values():
-            digest.update(tensor.detach().cpu().float().numpy().tobytes())
-        weights[name] = digest.hexdigest()[:16]
+    weights = {name: weights_digest(model) for name, model in models.items()}
     levels = {name: str(corruption.levels) for name, corruption in CORRUPTIONS.items()}
     together = {name: list(pair) for name, pair in (pairs or {}).items()}
     where = {"device": (device or default_device()).type, "echolib": __version__}

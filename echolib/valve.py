@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import ndimage
 from scipy.signal import savgol_filter
 
+from .geometry import check_masks
 from .leaflets import SHORTEST, Annulus, Valve, find_annulus, find_pieces, measure
 
 BRIDGED = 0.06  # s of unknown frames that the smoothed curve is drawn across
@@ -115,14 +116,7 @@ def opening_curve(masks: np.ndarray, fps: float | None = None) -> Opening:
 
 
 def _check(masks: np.ndarray, fps: float | None) -> None:
-    found = f"{getattr(masks, 'dtype', type(masks).__name__)} of shape {np.shape(masks)}"
-    if not isinstance(masks, np.ndarray) or masks.dtype != bool or masks.ndim != 3:
-        raise ValueError(
-            f"masks: expected (T, H, W) bool, found {found}. Probabilities become masks by a "
-            "threshold; a single mask becomes a clip by mask[None]."
-        )
-    if 0 in masks.shape:
-        raise ValueError(f"masks: expected at least one frame and one pixel, found {found}.")
+    check_masks(masks)
     if fps is not None and not (np.isfinite(fps) and fps > 0):
         raise ValueError(f"fps: expected a number above 0, or None if unknown, found {fps}.")
 

@@ -15,7 +15,7 @@ from echolib.data.frames import COLUMNS, FrameSet
 from echolib.geometry import disk_volume, outline_to_tracing
 from echolib.phantom.common import CYCLE_STREAM, FPS, check_common
 from echolib.phantom.scene import PLAIN_SHARE, draw_scan, label_map, trace
-from echolib.phantom.single_frames import MOST_VALIDATION, VALIDATION_SHARE
+from echolib.phantom.single_frames import MOST_VALIDATION, held_out_split
 from echolib.phantom.ultrasound import Scan
 from echolib.phantom.workers import in_parallel, worker_count
 
@@ -105,8 +105,7 @@ def _frame(scan: Scan, moment: float) -> np.ndarray:
 
 def _table(count: int, seed: int, size: int) -> pd.DataFrame:
     names = [f"0xPC{seed:04X}{index:06X}" for index in range(count)]
-    held_out = min(MOST_VALIDATION // PER_HEART, max(1, round(VALIDATION_SHARE * count)))
-    split = np.where(np.arange(count) >= count - held_out, "val", "train")
+    split = held_out_split(count, MOST_VALIDATION // PER_HEART)
     table = pd.DataFrame({"clip": names, "patient": names, "split": split})
     table = table.loc[table.index.repeat(PER_HEART)].reset_index(drop=True)
     table = table.assign(

@@ -63,6 +63,12 @@ def _draw_frame(index: int, seed: int, size: int, plain_share: float, without: f
     return scan.frame(moment), label_map(scan, moment, tracing), tracing.landmarks
 
 
+def held_out_split(count: int, most: int = MOST_VALIDATION) -> np.ndarray:
+    """(count,) "train", and "val" for the last tenth: one heart at least, `most` at most."""
+    held_out = min(most, max(1, round(VALIDATION_SHARE * count)))
+    return np.where(np.arange(count) >= count - held_out, "val", "train")
+
+
 def draw_frame_set(
     count: int,
     seed: int = 0,
@@ -84,11 +90,7 @@ def draw_frame_set(
         count, seed, size, workers, progress, plain_share, without
     )
     names = [f"0xPF{seed:04X}{index:06X}" for index in range(count)]
-    held_out = min(MOST_VALIDATION, max(1, round(VALIDATION_SHARE * count)))
-    validation = np.arange(count) >= count - held_out
-    table = pd.DataFrame(
-        {"clip": names, "patient": names, "split": np.where(validation, "val", "train")}
-    )
+    table = pd.DataFrame({"clip": names, "patient": names, "split": held_out_split(count)})
     table = table.assign(frame=0, phase="", source="phantom", fps=np.nan, spacing=np.nan)
     table = table.assign(height=size, width=size)
     return FrameSet(images, regions == 1, landmarks, table[COLUMNS], regions=regions)

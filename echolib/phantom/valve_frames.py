@@ -14,7 +14,7 @@ from echolib.phantom import leaflet_labels
 from echolib.phantom.common import VALVE_STREAM, check_common
 from echolib.phantom.scene import draw_scan
 from echolib.phantom.sector import REFERENCE_SIZE
-from echolib.phantom.single_frames import MOST_VALIDATION, VALIDATION_SHARE
+from echolib.phantom.single_frames import held_out_split
 from echolib.phantom.ultrasound import Scan
 from echolib.phantom.workers import in_parallel, worker_count
 
@@ -102,8 +102,7 @@ def draw_valve_sets(
     chunks = []
     while some := list(islice(frames, CHUNK)):
         chunks.append((whole_set(some), close_set(some)))
-    held_out = min(MOST_VALIDATION, max(1, round(VALIDATION_SHARE * count)))
-    splits = np.where(np.arange(count) >= count - held_out, "val", "train")
+    splits = held_out_split(count)
     whole, close = (FrameSet.joined(sets) for sets in zip(*chunks, strict=True))
     return tuple(replace(some, table=some.table.assign(split=splits)) for some in (whole, close))
 
