@@ -25,7 +25,7 @@ from echolib.data import open_mitral
 from echolib.data.frames import FrameSet
 from echolib.data.mitral import MitralStudy, ValveClip
 from echolib.data.valve_frames import close_set, labelled_valves, whole_set
-from echolib.files import atomic_path
+from echolib.files import write_table
 from echolib.metrics import dice, iou
 from echolib.mitral import PLAIN, VIEWS, ValveFinder, finder_files, load_finder
 from echolib.mitral_training import (
@@ -254,8 +254,7 @@ def score_step(name: str, bench: Bench) -> dict:
         pair = masks.ravel(), truth.ravel()
         scores.append({"clip": clip.name, "iou": iou(*pair), "dice": dice(*pair)})
     table = pd.DataFrame(scores)
-    with atomic_path(bench.folder / "videos" / f"{name}.csv") as temporary:
-        table.to_csv(temporary, index=False)
+    write_table(table, bench.folder / "videos" / f"{name}.csv")
     low, high = bootstrap_interval(table.iou.to_numpy(), statistic=np.median)
     row = {"step": name, "on": on, "median_iou": table.iou.median()}
     row |= {"low": low, "high": high, "mean_iou": table.iou.mean(), "worst_iou": table.iou.min()}
@@ -287,12 +286,10 @@ def main() -> None:
         if name in [row["step"] for row in rows]:
             continue
         rows.append(score_step(name, bench))
-        with atomic_path(path) as temporary:
-            pd.DataFrame(rows).to_csv(temporary, index=False)
+        write_table(pd.DataFrame(rows), path)
         print(pd.DataFrame(rows[-1:]).round(3).to_string(index=False), flush=True)
     table = with_gains(rows, arguments.out / "videos").round(4)
-    with atomic_path(Path(__file__).with_suffix(".csv")) as temporary:
-        table.to_csv(temporary, index=False)
+    write_table(table, Path(__file__).with_suffix(".csv"))
     print(table.to_string(index=False))
 
 

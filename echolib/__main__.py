@@ -11,7 +11,7 @@ from .config import fast_mode
 from .data import FrameSet, open_data, pack, pack_once, problem_summary, read_clip
 from .data.frames import within_cycle
 from .errors import DataError
-from .files import atomic_path
+from .files import atomic_path, write_table
 
 DEFAULT_MINUTES = 10.0
 DEFAULT_SCALE = 0.3  # of a mitral study
@@ -151,8 +151,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         path = Path(arguments.json)
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(summary, indent=2) + "\n")
-        with atomic_path(path.with_suffix(".csv")) as temporary:
-            cases.to_csv(temporary, index=False)
+        write_table(cases, path.with_suffix(".csv"))
 
 
 def robustness(arguments: argparse.Namespace) -> None:
@@ -205,8 +204,7 @@ def segment(arguments: argparse.Namespace) -> None:
     table["area_px"] = area
     if clip.spacing is not None:
         table["area_mm2"] = area * clip.spacing**2
-    with atomic_path(out / "area.csv") as temporary:
-        table.to_csv(temporary, index=False)
+    write_table(table, out / "area.csv")
     pictures = draw_outlines(clip.frames, masks)
     write_video(out / "overlay.webm", pictures, clip.fps or 30.0)
     write_gif(out / "overlay.gif", pictures, clip.fps or 30.0)

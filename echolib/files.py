@@ -1,5 +1,6 @@
 """Writing files so that nothing half-written is ever left behind."""
 
+import json
 import os
 import re
 import shutil
@@ -7,6 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OLD = 60  # s without a change after which a half-written file has no writer any more
 
@@ -49,3 +56,32 @@ def remove_leftovers(folder: str | Path) -> None:
             with suppress(FileNotFoundError):  # the other process has just renamed it
                 if time.time() - path.stat().st_mtime > OLD:
                     path.unlink()
+
+
+def write_table(table: "pd.DataFrame", path: str | Path, index: bool = False, **more: Any) -> None:
+    """Write a table as CSV, whole or not at all. more: for `DataFrame.to_csv`."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=index, **more)
+
+
+def claim_parts(parts: Path, identity: dict) -> None:
+    """Make a folder for the parts of a long run, or check that the one there is this run's.
+
+    identity: what the parts depend on, of JSON's types. Raises DataError where the folder holds
+    the parts of another run, naming what differs, or where its identity cannot be read.
+    """
+    file = parts / "identity.json"
+    if not file.is_file():
+        with atomic_path(file) as temporary:
+            temporary.write_text(json.dumps(identity, indent=1) + "\n", encoding="utf-8")
+        return
+    try:
+        there = dict(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{file} is damaged ({error}). Remove {parts} and run again.") from error
+    differ = [key for key in identity if identity[key] != there.get(key)]
+    if differ:
+        raise DataError(
+            f"{parts} holds results of another run; they differ in {', '.join(differ)}. "
+            "Choose another folder, or remove that one."
+        )

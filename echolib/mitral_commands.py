@@ -14,7 +14,7 @@ from .data.mitral import BROKEN
 from .data.nn_mitralseg import read_nn_mitralseg
 from .data.npz import write_npz
 from .errors import DataError
-from .files import atomic_path
+from .files import write_table
 
 PLAYED_AT = 30.0  # frames a second, where the clip does not say
 
@@ -144,8 +144,7 @@ def _write_pictures(out: Path, clip: Clip, masks: np.ndarray) -> None:
     if len(masks) < FEWEST_FRAMES:
         return
     opening = opening_curve(masks, clip.fps)
-    with atomic_path(out / f"{clip.name}_opening.csv") as temporary:
-        opening.table().to_csv(temporary, index=False)
+    write_table(opening.table(), out / f"{clip.name}_opening.csv")
     for warning in opening.warnings:
         warnings.warn(f"{clip.name}: {warning}", stacklevel=2)
 

@@ -1,6 +1,5 @@
 """Score several models on the same frames, clean and corrupted, a row a case."""
 
-import json
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +16,7 @@ from .corruptions import CORRUPTIONS, SEVERITIES, check_corruptions, corrupt
 from .data.frames import FrameSet
 from .doubt import mean_shape
 from .errors import DataError
-from .files import atomic_path
+from .files import claim_parts, write_table
 from .geometry import disk_volume, mask_to_tracing
 from .inference import predict, square_masks
 from .metrics import case_scores
@@ -166,19 +165,17 @@ def run_robustness(
     folder = Path(folder)
     parts = folder / PARTS_FOLDER
     wanted = conditions(corruptions, severities)
-    _claim(parts, _identity(models, frames, seed, pairs, device))
+    claim_parts(parts, _identity(models, frames, seed, pairs, device))
     bar = tqdm(wanted, desc="robustness", unit="condition", disable=not progress)
     tables = []
     for corruption, severity in bar:
         part = parts / f"{corruption}-{severity}.csv"
         if not part.is_file():
             cases = score_condition(models, frames, corruption, severity, seed, pairs, device)
-            with atomic_path(part) as temporary:
-                cases.to_csv(temporary, index=False)
+            write_table(cases, part)
         tables.append(read_cases(part))
     cases = _in_order(pd.concat(tables, ignore_index=True), [*models, *(pairs or {})])
-    with atomic_path(folder / CASES_FILE) as temporary:
-        cases.to_csv(temporary, index=False)
+    write_table(cases, folder / CASES_FILE)
     return cases
 
 
@@ -202,23 +199,3 @@ def _identity(models: dict, frames: FrameSet, seed: int, pairs, device) -> dict:
     where = {"device": (device or default_device()).type, "echolib": __version__}
     settings = {"seed": seed, "pairs": together, "levels": levels}
     return {"models": weights, "frames": frames.fingerprint(), **settings, **where}
-
-
-def _claim(parts: Path, identity: dict) -> None:
-    """Make the folder of parts, or check that the one there belongs to this run."""
-    file = parts / "identity.json"
-    if not file.is_file():
-        parts.mkdir(parents=True, exist_ok=True)
-        with atomic_path(file) as temporary:
-            temporary.write_text(json.dumps(identity, indent=2) + "\n")
-        return
-    try:
-        there = dict(json.loads(file.read_text()))
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{file} is damaged ({error}). Remove {parts} and run again.") from error
-    differ = [key for key in identity if identity[key] != there.get(key)]
-    if differ:
-        raise DataError(
-            f"{parts} holds results of another run; they differ in {', '.join(differ)}. "
-            "Choose another folder, or remove that one."
-        )

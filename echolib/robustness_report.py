@@ -10,7 +10,7 @@ from .comparison import compare_models, doubt_gains, falls_from_clean, robustnes
 from .corruptions import SEVERITIES
 from .data.frames import FrameSet
 from .doubt import doubt_cases
-from .files import atomic_path
+from .files import write_table
 from .models import finds_landmarks
 from .plots import save
 from .robustness import conditions, corrupted_images, run_robustness
@@ -40,16 +40,16 @@ def report_robustness(
     pairs = {COMBINED: pair} if pair else None
     cases = run_robustness(models, frames, folder, corruptions, severities, seed, pairs)
     summary = robustness_summary(cases, baseline=next(iter(models)))
-    _write(summary, folder / "summary.csv", index=True)
-    _write(falls_from_clean(cases, _middle(severities)), folder / "falls.csv")
+    write_table(summary, folder / "summary.csv", index=True)
+    write_table(falls_from_clean(cases, _middle(severities)), folder / "falls.csv")
     plt.close(save(severity_curves(cases), "curves", folder))
     if pair:
         table = compare_models(cases, *pair)
-        _write(table, folder / "comparison.csv")
+        write_table(table, folder / "comparison.csv")
         plt.close(save(comparison_forest(table), "comparison", folder))
         doubts = _doubts(*(models[name] for name in pair), frames, corruptions, severities, seed)
-        _write(doubts, folder / "doubt.csv")
-        _write(doubt_gains(doubts), folder / "doubt_gain.csv")
+        write_table(doubts, folder / "doubt.csv")
+        write_table(doubt_gains(doubts), folder / "doubt_gain.csv")
         plt.close(save(retention_curves(doubts), "doubt", folder))
     return summary
 
@@ -71,8 +71,3 @@ def _doubts(masks_model, landmarks_model, frames, corruptions, severities, seed)
 
 def _middle(severities: tuple[int, ...]) -> int:
     return sorted(severities)[len(severities) // 2]
-
-
-def _write(table: pd.DataFrame, path: Path, index: bool = False) -> None:
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=index)

@@ -19,7 +19,7 @@ from .checkpoints import load_checkpoint, save_checkpoint
 from .config import device as default_device
 from .corruptions import corrupt_some
 from .data.frames import FrameSet, with_neighbours
-from .files import atomic_path
+from .files import write_table
 from .models import WEIGHTS_FILE, first_levels, save_model
 from .schedule import Progress, warm_up_and_cosine
 from .tasks import task_of
@@ -302,8 +302,7 @@ class Training:
             "averaged": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        with atomic_path(self.folder / HISTORY_FILE) as temporary:
-            self.history.to_csv(temporary, index=False)
+        write_table(self.history, self.folder / HISTORY_FILE)
         save_checkpoint(state, self.checkpoint)
 
     def _resume(self) -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 from echolib import config, geometry
 from echolib.data.video import count_frames
 from echolib.errors import DataError
-from echolib.files import atomic_path, remove_leftovers
+from echolib.files import atomic_path, remove_leftovers, write_table
 from echolib.phantom.common import CLIP_STREAM, FPS, VERSION, check_common, claim_folder, draw_clips
 from echolib.phantom.scene import draw_scan, trace
 from echolib.phantom.ultrasound import Scan
@@ -178,5 +178,4 @@ def _write_tables(folder: Path, rows: list, splits: list[str]) -> None:
     listed = pd.DataFrame([(*row, split) for (row, _), split in zip(rows, splits, strict=True)])
     tables = ((tracings, TRACING_COLUMNS), (listed, FILE_LIST_COLUMNS))
     for name, (table, columns) in zip(FILES, tables, strict=True):
-        with atomic_path(folder / name) as temporary:
-            table.to_csv(temporary, index=False, header=columns, lineterminator="\n")
+        write_table(table, folder / name, header=columns, lineterminator="\n")
