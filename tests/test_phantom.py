@@ -22,7 +22,7 @@ from echolib.phantom.cycle import Rhythm, draw_cycle
 from echolib.phantom.effects import EFFECTS
 from echolib.phantom.ranges import SOURCES
 from echolib.phantom.sector import draw_sector
-from echolib.phantom.shape import heart_shape
+from echolib.phantom.shape import heart_shape, ventricle_shape
 from echolib.phantom.tables import range_table
 from echolib.phantom.ultrasound import Scan
 
@@ -320,10 +320,35 @@ def test_population_holds_every_pathology():
     hearts = [draw_heart(np.random.default_rng(index)) for index in range(400)]
     assert 0.05 < np.mean([heart.still_share > 0 for heart in hearts]) < 0.25
     assert 0.05 < np.mean([heart.outflow > 0 for heart in hearts]) < 0.30
-    assert np.mean([heart.ejection < 0.18 for heart in hearts]) > 0.08
+    assert np.mean([heart.ejection < 0.25 for heart in hearts]) > 0.08
     assert max(heart.septum for heart in hearts) > 15
     plain = [draw_heart(np.random.default_rng(i), frozenset({"pathology"})) for i in range(100)]
-    assert all(heart.still_share == 0 and heart.ejection > 0.15 for heart in plain)
+    assert all(heart.still_share == 0 and heart.ejection > 0.25 for heart in plain)
+
+
+def test_population_is_like_echonets():
+    """Ejection fraction and its relation to volume are EchoNet-Dynamic's (55.7 +- 12.4 %)."""
+    volumes = np.array([traced_volumes(scene.draw_scan(7, 0, i, 112)[0].heart) for i in range(300)])
+    fraction = 100 * (1 - volumes[:, 1] / volumes[:, 0])
+    assert 53 < fraction.mean() < 60 and 9 < fraction.std() < 14
+    assert 0.1 < (fraction < 50).mean() < 0.3
+    assert -0.6 < np.corrcoef(fraction, volumes[:, 0])[0, 1] < -0.2
+
+
+def test_the_tracing_hardly_sinks_into_the_wall():
+    """A network learns contraction from the walls; the tracing must not add one of its own."""
+    for index in range(40):
+        heart = draw_heart(np.random.default_rng(index))
+        even = replace(heart, contracted_septal=0.0, contracted_lateral=0.0, contracted_apex=0.0)
+        drawn, fixed = (1 - small / large for large, small in map(traced_volumes, (heart, even)))
+        assert abs(drawn - fixed) < 0.06
+
+
+def traced_volumes(heart) -> tuple[float, float]:
+    """By disks in an expert's outlines at end-diastole and end-systole, mm3."""
+    shapes = (ventricle_shape(heart, contraction) for contraction in (0.0, 1.0))
+    tracings = [geometry.outline_to_tracing(shape.outline, shape.axis) for shape in shapes]
+    return tuple(map(geometry.disk_volume, tracings))
 
 
 def test_still_wall_moves_less():

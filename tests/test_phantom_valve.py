@@ -1,6 +1,7 @@
 """Phantom frames of the mitral valve: labels that fit what is to be seen, leaflets that move."""
 
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from echolib.data.valve_frames import bounds_of
 from echolib.phantom import leaflet_labels, scene, single_frames
-from echolib.phantom.common import FRAME_STREAM, VALVE_STREAM
+from echolib.phantom.common import EXPERT_STREAM, FRAME_STREAM, TEST_STREAM, VALVE_STREAM
 from echolib.phantom.ranges import SOURCES
 from echolib.phantom.tables import range_table
 from echolib.phantom.valve import MOST_CORDS, MOST_GAPS, POINTS, SIDES, draw_valve
@@ -211,13 +212,27 @@ def test_the_tables_of_the_valve_say_where_their_ranges_come_from():
 # --- One heart, with and without ------------------------------------------------------------------
 
 
+def as_one_population():
+    """Hearts whose valve is seen closely contract as the others do."""
+    return mock.patch.object(scene, "CLOSE_EJECTIONS", scene.EJECTIONS)
+
+
+def test_hearts_of_the_valve_study_are_those_of_its_version():
+    """Version 3 of the mitral study was drawn, trained on and measured with these hearts."""
+    for stream, ejections in ((EXPERT_STREAM, (0.036885, 0.462608)), (TEST_STREAM, (0.248166,))):
+        for index, ejection in enumerate(ejections):
+            heart = scene.draw_scan(0, stream, index, 112, 0.0, close=True)[0].heart
+            assert heart.ejection == pytest.approx(ejection, abs=1e-6)
+
+
 @settings(max_examples=12)
 @given(st.integers(0, 500), st.floats(0, 1))
 def test_the_ventricle_is_the_same_with_the_valve_seen_closely(index, share):
     """The valve draws from a generator of its own: the traced outline must not move by a bit."""
-    (plain, choice), (close, other) = (
-        scene.draw_scan(3, FRAME_STREAM, index, 112, close=how) for how in (False, True)
-    )
+    with as_one_population():
+        (plain, choice), (close, other) = (
+            scene.draw_scan(3, FRAME_STREAM, index, 112, close=how) for how in (False, True)
+        )
     assert plain.heart.valve is None and close.heart.valve is not None
     assert plain.renderer == close.renderer
     moment = share * plain.cycle.period
@@ -230,9 +245,11 @@ def test_the_ventricle_is_the_same_with_the_valve_seen_closely(index, share):
 def test_the_valve_seen_closely_changes_the_picture_at_the_valve_alone():
     changed = []
     for index in range(6):
-        plain, close = (
-            scene.draw_scan(3, VALVE_STREAM, index, 112, 1.0, close=how)[0] for how in (False, True)
-        )
+        with as_one_population():
+            plain, close = (
+                scene.draw_scan(3, VALVE_STREAM, index, 112, 1.0, close=how)[0]
+                for how in (False, True)
+            )
         moment = 0.4 * plain.cycle.period
         leaflets = leaflets_at(plain, moment), leaflets_at(close, moment)
         points = np.concatenate([curve for curves in leaflets for curve in curves])

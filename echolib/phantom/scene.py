@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from echolib import geometry
-from echolib.phantom.anatomy import Heart, draw_heart, to_world
+from echolib.phantom.anatomy import CLOSE_EJECTIONS, EJECTIONS, Heart, draw_heart, to_world
 from echolib.phantom.cycle import draw_cycle
 from echolib.phantom.effects import check_effects
 from echolib.phantom.sector import Sector, draw_sector
@@ -40,7 +40,8 @@ def draw_scan(
     anatomy, timing, machine, choice, leaflets = parts
     cycle, without = draw_cycle(timing), check_effects(without)
     for _ in range(1000):
-        heart, sector = draw_heart(anatomy, without), draw_sector(anatomy, size, without)
+        heart = draw_heart(anatomy, without, CLOSE_EJECTIONS if close else EJECTIONS)
+        sector = draw_sector(anatomy, size, without)
         if close:
             heart = replace(heart, valve=draw_valve(leaflets))
         renderer = "plain" if choice.random() < plain_share else "physical"
