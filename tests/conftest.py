@@ -27,6 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
     matplotlib.use("Agg")  # not through MPLBACKEND: the notebooks' kernels draw inline
     config.echolib_folder = tempfile.mkdtemp(prefix="echolib-tests-")
     os.environ.update(COMPARED_RUN, ECHOLIB_FIGURES=f"{config.echolib_folder}/figures")
+    # a conftest's own hooks are called for the tests below it only, a plugin's for notebooks too
+    config.pluginmanager.register(EachAlone())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -34,16 +36,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(config.echolib_folder, ignore_errors=True)
 
 
-@pytest.hookimpl(tryfirst=True)  # before nbval starts the notebook's kernel
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Give each notebook and each test module an empty data folder; skip what needs a GPU.
+class EachAlone:
+    """Gives each notebook and each test module an empty data folder; skips what needs a GPU.
 
     A data set under data/ must not change an output, and of two notebooks that run at the same
     time neither must find what the other is writing.
     """
-    os.environ["ECHOLIB_DATA"] = f"{item.config.echolib_folder}/{item.path.stem}"
-    if item.get_closest_marker("gpu") and not _has_gpu():
-        pytest.skip("no CUDA device here")
+
+    @pytest.hookimpl(tryfirst=True)  # before nbval starts the notebook's kernel
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        os.environ["ECHOLIB_DATA"] = f"{item.config.echolib_folder}/{item.path.stem}"
+        if item.get_closest_marker("gpu") and not _has_gpu():
+            pytest.skip("no CUDA device here")
 
 
 def _has_gpu() -> bool:

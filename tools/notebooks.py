@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest import mock
 
 import cv2
 import nbformat
@@ -109,14 +110,15 @@ def refresh(paths: list[Path]) -> None:
     They begin with an empty data folder, so that no data set of the user's shows in an output.
     """
     with tempfile.TemporaryDirectory(prefix="echolib-") as folder:
-        os.environ.update(STORED_RUN, ECHOLIB_DATA=folder)
-        for path in paths:
-            notebook = nbformat.read(path, as_version=4)
-            execute(notebook, path)
-            tidy(notebook)
-            with atomic_path(path) as temporary:
-                nbformat.write(notebook, temporary)
-            print(f"{path.name}: refreshed", flush=True)
+        settings = STORED_RUN | {"ECHOLIB_DATA": folder}
+        with mock.patch.dict(os.environ, settings):  # the kernels inherit them
+            for path in paths:
+                notebook = nbformat.read(path, as_version=4)
+                execute(notebook, path)
+                tidy(notebook)
+                with atomic_path(path) as temporary:
+                    nbformat.write(notebook, temporary)
+                print(f"{path.name}: refreshed", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> None:
