@@ -402,7 +402,8 @@ def test_every_range_has_a_source():
 
 
 def test_large_screens_show_the_same_heart_in_finer_detail():
-    small, large = (scene.draw_scan(5, 0, 3, size, 0.0)[0] for size in (112, 448))
+    small, large = (scene.draw_scan(5, 0, 4, size, 0.0)[0] for size in (112, 448))
+    assert small.heart.length == large.heart.length  # both fit into their sector at once
     assert large.sector.beam_shape[0] > small.sector.beam_shape[0]
     frames = [scan.frame(0.0) for scan in (small, large)]
     shrunk = cv2.resize(frames[1], (112, 112), interpolation=cv2.INTER_AREA)
