@@ -66,14 +66,13 @@ format: $(STAMP)  ## let ruff rewrite code and notebooks
 refresh: $(STAMP)  ## execute the notebooks in place on the phantom and store their outputs
 	@$(BIN)/python -m tools.notebooks refresh $(NOTEBOOKS)
 
-# 22,000 hearts, each seen about twice, as many valves, and 12,000 hearts at both ends of systole;
+# 22,000 hearts, each seen about twice, as many valves, and 24,000 hearts at both ends of systole;
 # the cards beside the weights have the scores. Each training takes about ten minutes on two quiet
-# cores, those of lv_cycle thirty together; what lies in build/weights is taken up again, so begin
+# cores, that of lv_cycle an hour; what lies in build/weights is taken up again, so begin
 # with `make clean` when the phantom or the training has changed. Last, the interval of the ejection
 # fraction is calibrated on clips of their own.
 WEIGHTS := build/weights
 TRAIN_WEIGHTS := $(BIN)/python -m echolib train $(WEIGHTS)/frames --epochs 2.2 --resume
-TRAIN_CYCLES := $(BIN)/python -m echolib train $(WEIGHTS)/cycles --resume
 TRAIN_VALVES := $(BIN)/python -m echolib train --epochs 2 --loss bce_iou --resume
 weights: $(STAMP)  ## train the weights that come with the package anew, on the phantom alone
 	@test -d $(WEIGHTS)/frames || \
@@ -87,10 +86,9 @@ weights: $(STAMP)  ## train the weights that come with the package anew, on the 
 	@$(TRAIN_VALVES) $(WEIGHTS)/valves/close --size 128 --out $(WEIGHTS)/valve_close
 	@$(TRAIN_VALVES) $(WEIGHTS)/valves/whole --size 112 --out $(WEIGHTS)/valve_whole
 	@test -d $(WEIGHTS)/cycles || \
-		$(BIN)/python -m echolib phantom --out $(WEIGHTS)/cycles --cycles 12000 --seed 1
-	@$(TRAIN_CYCLES) --start $(WEIGHTS)/lv --epochs 2 --out $(WEIGHTS)/lv_cycle_first
-	@$(TRAIN_CYCLES) --start $(WEIGHTS)/lv_cycle_first --epochs 3 --loss bce_dice_area \
-		--out $(WEIGHTS)/lv_cycle
+		$(BIN)/python -m echolib phantom --out $(WEIGHTS)/cycles --cycles 24000 --seed 1
+	@$(BIN)/python -m echolib train $(WEIGHTS)/cycles --resume --start $(WEIGHTS)/lv --epochs 5 \
+		--loss bce_dice_area --out $(WEIGHTS)/lv_cycle
 	@for name in lv lv_landmarks lv_robust lv_landmarks_robust lv_cycle valve_close valve_whole; do \
 		$(BIN)/python -m tools.ship_weights $(WEIGHTS)/$$name $$name || exit 1; done
 	@$(MAKE) calibration

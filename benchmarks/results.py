@@ -11,16 +11,15 @@ when a network has changed. Of licensed data only scores are kept, no value of a
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from echolib import config
-from echolib.calibration import SPREADS
 from echolib.data import Camus, Dataset, EchoNet, pack_once
 from echolib.ef_scores import dice_scores, ef_scores
-from echolib.files import atomic_path
+from echolib.files import write_table
 from echolib.function import Networks, load_networks
 from echolib.function_study import measure_study
 from echolib.inference import score
@@ -65,19 +64,13 @@ def measured(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Rows of the tables on segmentation and on EF, and the clips.
 
-    EF is scored as it was outlined, and as the calibration's line, learnt from phantoms, makes it.
+    EF is scored as it was outlined, and as the calibration's line, learnt from phantoms, reads it.
     """
     tables = measure_study(data, networks, BUILD / f"{name}-{split}", split)
     clips, scores = tables["clips"], []
-    spreads = clips[list(SPREADS)].to_dict("records")
-    for what, correct in (("as outlined", False), ("corrected", True)):
-        ends = [
-            networks.calibration.interval(found, spread, correct)
-            for found, spread in zip(clips.found, spreads, strict=True)
-        ]
-        kept = clips[["name", "patient", "split", "ef_true"]].copy()
-        kept[["ef", "ef_low", "ef_high"]] = ends
-        scores.append(ef_scores(kept).tail(1).assign(data=name, split=split, reading=what))
+    outlined = clips.assign(ef=clips.found, ef_low=np.nan, ef_high=np.nan)
+    for what, read in (("as outlined", outlined), ("corrected", clips)):
+        scores.append(ef_scores(read).tail(1).assign(data=name, split=split, reading=what))
     fractions = pd.concat(scores, ignore_index=True)
     front = ["data", "split", "reading"]
     fractions = fractions[front + [column for column in fractions if column not in front]]
@@ -95,8 +88,7 @@ def replace_rows(table: pd.DataFrame, file: str) -> None:
 
 def write(table: pd.DataFrame, file: str) -> None:
     """Write a table with four decimals."""
-    with atomic_path(HERE / file) as temporary:
-        table.round(4).to_csv(temporary, index=False)
+    write_table(table.round(4), HERE / file)
 
 
 def main() -> None:
@@ -104,12 +96,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--camus", help="folder of CAMUS")
     arguments = parser.parse_args()
-    phantom = load_networks(correct=True)
+    networks = load_networks()
     dices, fractions = [], []
     for name, data, splits in sources(arguments.camus or None):
         for split in splits:
             print(f"{name}, {split}")
-            networks = replace(phantom, correct=name == "phantom")
             dice, fraction, clips = measured(name, data, split, networks)
             dices.append(dice)
             fractions.append(fraction)

@@ -52,17 +52,11 @@ class Calibration:
         known = [np.nan_to_num(spreads[name]) for name in SPREADS]
         return self.factor * (self.base + float(np.dot(self.weights, known)))
 
-    def interval(
-        self, found: float, spreads: dict[str, float], correct: bool = True
-    ) -> tuple[float, float, float]:
-        """EF, lower and upper end of its interval, per cent; NaN without an EF.
-
-        correct: take the line's value, not the EF as it was found. For clips of another kind
-        than those learnt from, the line is not known to help.
-        """
+    def interval(self, found: float, spreads: dict[str, float]) -> tuple[float, float, float]:
+        """EF, lower and upper end of its interval, per cent; NaN without an EF."""
         if not np.isfinite(found):
             return np.nan, np.nan, np.nan
-        middle = self.intercept + self.slope * found if correct else found
+        middle = self.intercept + self.slope * found
         half = self.half_width(spreads)
         return tuple(float(np.clip(v, 0, 100)) for v in (middle, middle - half, middle + half))
 

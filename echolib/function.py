@@ -1,10 +1,10 @@
 """How a left ventricle works, from a clip: networks outline it, and the outlines are measured.
 
 Three networks look. `lv` sees every frame by itself, which tells when the heart fills and empties.
-`lv_cycle` then sees every frame between the end-diastole and the end-systole of its beat. The
-first draws a contraction too weak, the second, on real hearts, too strong;
-what is measured is the outline of the mean of both probabilities. `lv_landmarks` outlines the two
-ends of the beat once more: where it disagrees, the result is in doubt.
+`lv_cycle` then sees every frame between the end-diastole and the end-systole of its beat, and so
+how far the walls move. What is measured is the outline of the mean of both probabilities, which
+on real frames errs less than either. `lv_landmarks` outlines the two ends of the beat once more:
+where it disagrees, the result is in doubt.
 """
 
 from collections.abc import Sequence
@@ -39,8 +39,7 @@ class Networks:
     alone: a masks model of single frames. cycle: a masks model that sees each frame between the
     ED and the ES frame of its beat, or None: then `alone` is measured. landmarks: a landmarks
     model, or None. size: px of the squares that they see. calibration: of just these networks,
-    or None where there is none. names: of the weights. correct: whether clips are of the kind
-    that the calibration was learnt from, so that its line is to be trusted.
+    or None where there is none. names: of the weights.
     """
 
     alone: nn.Module
@@ -49,13 +48,12 @@ class Networks:
     size: int
     calibration: Calibration | None
     names: tuple[str, ...]
-    correct: bool = False
 
     def read(self, found: float, spreads: dict[str, float]) -> tuple[float, float, float]:
         """EF and its interval, per cent; without a calibration as found, and NaN."""
         if self.calibration is None:
             return found, np.nan, np.nan
-        return self.calibration.interval(found, spreads, self.correct)
+        return self.calibration.interval(found, spreads)
 
     def look(
         self,
@@ -79,8 +77,8 @@ class ClipFunction:
     """What a clip says of its left ventricle.
 
     masks: (T, H, W) bool. function: measured in them. found: EF in per cent as measured, median
-    of the beats. ef, ef_low, ef_high: the same with its interval, and corrected where the clip is
-    of the kind that the calibration was learnt from; NaN where unknown.
+    of the beats. ef, ef_low, ef_high: the same as the calibration reads it, and its interval; NaN
+    where unknown.
     spreads: how far several looks disagree, points of EF, see `calibration.SPREADS`. doubt: 1 -
     Dice of masks and landmarks at ED and ES, NaN without landmarks. warnings: all of them, the
     function's included. weights: names of the networks.
@@ -128,14 +126,11 @@ class ClipFunction:
 def load_networks(
     weights: tuple[str, ...] = WEIGHTS,
     calibration: str | Path | None = SHIPPED,
-    correct: bool | None = None,
 ) -> Networks:
     """Load networks by name or path: one of single frames, and others in any order.
 
     calibration: file of `Calibration.save`, None for none; "shipped" is the package's own for
-    its own networks, and none for others. correct: see `Networks`; by default a file's line is
-    trusted, and the package's, which was learnt from phantoms, is not: on real clips (CAMUS) it
-    does more harm than good. Raises DataError where networks do not go together.
+    its own networks, and none for others. Raises DataError where networks do not go together.
     """
     found: dict[str, nn.Module] = {}
     sizes = set()
@@ -152,15 +147,13 @@ def load_networks(
     if len(sizes) > 1:
         raise DataError(f"{list(weights)} see squares of {sorted(sizes)} px; they must agree.")
     names = tuple(Path(name).name.removesuffix(".safetensors") for name in weights)
-    if correct is None:
-        correct = calibration != SHIPPED
     if calibration == SHIPPED:
         calibration = weights_folder() / CALIBRATION if tuple(weights) == WEIGHTS else None
     read = None if calibration is None else load_calibration(calibration)
     if read is not None and read.networks != names:
         raise DataError(f"{calibration} is of the networks {read.networks}, not of {names}.")
     models = found["alone"], found.get("cycle"), found.get("landmarks")
-    return Networks(*models, sizes.pop(), read, names, correct)
+    return Networks(*models, sizes.pop(), read, names)
 
 
 def measure_clip(
@@ -177,8 +170,8 @@ def measure_clip(
 
     alone = predict(networks.alone, squares, device)
     masks, first = measured(alone)
-    found = [_ends(beat) for beat in first.beats]
-    function, both = first, networks.look(squares, alone, found, device)
+    beats = [_ends(beat) for beat in first.beats]
+    function, both = first, networks.look(squares, alone, beats, device)
     if both is not alone:  # what is the same need not be measured twice
         masks, function = measured(both)
     counted = [_ends(beat) for beat in function.beats if beat.counts]

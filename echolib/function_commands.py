@@ -10,7 +10,7 @@ import pandas as pd
 
 from .data import Dataset, FrameSet, open_data, read_clip
 from .errors import DataError
-from .files import atomic_path
+from .files import write_table
 from .mitral_commands import PLAYED_AT
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ def function(arguments: argparse.Namespace) -> None:
     path, out = Path(arguments.data), Path(arguments.out)
     given = tuple(arguments.weights or WEIGHTS), arguments.calibration
     if path.is_dir():
-        data = _opened(path)
-        networks = load_networks(*given, correct=True if _is_phantom(data) else None)
-        _study(data, networks, out, arguments)
+        _study(_opened(path), load_networks(*given), out, arguments)
     else:
         _clip(path, load_networks(*given), out)
 
@@ -81,11 +79,11 @@ def _clip(path: Path, networks: "Networks", out: Path) -> None:
 
     clip, _ = crop_to_sector(read_clip(path))
     result = measure_clip(clip, networks)
-    _write(out / "clips.csv", pd.DataFrame([result.row()]))
+    write_table(pd.DataFrame([result.row()]), out / "clips.csv")
     beats = result.function.beats_table()
     beats.insert(0, "name", clip.name)
-    _write(out / "beats.csv", beats)
-    _write(out / "frames.csv", result.function.table())
+    write_table(beats, out / "beats.csv")
+    write_table(result.function.table(), out / "frames.csv")
     video = _write_video(out / f"{clip.name}.webm", result)
     write_report(out / "report.html", result, video=video, **_trusted(networks))
     for warning in result.warnings:
@@ -98,11 +96,6 @@ def _trusted(networks: "Networks") -> dict[str, str]:
     """What a report says of the interval: the clips that it was calibrated on, if not phantoms."""
     known = networks.calibration
     return {} if known is None or "phantom" in known.data else {"calibrated_on": known.data}
-
-
-def _write(path: Path, table: pd.DataFrame) -> None:
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False)
 
 
 def _write_video(path: Path, result: "ClipFunction") -> Path:
@@ -121,10 +114,10 @@ def _study(data: Dataset, networks: "Networks", out: Path, arguments: argparse.N
     tables = measure_study(data, networks, out, arguments.split, arguments.clips)
     clips, frames = tables["clips"], tables["frames"]
     scores = ef_scores(clips)
-    _write(out / "scores.csv", scores)
+    write_table(scores, out / "scores.csv")
     overlap = dice_scores(frames) if len(frames) else None
     if overlap is not None:
-        _write(out / "dice.csv", overlap)
+        write_table(overlap, out / "dice.csv")
         print(overlap.round(3).to_string(index=False))
     print(scores.round(3).T.to_string(header=False))
     for name in _most_uncertain(clips, arguments.videos):
@@ -150,13 +143,9 @@ def _video_of(data: Dataset, name: str, networks: "Networks", out: Path) -> None
         _write_video(path, measure_clip(data.clip(name), networks))
 
 
-def _is_phantom(data: Dataset) -> bool:
-    return (data.folder / "study.json").is_file()
-
-
 def _described(data: Dataset) -> str:
     """What the clips are, in words; a phantom is never called by the name of its layout."""
-    kind = "phantom study" if _is_phantom(data) else data.name
+    kind = "phantom study" if (data.folder / "study.json").is_file() else data.name
     return f"{kind} {data.folder.name}"
 
 

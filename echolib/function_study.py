@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from . import __version__
 from .data.frames import Dataset, LabelledFrame
 from .errors import DataError
-from .files import atomic_path
+from .files import atomic_path, claim_parts, write_table
 from .function import Networks, measure_clip, measure_pair
 from .geometry import disk_volume, ejection_fraction, mask_to_tracing
 from .metrics import dice
@@ -57,7 +57,7 @@ def measure_study(
         chosen = chosen[np.linspace(0, len(chosen) - 1, max(1, most)).round().astype(int)]
     parts = folder / "parts"
     identity = {"data": data.fingerprint(), "split": split, "clips": len(chosen)}
-    _claim(parts, identity | {"networks": _identity(networks)})
+    claim_parts(parts, identity | {"networks": _identity(networks)})
     rows: list[dict] = []
     bar = tqdm(total=len(chosen), desc="heart function", unit="clip", disable=not progress)
     for start in range(0, len(chosen), PART):
@@ -77,24 +77,11 @@ def measure_study(
     return _write_tables(folder, rows)
 
 
-def _claim(parts: Path, identity: dict) -> None:
-    """Make the folder of parts, or check that the one there belongs to this run."""
-    file = parts / "identity.json"
-    if not file.is_file():
-        with atomic_path(file) as temporary:
-            temporary.write_text(json.dumps(identity, indent=1) + "\n", encoding="utf-8")
-    elif json.loads(file.read_text(encoding="utf-8")) != identity:
-        raise DataError(
-            f"{parts} holds results of other clips, another split or other networks. Choose "
-            "another folder, or remove that one."
-        )
-
-
 def _identity(networks: Networks) -> str:
     """Hash of the networks' weights and of their calibration."""
     models = (networks.alone, networks.cycle, networks.landmarks)
     weights = [None if model is None else weights_digest(model) for model in models]
-    known = f"{__version__} {networks.calibration} {networks.correct} {weights}"
+    known = f"{__version__} {networks.calibration} {weights}"
     return hashlib.sha256(known.encode()).hexdigest()[:16]
 
 
@@ -105,8 +92,7 @@ def _write_tables(folder: Path, rows: list[dict]) -> dict[str, pd.DataFrame]:
         "frames": pd.DataFrame([frame for row in rows for frame in row["frames"]]),
     }
     for name, table in tables.items():
-        with atomic_path(folder / f"{name}.csv") as temporary:
-            table.to_csv(temporary, index=False)
+        write_table(table, folder / f"{name}.csv")
     return tables
 
 

@@ -198,7 +198,7 @@ def test_an_interrupted_study_goes_on(study, tables, tmp_path, monkeypatch):
 
 
 def test_results_of_another_run_are_not_mixed_in(study, tables):
-    with pytest.raises(DataError, match="other clips, another split or other networks"):
+    with pytest.raises(DataError, match="another run; they differ in networks"):
         measure_study(study, replace(NETWORKS, calibration=None), tables[0], "all", progress=False)
 
 
