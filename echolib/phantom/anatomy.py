@@ -148,7 +148,7 @@ def draw_heart(
         heart = replace(heart, **dict.fromkeys(INSETS, 0.0))
     if "pathology" in without:
         return heart
-    strong = round(ejections[0][0] - 0.03, 3)
+    strong = round(ejections[0][0] - 0.03, 3)  # just below the mean of the strong hearts
     return replace(_diseased(heart, strong, kind, amount, place, side), **given)
 
 
