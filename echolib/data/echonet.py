@@ -165,7 +165,9 @@ class EchoNet:
         """{clip: {frame: (m, 4) or (m, 2) rows in file order}}; what is no number is NaN."""
         file = "VolumeTracings.csv"
         table["row"] = np.arange(len(table)) + 2
-        table["stem"] = table.FileName.map(lambda name: Path(name.strip()).stem)
+        # of each name once: every one stands in some forty rows
+        stems = {name: Path(name.strip()).stem for name in table.FileName.unique()}
+        table["stem"] = table.FileName.map(stems)
         frames = pd.to_numeric(table.Frame, errors="coerce")
         usable = np.isfinite(frames) & (frames >= 0) & (frames == frames.round())
         for _, record in table[~usable].drop_duplicates(["stem", "Frame"]).iterrows():
