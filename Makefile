@@ -68,7 +68,7 @@ refresh: $(STAMP)  ## execute the notebooks in place on the phantom and store th
 
 # 22,000 hearts, each seen about twice, as many valves, and 24,000 hearts at both ends of systole;
 # the cards beside the weights have the scores. Each training takes about ten minutes on two quiet
-# cores, that of lv_cycle an hour; what lies in build/weights is taken up again, so begin
+# cores, that of lv_cycle eighty; what lies in build/weights is taken up again, so begin
 # with `make clean` when the phantom or the training has changed. Last, the interval of the ejection
 # fraction is calibrated on clips of their own.
 WEIGHTS := build/weights
@@ -87,7 +87,7 @@ weights: $(STAMP)  ## train the weights that come with the package anew, on the 
 	@$(TRAIN_VALVES) $(WEIGHTS)/valves/whole --size 112 --out $(WEIGHTS)/valve_whole
 	@test -d $(WEIGHTS)/cycles || \
 		$(BIN)/python -m echolib phantom --out $(WEIGHTS)/cycles --cycles 24000 --seed 1
-	@$(BIN)/python -m echolib train $(WEIGHTS)/cycles --resume --start $(WEIGHTS)/lv --epochs 5 \
+	@$(BIN)/python -m echolib train $(WEIGHTS)/cycles --resume --start $(WEIGHTS)/lv --epochs 7 \
 		--loss bce_dice_area --out $(WEIGHTS)/lv_cycle
 	@for name in lv lv_landmarks lv_robust lv_landmarks_robust lv_cycle valve_close valve_whole; do \
 		$(BIN)/python -m tools.ship_weights $(WEIGHTS)/$$name $$name || exit 1; done
