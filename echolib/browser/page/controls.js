@@ -1,0 +1,102 @@
+// The page's elements: made once, and asked for by name.
+
+function element(tag, parent, properties = {}, attributes = {}) {
+  const node = Object.assign(document.createElement(tag), properties);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  parent.append(node);
+  return node;
+}
+
+// JupyterLab's command mode would swallow the keys without the attribute, on each input itself.
+const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
+
+function button(parent, action, text, label) {
+  return element("button", parent, { type: "button", textContent: text, title: label },
+    { "aria-label": label, "data-action": action, ...OWN_KEYS });
+}
+
+function range(parent, name, label, [min, max, step]) {
+  const box = element("label", parent, { className: "range" });
+  element("span", box, { textContent: label });
+  const input = element("input", box, { type: "range", className: name, min, max, step },
+    { "aria-label": label, ...OWN_KEYS });
+  const output = element("output", box);
+  return { input, show: (value) => {
+    input.value = value;
+    output.textContent = value;
+  } };
+}
+
+function checkbox(parent, name, label) {
+  const box = element("label", parent, { className: "check" });
+  const input = element("input", box, { type: "checkbox", className: name }, OWN_KEYS);
+  return { box, input, text: element("span", box, { textContent: label }) };
+}
+
+const KEYS = [
+  ["← →", "one frame back, forth (with shift: ten)"], ["space", "play, pause"],
+  ["home end", "first, last frame"], ["d s l", "next end-diastole, end-systole, labelled frame"],
+  ["p n", "previous, next clip"], ["+ − 0", "zoom in, out, whole picture"],
+  ["1 to 9", "overlays on and off"],
+];
+
+function buildPage(el) {
+  const root = element("div", el, { className: "echolib-browser", tabIndex: 0 },
+    { role: "group", ...OWN_KEYS });
+  const clips = element("div", root, { className: "row clips" });
+  const page = { root, clips };
+  page.previousClip = button(clips, "previous-clip", "‹ clip", "Previous clip");
+  const combo = element("div", clips, { className: "combo" });
+  page.search = element("input", combo, { type: "text", className: "search", autocomplete: "off",
+    spellcheck: false }, { role: "combobox", "aria-label": "Search clips", "aria-expanded": "false",
+    "aria-autocomplete": "list", ...OWN_KEYS });
+  page.matches = element("ul", combo, { className: "matches", hidden: true },
+    { role: "listbox", "aria-label": "Clips found" });
+  page.nextClip = button(clips, "next-clip", "clip ›", "Next clip");
+  page.place = element("span", clips, { className: "soft" });
+  page.title = element("div", root, { className: "title" });
+  page.message = element("div", root, { className: "message", hidden: true }, { role: "alert" });
+  page.body = element("div", root, { className: "body" });
+  page.pictures = element("div", page.body, { className: "pictures" });
+  page.curves = element("canvas", page.body, { className: "curves" }, { role: "img" });
+  const moving = element("div", page.body, { className: "row" });
+  page.previous = button(moving, "previous", "‹", "Previous frame");
+  page.play = button(moving, "play", "▶", "Play");
+  page.next = button(moving, "next", "›", "Next frame");
+  page.slider = element("input", moving, { type: "range", className: "frame", min: 0, step: 1 },
+    { "aria-label": "Frame", ...OWN_KEYS });
+  page.speed = element("select", moving, { className: "speed" },
+    { "aria-label": "Speed", ...OWN_KEYS });
+  page.readout = element("div", page.body, { className: "readout" });
+  const jumps = element("div", page.body, { className: "row" });
+  page.jumps = {
+    ED: button(jumps, "ed", "ED", "Next end-diastole"),
+    ES: button(jumps, "es", "ES", "Next end-systole"),
+    labelled: button(jumps, "labelled", "labelled", "Next labelled frame"),
+  };
+  page.layers = element("div", jumps, { className: "row" });
+  buildSettings(page, element("details", page.body));
+  const keys = element("details", page.body);
+  element("summary", keys, { textContent: "Keys" });
+  const list = element("dl", keys);
+  for (const [key, meaning] of KEYS) {
+    element("dt", list, { textContent: key });
+    element("dd", list, { textContent: meaning });
+  }
+  return page;
+}
+
+function buildSettings(page, details) {
+  element("summary", details, { textContent: "Picture" });
+  const zoom = element("div", details, { className: "row" });
+  page.zoomOut = button(zoom, "zoom-out", "−", "Zoom out");
+  page.zoomIn = button(zoom, "zoom-in", "+", "Zoom in");
+  page.zoomReset = button(zoom, "zoom-reset", "1:1", "Whole picture");
+  page.zoomText = element("span", zoom, { className: "soft" });
+  page.smooth = checkbox(zoom, "smooth", "smooth");
+  page.sideBySide = checkbox(zoom, "side-by-side", "models side by side");
+  const greys = element("div", details, { className: "ranges" });
+  page.low = range(greys, "window-low", "black at", [0, 254, 1]);
+  page.high = range(greys, "window-high", "white at", [1, 255, 1]);
+  page.gamma = range(greys, "gamma", "gamma (below 1: brighter)", [0.2, 3, 0.05]);
+}
