@@ -195,6 +195,18 @@ def test_a_clip_begins_at_its_first_frame():
     assert browser.frame == 0
 
 
+def test_what_the_page_says_of_the_clip_before_is_not_heard():
+    browser = make_browser(make_view("A"), make_view("B"))
+    browser.set_state({"_opened": browser._content["serial"]})
+    browser.set_state({"frame": 3})
+    assert browser.frame == 3
+    browser.clip = "B"
+    browser.set_state({"frame": 5, "playing": True, "gamma": 0.5})
+    assert (browser.frame, browser.playing, browser.gamma) == (0, False, 0.5)
+    browser.set_state({"_opened": browser._content["serial"], "frame": 5})
+    assert browser.frame == 5
+
+
 # --- what cannot be shown -----------------------------------------------------------------------
 
 FRAMES = make_view().frames

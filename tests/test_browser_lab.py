@@ -168,6 +168,12 @@ def test_play_from_the_page_and_from_python(lab):
     assert shown.root.locator("select.speed").input_value() == "0.5"
     lab.run("b.playing = False")
     shown.root.get_by_label("Play").wait_for()
+    shown.python_becomes("b.frame", shown.at())
+    lab.run("b.playing = True")
+    chromium.wait_until(lab.page, lambda: None if int(shown.at()) > 1 else "it does not play")
+    lab.run("b.clip = 'two'")  # which is read while the first one plays
+    shown.wait(clip="two", state="ready", frame=0)
+    shown.python_becomes("b.playing, b.frame", "False 0")
 
 
 def test_a_long_clip_comes_in_parts(lab):

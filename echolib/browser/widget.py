@@ -64,6 +64,7 @@ class FrameBrowser(anywidget.AnyWidget):
     _names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     _notes = traitlets.List(traitlets.Unicode()).tag(sync=True)
     _content = traitlets.Dict().tag(sync=True)
+    _opened = traitlets.Int(0).tag(sync=True)  # serial of the clip that the page shows
 
     def __init__(self, views: Views | None, clip: str | None = None, error: str = "") -> None:
         """Show a clip of `views`, the first by default; or `error`, where there are none."""
@@ -127,6 +128,14 @@ class FrameBrowser(anywidget.AnyWidget):
         return write_html(path, views, notes, state | {"frame": here})
 
     # --- traits -----------------------------------------------------------------------------------
+
+    def set_state(self, sync_data: dict) -> None:
+        """Take what the page says, but nothing about the clip that was open before this one."""
+        opened = sync_data.get("_opened", self._opened)
+        if self._encoded is not None and opened != self._encoded.serial:
+            stale = ("frame", "playing")
+            sync_data = {name: value for name, value in sync_data.items() if name not in stale}
+        super().set_state(sync_data)
 
     @traitlets.validate("frame")
     def _frame_inside(self, proposal: traitlets.Bunch) -> int:

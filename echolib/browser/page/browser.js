@@ -16,6 +16,8 @@ function render({ model, el }) {
   let lens = null;
   let clock = null; // while playing: the animation request and when the frame was due
   let told = 0; // ms, when Python last heard of the frame
+  let agreed = 0; // the frame that both sides last knew of
+  let wanted = true; // whether Python has chosen the frame of the clip that is on its way
 
   const get = (name) => model.get(name);
   function set(name, value) {
@@ -48,7 +50,9 @@ function render({ model, el }) {
     await Promise.all(here.map(([number, bytes]) => fresh.receive(number, bytesOf(bytes))));
     if (newest !== fresh) return; // another clip was opened in the meantime
     clip = fresh;
-    frame = within(get("frame"));
+    // What the model holds may be this page's own word about the clip before.
+    frame = agreed = wanted ? within(get("frame")) : 0;
+    wanted = false;
     lens = new Lens(clip, () => get("zoom"), (zoom) => set("zoom", zoom), draw);
     page.slider.max = clip.count - 1;
     for (const control of [page.slider, page.play, page.previous, page.next, page.speed]) {
@@ -62,6 +66,8 @@ function render({ model, el }) {
     buildLayers();
     buildPictures();
     root.dataset.clip = content.clip;
+    model.set("frame", frame);
+    set("_opened", content.serial); // from now on what this page says is about this clip
     if (get("playing")) play();
     fetchParts();
   }
@@ -70,8 +76,8 @@ function render({ model, el }) {
   function fetchParts() {
     const missing = clip.parts.findIndex((part) => part === undefined);
     if (missing < 0) return;
-    const wanted = clip.has(frame) ? missing : Math.floor(frame / clip.content.part);
-    model.send({ kind: "part", serial: clip.content.serial, number: wanted });
+    const number = clip.has(frame) ? missing : Math.floor(frame / clip.content.part);
+    model.send({ kind: "part", serial: clip.content.serial, number });
   }
 
   async function receive(message, buffers) {
@@ -205,6 +211,7 @@ function render({ model, el }) {
 
   function tell() {
     told = performance.now();
+    agreed = frame;
     if (get("frame") !== frame) set("frame", frame);
   }
 
@@ -230,7 +237,7 @@ function render({ model, el }) {
     page.play.textContent = on ? "❚❚" : "▶";
     page.play.title = on ? "Pause" : "Play";
     page.play.setAttribute("aria-label", page.play.title);
-    if (get("playing") !== on) set("playing", on);
+    set("playing", on);
   }
 
   function play() {
@@ -243,7 +250,8 @@ function render({ model, el }) {
     if (!clock) return;
     cancelAnimationFrame(clock.request);
     clock = null;
-    model.set("frame", frame); // in one message with what comes next
+    // In one message with what comes next, unless Python has just chosen another frame.
+    if (get("frame") === agreed) model.set("frame", agreed = frame);
     playing(false);
   }
 
@@ -354,8 +362,9 @@ function render({ model, el }) {
     "change:error": open,
     "msg:custom": receive,
     "change:frame": () => {
+      if (newest !== clip) wanted = true;
       if (!clip || get("frame") === frame) return;
-      frame = within(get("frame")); // a clip that plays goes on from there
+      frame = agreed = within(get("frame")); // a clip that plays goes on from there
       draw();
     },
     "change:playing": () => (get("playing") ? play() : stop()),
