@@ -6,7 +6,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from . import __version__, function_commands, mitral_commands
+from . import __version__, browser_commands, function_commands, mitral_commands
 from .config import fast_mode
 from .data import FrameSet, open_data, pack, pack_once, problem_summary, read_clip
 from .data.frames import within_cycle
@@ -311,6 +311,7 @@ def build_parser() -> argparse.ArgumentParser:
     command = commands.add_parser("mitral", help=mitral_commands.__doc__)
     mitral_commands.add_commands(command)
     function_commands.add_commands(add)
+    browser_commands.add_commands(add)
 
     command = add("segment", segment)
     command.add_argument("clip", help="AVI, MP4, MOV, GIF or DICOM file")

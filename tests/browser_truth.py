@@ -6,7 +6,7 @@ from echolib.browser import Curve, Layer, View
 from echolib.browser.sources import Views
 
 SHAPE = (28, 36)
-SCALE = 448 // 36  # canvas px of a frame's pixel
+SCALE = 13  # the first whole number that makes 36 px 448 or more: canvas px of a frame's pixel
 COUNT = 24
 FPS = 30.0
 

@@ -51,6 +51,20 @@ def test_frames_are_in_order_with_their_outlines():
     assert outlined[0] > 100 and outlined[1:] == [0, 0]
 
 
+def test_marked_frames_take_the_place_of_their_neighbours():
+    frames = np.empty((COUNT, *SHAPE), np.uint8)
+    frames[:] = 20 * np.arange(9)[:, None, None]
+
+    def shown(count, marks):
+        sheet = contact_sheet(view(frames=frames, marks=marks), count, columns=count)
+        return [int(part[10, 10, 0]) // 20 for part in pictures(sheet)]
+
+    assert shown(3, {5: "ED"}) == [0, 5, 8]
+    assert shown(3, {1: "ED", 7: "ES"}) == [1, 4, 7]
+    assert shown(3, {4: "ED"}) == [0, 4, 8]
+    assert shown(2, {1: "ED", 2: "ES", 3: "ED"}) == [1, 2]  # no more than there is room for
+
+
 def test_rows_and_columns():
     shown = view()
     assert contact_sheet(shown, 6, columns=4).shape == (2 * TILE + 2, 4 * 226 - 2, 3)

@@ -30,7 +30,7 @@ LAYERS = [
     {"plots", "training_plots", "robustness_plots", "valve_plots", "mitral_plots"}
     | {"function_plots", "robustness_report", "report", "page"}
     | {"overlay", "browser"},
-    {"__main__", "mitral_commands", "function_commands"},
+    {"__main__", "mitral_commands", "function_commands", "browser_commands"},
 ]
 MODELS_AND_ABOVE = set().union(*LAYERS[4:])
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "IPython"}
@@ -198,9 +198,7 @@ def test_data_and_phantom_know_no_torch_and_no_model(name):
     assert rooms(names) & MODELS_AND_ABOVE == set()
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in MODULES if name.split(".")[0] not in LAYERS[-2]]
-)
+@pytest.mark.parametrize("name", [name for name in MODULES if name.split(".")[0] not in LAYERS[-2]])
 def test_only_the_drawing_modules_know_matplotlib_and_widgets(name):
     assert libraries(imported(name, tree_of(name))) & DRAWING == set()
 

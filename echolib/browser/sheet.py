@@ -28,7 +28,8 @@ def contact_sheet(
 ) -> np.ndarray:
     """Frames side by side with what is drawn over them, and below each its number, time and mark.
 
-    frames: indices of those shown; by default `count` of them spread over the whole clip
+    frames: indices of those shown; by default `count` of them spread over the whole clip, with
+        marked ones in the place of their neighbours
     layers: names of those drawn, by default all that are on at first
     Returns (h, w, 3) uint8 RGB. Raises ValueError for frames or layers that there are not.
     """
@@ -47,7 +48,8 @@ def contact_sheet(
 def _chosen(view: View, count: int, frames: Sequence[int] | None) -> list[int]:
     last = len(view) - 1
     if frames is None:
-        return np.linspace(0, last, min(max(count, 1), last + 1)).round().astype(int).tolist()
+        spread = np.linspace(0, last, min(max(count, 1), last + 1)).round().astype(int)
+        return _with_marks(spread.tolist(), view)
     chosen = [int(index) for index in frames]
     wrong = [index for index in chosen if not 0 <= index <= last]
     if wrong or not chosen:
@@ -55,6 +57,15 @@ def _chosen(view: View, count: int, frames: Sequence[int] | None) -> list[int]:
             f"frames: expected frames of {view.name!r} from 0 to {last}, found {wrong or 'none'}."
         )
     return chosen
+
+
+def _with_marks(spread: list[int], view: View) -> list[int]:
+    """The frames, each marked one in the place of the nearest that is not marked itself."""
+    for frame in view.marks:
+        others = [place for place, index in enumerate(spread) if index not in view.marks]
+        if frame not in spread and others:
+            spread[min(others, key=lambda place: abs(spread[place] - frame))] = frame
+    return sorted(spread)
 
 
 def _drawn(view: View, layers: Sequence[str] | None) -> list[Layer]:

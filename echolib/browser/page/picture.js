@@ -1,6 +1,6 @@
 // One picture: a frame in grey, enlarged by the browser, and over it the layers that are shown.
 
-const SHOWN_SIZE = 448; // CSS px that the longer side of a small frame is brought to
+const SHOWN_SIZE = 448; // CSS px that the longer side of a small frame is brought to, at least
 const HEAT_OPACITY = 0.7; // of the strongest heat
 
 class Picture {
@@ -9,7 +9,7 @@ class Picture {
     this.clip = clip;
     const { width, height } = clip;
     // Whole numbers, so that every pixel of a frame is a square of equal size.
-    this.scale = Math.max(1, Math.floor(SHOWN_SIZE / Math.max(height, width)));
+    this.scale = Math.ceil(SHOWN_SIZE / Math.max(height, width));
     this.density = Math.max(1, Math.round(window.devicePixelRatio || 1));
     canvas.style.width = `${width * this.scale}px`;
     canvas.width = width * this.scale * this.density;
