@@ -262,6 +262,11 @@ def test_a_clip_that_is_gone_is_reported_and_the_others_stay(tmp_path):
     assert browser.error == "" and browser.view.name == "A"
 
 
+def test_whatever_a_reader_raises_is_told():
+    views = Views(("A",), ("",), lambda number: {}["frames"])
+    assert FrameBrowser(views).error == "A: KeyError: 'frames'"
+
+
 # --- still pictures and pages -------------------------------------------------------------------
 
 

@@ -25,7 +25,7 @@ from .sources import Views, open_views
 from .view import View
 
 STYLE = Path(__file__).parent / "page" / "style.css"
-UNREADABLE = (ValueError, OSError)  # what a clip that is broken or gone raises
+UNREADABLE = (ValueError, OSError)  # what says by itself what is wrong with a clip
 
 
 class FrameBrowser(anywidget.AnyWidget):
@@ -172,11 +172,11 @@ class FrameBrowser(anywidget.AnyWidget):
             view = self._views.read(self._number(change.new))
             encoded = EncodedView(view)
             content = encoded.content()
-        except UNREADABLE as error:
+        except Exception as error:  # it would be lost between page and kernel, and nobody told
+            kind = "" if isinstance(error, UNREADABLE) else f"{type(error).__name__}: "
             self._view = self._encoded = None
             with self.hold_sync():
-                self.playing = False
-                self.error = f"{change.new}: {error}"
+                self.playing, self.error = False, f"{change.new}: {kind}{error}"
             return
         self._view, self._encoded = view, encoded
         with self.hold_sync():
