@@ -54,24 +54,30 @@ slider, picture = widgets.IntSlider(max=len(frames) - 1), widgets.Image(value=pn
 slider.observe(lambda change: setattr(picture, "value", png(frames[change.new])), "value")
 widgets.VBox([slider, picture])
 """
-# Each key is timed from its own event on; a picture has changed when its corner has.
+# Each key is timed from its own event on; a picture has changed when its corner has. Nothing of it
+# may go on when the next picture is timed.
 WATCH = """picture => {
   const probe = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
   const corner = () => {
     probe.drawImage(picture, 4, 4, 1, 1, 0, 0, 1, 1);
     return probe.getImageData(0, 0, 1, 1).data[0] > 125;
   };
+  const whole = () => picture.complete !== false && picture.naturalWidth !== 0; // of an img
+  window.watching?.abort();
+  window.watching = new AbortController();
+  const {signal} = window.watching;
   window.delays = [];
   let was = corner();
   document.addEventListener("keydown", (event) => {
-    const look = (now) => {
-      const is = corner();
+    const look = () => {
+      if (signal.aborted) return;
+      const is = whole() ? corner() : was;
       if (is === was) return requestAnimationFrame(look);
       was = is;
       window.delays.push(performance.now() - event.timeStamp);
     };
     requestAnimationFrame(look);
-  }, {capture: true});
+  }, {capture: true, signal});
 }"""
 DRAWN = f"""seconds => new Promise((done) => {{
   let drawn = 0;
@@ -89,7 +95,7 @@ def delays(page, focus, picture) -> np.ndarray:
     for press in range(PRESSES):
         page.keyboard.press("ArrowRight")
         page.wait_for_function(f"() => window.delays.length > {press}")
-    return np.array(page.evaluate("() => window.delays"))
+    return np.array(page.evaluate("() => { window.watching.abort(); return window.delays; }"))
 
 
 def opening(notebook, source: str) -> float:

@@ -195,16 +195,20 @@ def test_a_clip_begins_at_its_first_frame():
     assert browser.frame == 0
 
 
-def test_what_the_page_says_of_the_clip_before_is_not_heard():
+def test_what_the_page_said_before_pythons_last_word_is_not_heard():
     browser = make_browser(make_view("A"), make_view("B"))
-    browser.set_state({"_opened": browser._content["serial"]})
-    browser.set_state({"frame": 3})
-    assert browser.frame == 3
+    browser.set_state({"_told": [browser._word, 3], "frame": 3})
+    assert browser.frame == browser.value == 3
+    before = browser._word
     browser.clip = "B"
-    browser.set_state({"frame": 5, "playing": True, "gamma": 0.5})
+    browser.set_state({"_told": [before, 5], "frame": 5, "playing": True, "gamma": 0.5})
     assert (browser.frame, browser.playing, browser.gamma) == (0, False, 0.5)
-    browser.set_state({"_opened": browser._content["serial"], "frame": 5})
+    browser.set_state({"_told": [browser._word, 5], "frame": 5})
     assert browser.frame == 5
+    before = browser._word
+    browser.frame = 2
+    browser.set_state({"_told": [before, 6], "frame": 6})
+    assert browser.frame == 2
 
 
 # --- what cannot be shown -----------------------------------------------------------------------

@@ -13,6 +13,7 @@ import ipywidgets as widgets
 from echolib.browser import FrameBrowser, browse
 from tests.browser_truth import *
 """
+HAS_FOCUS = "root => root === document.activeElement"
 PLAIN = """
 b = FrameBrowser(make_views())
 b.smooth, b.shown = False, []
@@ -62,9 +63,18 @@ class Shown:
         return self.root.get_attribute(f"data-{name}")
 
     def press(self, *keys):
-        self.root.focus()
+        self._focus()
         for key in keys:
             self.page.keyboard.press(key)
+
+    def _focus(self):
+        """Focus that stays: Lab takes it to the next cell some time after a cell has run."""
+        kept = 0
+        while kept < 3:
+            kept = kept + 1 if self.root.evaluate(HAS_FOCUS) else 0
+            if not kept:
+                self.root.focus()
+            self.page.evaluate(chromium.NEXT_FRAME)
 
     def canvas(self, panel=0):
         return chromium.read_canvas(self.root.locator("canvas.picture").nth(panel))
@@ -174,6 +184,47 @@ def test_play_from_the_page_and_from_python(lab):
     shown.python_becomes("b.playing, b.frame", "False 0")
 
 
+def test_python_is_not_overruled_by_what_the_page_said_before(lab):
+    lab.run("import time")
+    shown = show(lab)
+    for pause in (0.02, 0.1, 0.3):  # the page tells its frame while the kernel is busy
+        lab.run("b.frame = 0; b.playing = True")
+        chromium.wait_until(lab.page, lambda: None if int(shown.at()) > 1 else "it does not play")
+        lab.run(f"time.sleep({pause}); b.playing = False; b.frame = 20")
+        shown.root.get_by_label("Play").wait_for()
+        shown.wait(frame=20)
+        shown.python_becomes("b.frame", "20")
+        assert shown.python("b.frame") == shown.at()
+
+
+def test_another_widget_of_the_page_may_lead(lab):
+    shown = show(
+        lab,
+        PLAIN.rstrip().removesuffix("b")
+        + """
+slider = widgets.IntSlider(max=23)
+link = widgets.jslink((slider, "value"), (b, "frame"))
+widgets.VBox([b, slider])""",
+    )
+    handle = shown.cell.locator(".noUi-handle")
+    handle.focus()
+    for _ in range(3):
+        lab.page.keyboard.press("ArrowRight")
+    shown.wait(frame=3)
+    shown.python_becomes("b.frame", "3")
+
+
+def test_every_key_is_explained_in_one_line(lab):
+    shown = show(lab)
+    shown.root.locator("summary", has_text="Keys").click()
+    lines = shown.root.locator("dt").evaluate_all("""terms => terms.map((term) => {
+      const range = document.createRange();
+      range.selectNodeContents(term);
+      return range.getClientRects().length;
+    })""")
+    assert set(lines) == {1}  # Lab's own style of lists would make columns of words
+
+
 def test_a_long_clip_comes_in_parts(lab):
     lab.run("from echolib.browser import encoding; sizes = encoding.PART_BYTES, encoding.AT_ONCE")
     lab.run("encoding.PART_BYTES = encoding.AT_ONCE = 3000")
@@ -215,6 +266,8 @@ def test_two_models_side_by_side(lab):
     chromium.wait_until(lab.page, lambda: (
         None if shown.root.locator("canvas.picture").count() == 2 else "not two pictures"
     ))  # fmt: skip
+    left, right = (box.bounding_box() for box in shown.root.locator("canvas.picture").all())
+    assert left["y"] == right["y"] and left["x"] < right["x"]  # not one above the other
     check_outlines(shown.canvas(0), make_frames()[5], {"masks": (PINK, make_masks(3)[5])})
     with pytest.raises(AssertionError):  # the other picture shows the other model
         check_outlines(shown.canvas(1), make_frames()[5], {"masks": (PINK, make_masks(3)[5])})
@@ -237,6 +290,7 @@ def test_what_is_wrong_stands_in_the_widgets_place(lab, source, reason):
     message = cell.locator(".message[role=alert]")
     message.wait_for()
     assert reason in message.inner_text()
+    assert message.bounding_box()["width"] > 300  # wide enough to be read
     assert cell.locator("canvas:visible").count() == 0
     assert lab.run("print(6 * 7)") == "42"
 

@@ -211,7 +211,8 @@ def test_playing_keeps_the_clips_time_and_space_stops_it(page):
     press(page, " ")
     page.get_by_label("Play").wait_for()
     stopped = at(page)
-    page.evaluate("() => new Promise((done) => setTimeout(done, 150))")
+    for _ in range(10):
+        page.evaluate(chromium.NEXT_FRAME)
     assert at(page) == stopped
     check_grey(canvas(page), make_frames()[int(stopped)])
 

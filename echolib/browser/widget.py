@@ -64,7 +64,8 @@ class FrameBrowser(anywidget.AnyWidget):
     _names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     _notes = traitlets.List(traitlets.Unicode()).tag(sync=True)
     _content = traitlets.Dict().tag(sync=True)
-    _opened = traitlets.Int(0).tag(sync=True)  # serial of the clip that the page shows
+    _word = traitlets.Int(0).tag(sync=True)  # how many times Python has chosen the frame
+    _told = traitlets.List([0, 0]).tag(sync=True)  # by the page: the last word it heard, its frame
 
     def __init__(self, views: Views | None, clip: str | None = None, error: str = "") -> None:
         """Show a clip of `views`, the first by default; or `error`, where there are none."""
@@ -72,6 +73,7 @@ class FrameBrowser(anywidget.AnyWidget):
         self._view: View | None = None
         self._encoded: EncodedView | None = None
         self._met: set[str] = set()  # overlays of the clips opened so far
+        self._listening = False  # to the page
         super().__init__(_names=list(self._views.names), _notes=list(self._views.notes))
         self.on_msg(self._answer)
         if self._views.names:
@@ -130,12 +132,18 @@ class FrameBrowser(anywidget.AnyWidget):
     # --- traits -----------------------------------------------------------------------------------
 
     def set_state(self, sync_data: dict) -> None:
-        """Take what the page says, but nothing about the clip that was open before this one."""
-        opened = sync_data.get("_opened", self._opened)
-        if self._encoded is not None and opened != self._encoded.serial:
-            stale = ("frame", "playing")
-            sync_data = {name: value for name, value in sync_data.items() if name not in stale}
-        super().set_state(sync_data)
+        """Take what the page says, of the frame only what it says after Python's last word."""
+        state = {name: value for name, value in sync_data.items() if name != "frame"}
+        word, frame = state.get("_told", (None, 0))
+        if word == self._word:
+            state["frame"] = frame
+        elif word is not None:
+            state.pop("playing", None)
+        self._listening = True
+        try:
+            super().set_state(state)
+        finally:
+            self._listening = False
 
     @traitlets.validate("frame")
     def _frame_inside(self, proposal: traitlets.Bunch) -> int:
@@ -147,6 +155,8 @@ class FrameBrowser(anywidget.AnyWidget):
     def _value_is_frame(self, change: traitlets.Bunch) -> None:
         self.frame = change.new
         self.value = self.frame  # which may have been brought inside of the clip
+        if change.name == "frame" and not self._listening:
+            self._word += 1
 
     @traitlets.validate("clip")
     def _clip_known(self, proposal: traitlets.Bunch) -> str:
@@ -181,6 +191,7 @@ class FrameBrowser(anywidget.AnyWidget):
         self._view, self._encoded = view, encoded
         with self.hold_sync():
             self.playing, self.frame, self.error, self._content = False, 0, "", content
+            self._word += 1
             self.shown = self.shown + self._new_layers(view)
 
     def _new_layers(self, view: View) -> list[str]:

@@ -16,8 +16,7 @@ function render({ model, el }) {
   let lens = null;
   let clock = null; // while playing: the animation request and when the frame was due
   let told = 0; // ms, when Python last heard of the frame
-  let agreed = 0; // the frame that both sides last knew of
-  let wanted = true; // whether Python has chosen the frame of the clip that is on its way
+  let heard = 0; // the number of Python's last word about the frame that was heard here
 
   const get = (name) => model.get(name);
   function set(name, value) {
@@ -50,9 +49,7 @@ function render({ model, el }) {
     await Promise.all(here.map(([number, bytes]) => fresh.receive(number, bytesOf(bytes))));
     if (newest !== fresh) return; // another clip was opened in the meantime
     clip = fresh;
-    // What the model holds may be this page's own word about the clip before.
-    frame = agreed = wanted ? within(get("frame")) : 0;
-    wanted = false;
+    frame = within(get("frame"));
     lens = new Lens(clip, () => get("zoom"), (zoom) => set("zoom", zoom), draw);
     page.slider.max = clip.count - 1;
     for (const control of [page.slider, page.play, page.previous, page.next, page.speed]) {
@@ -66,8 +63,7 @@ function render({ model, el }) {
     buildLayers();
     buildPictures();
     root.dataset.clip = content.clip;
-    model.set("frame", frame);
-    set("_opened", content.serial); // from now on what this page says is about this clip
+    hear();
     if (get("playing")) play();
     fetchParts();
   }
@@ -209,10 +205,26 @@ function render({ model, el }) {
 
   const within = (number) => Math.min(Math.max(number, 0), clip.count - 1);
 
+  const isOpen = () => clip && clip.content.serial === get("_content").serial;
+
+  // What is told was seen after Python's word number `heard`: Python passes over what was on its
+  // way here while it opened another clip, or chose another frame.
+  function say() {
+    if (!isOpen()) return;
+    model.set("frame", frame);
+    model.set("_told", [heard, frame]);
+  }
+
   function tell() {
     told = performance.now();
-    agreed = frame;
-    if (get("frame") !== frame) set("frame", frame);
+    say();
+    model.save_changes();
+  }
+
+  function hear() {
+    if (!isOpen()) return;
+    heard = get("_word");
+    tell();
   }
 
   function show(number) {
@@ -250,8 +262,7 @@ function render({ model, el }) {
     if (!clock) return;
     cancelAnimationFrame(clock.request);
     clock = null;
-    // In one message with what comes next, unless Python has just chosen another frame.
-    if (get("frame") === agreed) model.set("frame", agreed = frame);
+    say(); // in one message with what comes next
     playing(false);
   }
 
@@ -362,11 +373,12 @@ function render({ model, el }) {
     "change:error": open,
     "msg:custom": receive,
     "change:frame": () => {
-      if (newest !== clip) wanted = true;
-      if (!clip || get("frame") === frame) return;
-      frame = agreed = within(get("frame")); // a clip that plays goes on from there
+      if (!isOpen() || get("frame") === frame) return;
+      frame = within(get("frame")); // a clip that plays goes on from there
       draw();
+      tell(); // it may be another widget of the page that leads, by jslink
     },
+    "change:_word": hear,
     "change:playing": () => (get("playing") ? play() : stop()),
     "change:side_by_side": () => clip && !get("error") && buildPictures(),
   };
