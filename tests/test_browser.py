@@ -211,6 +211,16 @@ def test_what_the_page_said_before_pythons_last_word_is_not_heard():
     assert browser.frame == 2
 
 
+def test_a_frame_told_is_not_sent_back(monkeypatch):
+    browser = make_browser()
+    sent = []
+    monkeypatch.setattr(browser, "_send", lambda message, buffers=None: sent.append(message))
+    browser.set_state({"_told": [browser._word, 3], "gamma": 0.5})
+    assert browser.frame == 3
+    assert "gamma" in sent[0]["state"]  # the page may be further on than the frame it has told
+    assert not any("frame" in message["state"] for message in sent)
+
+
 # --- what cannot be shown -----------------------------------------------------------------------
 
 FRAMES = make_view().frames

@@ -13,7 +13,7 @@ import ipywidgets as widgets
 from echolib.browser import FrameBrowser, browse
 from tests.browser_truth import *
 """
-HAS_FOCUS = "root => root === document.activeElement"
+HAS_FOCUS = "place => place === document.activeElement"
 PLAIN = """
 b = FrameBrowser(make_views())
 b.smooth, b.shown = False, []
@@ -62,18 +62,19 @@ class Shown:
     def at(self, name="frame"):
         return self.root.get_attribute(f"data-{name}")
 
-    def press(self, *keys):
-        self._focus()
+    def press(self, *keys, on=None):
+        """Press keys on a part of the page, by default the browser itself."""
+        self._focus(on or self.root)
         for key in keys:
             self.page.keyboard.press(key)
 
-    def _focus(self):
+    def _focus(self, place):
         """Focus that stays: Lab takes it to the next cell some time after a cell has run."""
         kept = 0
         while kept < 3:
-            kept = kept + 1 if self.root.evaluate(HAS_FOCUS) else 0
+            kept = kept + 1 if place.evaluate(HAS_FOCUS) else 0
             if not kept:
-                self.root.focus()
+                place.focus()
             self.page.evaluate(chromium.NEXT_FRAME)
 
     def canvas(self, panel=0):
@@ -119,9 +120,7 @@ def test_keys_reach_python_and_lab_keeps_its_hands_off(lab):
     steps = {0, 1, 2, 8, 12, COUNT - 1}  # ipywidgets passes over some while the kernel is busy
     assert shown.python(f"heard[0], set(heard) <= {steps}") == "1 True"
     slider = shown.root.locator("input.frame")
-    slider.focus()
-    for key in ("ArrowRight", "ArrowRight", "ArrowLeft"):
-        lab.page.keyboard.press(key)
+    shown.press("ArrowRight", "ArrowRight", "ArrowLeft", on=slider)
     shown.wait(frame=3)
     shown.python_becomes("b.frame", "3")
 
@@ -206,10 +205,7 @@ slider = widgets.IntSlider(max=23)
 link = widgets.jslink((slider, "value"), (b, "frame"))
 widgets.VBox([b, slider])""",
     )
-    handle = shown.cell.locator(".noUi-handle")
-    handle.focus()
-    for _ in range(3):
-        lab.page.keyboard.press("ArrowRight")
+    shown.press(*["ArrowRight"] * 3, on=shown.cell.locator(".noUi-handle"))
     shown.wait(frame=3)
     shown.python_becomes("b.frame", "3")
 

@@ -48,7 +48,8 @@ class FrameBrowser(anywidget.AnyWidget):
     _esm = page_script(*SCRIPTS)
     _css = STYLE.read_text(encoding="utf-8")
 
-    frame = traitlets.Int(0).tag(sync=True)
+    # An echo of a frame told earlier would undo what the page has shown since.
+    frame = traitlets.Int(0).tag(sync=True, echo_update=False)
     value = traitlets.Int(0)
     clip = traitlets.Unicode("").tag(sync=True)
     playing = traitlets.Bool(False).tag(sync=True)
