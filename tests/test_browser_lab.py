@@ -85,10 +85,11 @@ class Shown:
         return self.lab.run(f"print({source})")
 
     def python_becomes(self, source, expected):
-        for _ in range(20):  # a message from the page may still be on its way
-            if (found := self.python(source)) == expected:
-                return
-        raise AssertionError(f"{source}: expected {expected}, found {found}")
+        def check():  # a message from the page may still be on its way
+            found = self.python(source)
+            return None if found == expected else f"{source}: expected {expected}, found {found}"
+
+        chromium.wait_until(self.page, check)
 
 
 def show(lab, source=PLAIN):
@@ -159,6 +160,30 @@ def test_clips_are_opened_when_asked_for_and_one_that_is_gone_is_said(lab):
     lab.run("b.clip = 'one'; b.frame = 4")
     shown.wait(clip="one", frame=4)
     check_grey(shown.canvas(), make_frames()[4])
+
+
+def test_a_clip_that_is_long_in_coming_is_spoken_of(lab):
+    shown = show(
+        lab,
+        """
+import dataclasses, threading
+
+patience, views = threading.Event(), make_views()
+
+def read(number):
+    if number:
+        patience.wait(20)
+    return views.read(number)
+
+FrameBrowser(dataclasses.replace(views, read=read))""",
+    )
+    place = shown.root.locator(".place")
+    shown.press("n")
+    place.get_by_text("opening two …", exact=True).wait_for()
+    place.get_by_text("still opening two: Python is busy with it, or has ended").wait_for()
+    lab.run("patience.set()")
+    shown.wait(clip="two", state="ready")
+    assert place.inner_text() == "2 of 4"
 
 
 def test_play_from_the_page_and_from_python(lab):

@@ -244,6 +244,13 @@ def test_clips_are_found_by_name_and_note(page):
     page.wait_for_selector(f"{ROOT}[data-clip=two]")
     page.locator("input.search").fill("no such")
     assert page.locator(".matches li").all_inner_texts() == ["no clip found"]
+    press(page, "n")
+    place = page.locator(".place")
+    assert place.inner_text() == "no other clip is found by this search"
+    page.locator("input.search").fill("")
+    press(page, "n")
+    page.wait_for_selector(f"{ROOT}[data-clip=three]")
+    assert place.inner_text() == "3 of 3"
 
 
 def test_the_line_below_says_frame_time_area_and_dice(page):

@@ -95,7 +95,8 @@ function render({ model, el }) {
       input.checked = get("shown").includes(layer.name);
       input.addEventListener("change", () => toggle(layer.name));
       if (number < 9) box.title = `key ${number + 1}`;
-      const swatch = element("span", box, { className: "swatch" });
+      const drawn = ["points", "segments"].find((kind) => layer[kind]) ?? "area";
+      const swatch = element("span", box, { className: `swatch ${drawn}` });
       swatch.style.background = `rgb(${layer.rgb.join(", ")})`;
       text.before(swatch);
     });

@@ -1,6 +1,7 @@
 // The list of clips: search by words, step through what was found.
 
 const FOUND_AT_ONCE = 50; // names listed below the search
+const LATE = 5000; // ms after which a clip that is still being opened is spoken of
 
 class ClipList {
   // page: of controls.js; notes: what search also finds; current(): name of the clip that is
@@ -13,10 +14,12 @@ class ClipList {
     this.open = (name) => {
       this.list(false);
       if (name === current()) return;
-      page.place.textContent = `opening ${name} …`;
+      this.say(`opening ${name} …`);
+      this.late = setTimeout(
+        () => this.say(`still opening ${name}: Python is busy with it, or has ended`), LATE);
       open(name);
     };
-    page.clips.hidden = names.length < 2;
+    page.clips.hidden = page.place.hidden = names.length < 2;
     page.search.placeholder = `search ${names.length} clips`;
     page.search.addEventListener("focus", () => this.list(true));
     page.search.addEventListener("blur", () => this.list(false));
@@ -43,12 +46,17 @@ class ClipList {
       next = by > 0 ? list.find((number) => number > now) ?? list[0]
         : list.filter((number) => number < now).at(-1) ?? list.at(-1);
     }
-    if (next !== undefined) this.open(this.names[next]);
+    if (next === undefined || next === now) this.say("no other clip is found by this search");
+    else this.open(this.names[next]);
+  }
+
+  say(text) {
+    clearTimeout(this.late);
+    this.page.place.textContent = text;
   }
 
   showPlace() {
-    const number = this.names.indexOf(this.current()) + 1;
-    this.page.place.textContent = `${number} of ${this.names.length}`;
+    this.say(`${this.names.indexOf(this.current()) + 1} of ${this.names.length}`);
   }
 
   list(open) {

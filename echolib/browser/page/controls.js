@@ -53,8 +53,9 @@ function buildPage(el) {
   page.matches = element("ul", combo, { className: "matches", hidden: true },
     { role: "listbox", "aria-label": "Clips found" });
   page.nextClip = button(clips, "next-clip", "clip ›", "Next clip");
-  page.place = element("span", clips, { className: "soft" });
-  page.title = element("div", root, { className: "title" });
+  const heading = element("div", root, { className: "row" });
+  page.title = element("span", heading, { className: "title" });
+  page.place = element("span", heading, { className: "place soft" }, { role: "status" });
   page.message = element("div", root, { className: "message", hidden: true }, { role: "alert" });
   page.body = element("div", root, { className: "body" });
   page.pictures = element("div", page.body, { className: "pictures" });

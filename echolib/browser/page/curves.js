@@ -101,7 +101,8 @@ class Curves {
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.drawImage(this.still, 0, 0);
     context.fillStyle = "white";
-    context.fillRect(Math.round(this.x(frame) * density), 0, density, this.canvas.height);
+    const top = (TOP - 3) * density; // below the words of the marks
+    context.fillRect(Math.round(this.x(frame) * density), top, density, this.canvas.height - top);
   }
 }
 
