@@ -301,7 +301,7 @@ def test_the_contact_sheet_shows_what_is_switched_on():
 
 def page_data(path):
     text = path.read_text(encoding="utf-8")
-    return json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])
+    return json.loads(re.search(r'id="browser-data">(.*?)</script>', text, re.S)[1])
 
 
 def test_a_page_holds_the_clips_asked_for_and_nothing_from_elsewhere(tmp_path):

@@ -16,6 +16,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from tools import notebooks as tool
+from tools.pages import WIDGET_VIEW
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -167,7 +168,7 @@ def rule_paths(notebook: dict) -> Iterator[str]:
 def rule_widgets(notebook: dict) -> Iterator[str]:
     if "widgets" in notebook["metadata"]:
         yield "widget state is stored: run `make refresh`"
-    if any(tool.WIDGET_VIEW in output.get("data", {}) for output in outputs(notebook)):
+    if any(WIDGET_VIEW in output.get("data", {}) for output in outputs(notebook)):
         yield "a widget is stored that shows as an error without its state: run `make refresh`"
 
 
@@ -303,7 +304,7 @@ BREAKAGES = [
     ("paths", lambda nb: retitle(nb, PLOT, "open('/Users/me/x')")),
     ("paths", lambda nb: retitle(nb, "What this is about.", "In /root/data.")),
     ("widgets", lambda nb: nb["metadata"].update(widgets={"state": {}})),
-    ("widgets", lambda nb: print_out(nb, "{}", tool.WIDGET_VIEW)),
+    ("widgets", lambda nb: print_out(nb, "{}", WIDGET_VIEW)),
     ("timing", lambda nb: nb["cells"][4]["metadata"].update(execution={})),
     ("images", lambda nb: [cell.update(outputs=[]) for cell in code_cells(nb)]),
     ("independent", lambda nb: retitle(nb, "import os\n", "import import_ipynb, os\n")),

@@ -23,15 +23,15 @@ import nbformat
 import numpy as np
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from tqdm import tqdm
 
 from echolib.files import atomic_path
 
+from .pages import finish_widgets, write_page
+
 CELL_TIMEOUT = 1800  # s; a training cell on a slow CPU needs minutes
 FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError)
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 STORED_RUN = {"ECHOLIB_FAST": "0", "ECHOLIB_DEVICE": "cpu"}
 # In the tests: little data, no GPU, sums always in the same order.
@@ -70,6 +70,7 @@ def tidy(notebook: NotebookNode) -> None:
     """Remove, in place, what differs from run to run (timing, widget state, language version), and
     store pictures in few bytes.
     """
+    finish_widgets(notebook)
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook.metadata = NotebookNode(
         kernelspec=NotebookNode(kernel), language_info=NotebookNode(name="python")
@@ -78,8 +79,6 @@ def tidy(notebook: NotebookNode) -> None:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):
             content = output.get("data", {})
-            # Without its state a stored widget shows as an error; its text stays.
-            content.pop(WIDGET_VIEW, None)
             if "image/png" in content:
                 content["image/png"] = shrink(content["image/png"])
 
@@ -98,7 +97,7 @@ def run(paths: list[Path], output: Path) -> None:
             sys.exit(f"{failure}\n{path.name} failed. As far as it came: {page}")
         finally:
             nbformat.write(notebook, output / path.name)
-            page.write_text(HTMLExporter().from_notebook_node(notebook)[0], encoding="utf-8")
+            write_page(notebook, page)
         print(f"{path.name}: {time.monotonic() - started:.0f} s, see {page}", flush=True)
     print(f"All done in {(time.monotonic() - began) / 60:.1f} minutes.")
     print("Open these pages in a browser, or type `make lab` to work in the notebooks yourself.")

@@ -1,4 +1,4 @@
-"""The browser as one HTML page: no kernel, no network, everything inside."""
+"""The browser in a page of HTML, its own or any other: no kernel, no network, everything inside."""
 
 import base64
 import hashlib
@@ -15,6 +15,7 @@ from .view import View
 
 FOLDER = Path(__file__).parent / "page"
 SCRIPTS = ("clip", "picture", "curves", "lens", "controls", "clips", "browser")
+LOOKS = ("speed", "shown", "side_by_side", "zoom", "window", "gamma", "smooth")
 BANNER = "For teaching and research. Not for clinical use."
 LARGEST = 250 * 2**20  # bytes of a page that browsers still open
 STYLE = """
@@ -41,14 +42,9 @@ def write_html(path: str | Path, views: Sequence[View], notes: Sequence[str], st
         content = EncodedView(view).content(whole=True)
         content["parts"] = [base64.b64encode(part).decode() for part in content["parts"]]
         contents.append(content)
-    shown_first = {layer.name: layer.on for view in reversed(views) for layer in view.layers}
-    data = {
-        "state": {**state, "_names": [view.name for view in views], "_notes": list(notes)},
-        "contents": contents,
-        "on": shown_first,
-    }
-    # "</script>" in a name would end the block of data, whatever JSON thinks of it
-    text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+    names = [view.name for view in views]
+    on = {layer.name: layer.on for view in reversed(views) for layer in view.layers}
+    text = _data({**state, "_names": names, "_notes": list(notes)}, contents, on)
     if len(text) > LARGEST:
         raise DataError(
             f"{path}: the page would hold {len(text) / 2**20:.0f} MB, more than browsers open "
@@ -59,9 +55,45 @@ def write_html(path: str | Path, views: Sequence[View], notes: Sequence[str], st
     return Path(path)
 
 
+def saved_fragment(state: dict, place: str) -> str | None:
+    """HTML of a browser from its state as notebooks save it, with the one clip that was open.
+
+    state: the traits, the parts of `_content` in base64. place: an id of HTML that the page has
+    nowhere else. None where the state holds no whole clip: none was open, or its end was yet to
+    be sent.
+    """
+    content = state["_content"]
+    if state["error"] or not content or None in content["parts"]:
+        return None
+    looks = {name: state[name] for name in (*LOOKS, "frame")}
+    data = _data({**looks, "_names": [content["clip"]], "_notes": [""]}, [content], {})
+    style = (FOLDER / "style.css").read_text(encoding="utf-8")
+    return f"<style>{style}</style>{_elements(place, data)}" + (
+        f'<script type="module">{_script(place)}</script>'
+    )
+
+
+def _data(state: dict, contents: list[dict], on: dict[str, bool]) -> str:
+    """What `page/stored.js` reads, as JSON that may stand in HTML."""
+    data = {"state": state, "contents": contents, "on": on}
+    # "</script>" in a name would end the block of data, whatever JSON thinks of it
+    return json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+
+
+def _elements(place: str, data: str) -> str:
+    return (
+        f'<div id="{place}"></div>\n'
+        f'<script type="application/json" id="{place}-data">{data}</script>\n'
+    )
+
+
+def _script(place: str) -> str:
+    script = page_script(*SCRIPTS, "stored").replace("export default { render };", "")
+    return f'{script}\nstart("{place}");\n'
+
+
 def _page(title: str, data: str) -> str:
-    script = page_script(*SCRIPTS, "stored")
-    script = script.replace("export default { render };", "")
+    script = _script("browser")
     style = (FOLDER / "style.css").read_text(encoding="utf-8")
     # The page may run just this script, and load nothing: a name in it can do no harm.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -71,7 +103,7 @@ def _page(title: str, data: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         f"<title>{escape(title)}</title><style>{STYLE}{style}</style></head>\n"
-        f"<body><main></main><footer>{BANNER} echolib {__version__}</footer>\n"
-        f'<script type="application/json" id="data">{data}</script>\n'
+        f"<body><main>{_elements('browser', data)}</main>"
+        f"<footer>{BANNER} echolib {__version__}</footer>\n"
         f'<script type="module">{script}</script></body></html>\n'
     )

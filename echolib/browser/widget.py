@@ -19,7 +19,7 @@ from IPython.display import Image
 from ..errors import DataError
 from ..geometry import Tracing
 from .encoding import DIFFERENCE, EncodedView
-from .export import SCRIPTS, page_script, write_html
+from .export import LOOKS, SCRIPTS, page_script, write_html
 from .sheet import contact_sheet
 from .sources import Views, open_views
 from .view import View
@@ -82,6 +82,13 @@ class FrameBrowser(anywidget.AnyWidget):
         else:
             self.error = error or "There is no clip to show."
 
+    def __repr__(self) -> str:
+        """What stands in the widget's place where there is no Jupyter."""
+        if self.error:
+            return f"<FrameBrowser: {self.error}>"
+        number = self._number(self.clip) + 1
+        return f"<FrameBrowser: {self.clip}, clip {number} of {len(self.names)}>"
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all clips."""
@@ -125,8 +132,7 @@ class FrameBrowser(anywidget.AnyWidget):
         opened = {} if self._view is None else {self._number(self.clip): self._view}
         views = [opened.get(number) or self._views.read(number) for number in numbers]
         notes = [self._views.notes[number] for number in numbers]
-        looks = ("speed", "shown", "side_by_side", "zoom", "window", "gamma", "smooth")
-        state = {name: getattr(self, name) for name in looks}
+        state = {name: getattr(self, name) for name in LOOKS}
         here = self.frame if self.clip == clips[0] else 0
         return write_html(path, views, notes, state | {"frame": here})
 

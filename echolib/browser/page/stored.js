@@ -1,4 +1,4 @@
-// An exported page has no Python: this answers in the place of the widget's model.
+// A page without Python: this answers in the place of the widget's model.
 
 class Stored {
   constructor({ state, contents, on }) {
@@ -57,7 +57,9 @@ class Stored {
   send() {}
 }
 
-render({
-  model: new Stored(JSON.parse(document.getElementById("data").textContent)),
-  el: document.querySelector("main"),
-});
+// Fill the element of this id with the browser whose data lie beside it.
+function start(place) {
+  const data = document.getElementById(`${place}-data`);
+  const el = document.getElementById(place);
+  render({ model: new Stored(JSON.parse(data.textContent)), el });
+}
