@@ -44,7 +44,7 @@ def finish_widgets(notebook: NotebookNode, browsers: bool = False) -> None:
     the text is left that stands in a widget's place.
     """
     models = notebook.metadata.pop("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
-    for cell in notebook.cells:
+    for row, cell in enumerate(notebook.cells):
         for number, output in enumerate(cell.get("outputs", [])):
             data = output.get("data", {})
             model = models.get(data.pop(WIDGET_VIEW, {}).get("model_id"))
@@ -53,7 +53,7 @@ def finish_widgets(notebook: NotebookNode, browsers: bool = False) -> None:
             if bar := _finished_bar(model, models):
                 data["text/plain"] = bar
             if browsers and "_content" in model["state"]:
-                browser = saved_fragment(_with_buffers(model), f"browser-{cell.id}-{number}")
+                browser = saved_fragment(_with_buffers(model), f"browser-{row}-{number}")
                 data.update({"text/html": browser} if browser else {})
 
 
