@@ -1,5 +1,9 @@
 """What the frame browser's canvas must show, worked out by numpy; imported in kernels, too."""
 
+import json
+import re
+from pathlib import Path
+
 import numpy as np
 
 from echolib.browser import Curve, Layer, View
@@ -51,6 +55,12 @@ def make_views() -> Views:
         return make_view(names[number], number, COUNT - number)
 
     return Views(names, notes, read)
+
+
+def page_data(path: Path) -> dict:
+    """What an exported page holds: the browser's state and its clips."""
+    text = path.read_text(encoding="utf-8")
+    return json.loads(re.search(r'id="browser-data">(.*?)</script>', text, re.DOTALL)[1])
 
 
 def greys(frame: np.ndarray, window: tuple[int, int] = (0, 255), gamma: float = 1) -> np.ndarray:

@@ -20,6 +20,7 @@ from echolib.browser.sheet import contact_sheet
 from echolib.browser.sources import Views
 from echolib.data import Clip
 from echolib.errors import DataError
+from tests.browser_truth import page_data
 
 
 def make_view(name="A", count=9, shape=(30, 45), seed=0):
@@ -297,11 +298,6 @@ def test_the_contact_sheet_shows_what_is_switched_on():
     np.testing.assert_array_equal(pixels(browser.contact_sheet(frames=[0, 8])), expected)
     browser.shown = []
     assert np.ptp(pixels(browser.contact_sheet()), axis=2).max() == 0  # nothing but grey
-
-
-def page_data(path):
-    text = path.read_text(encoding="utf-8")
-    return json.loads(re.search(r'id="browser-data">(.*?)</script>', text, re.S)[1])
 
 
 def test_a_page_holds_the_clips_asked_for_and_nothing_from_elsewhere(tmp_path):

@@ -10,6 +10,7 @@ import torch
 from echolib.__main__ import build_parser, main
 from echolib.data import open_data
 from echolib.models import UNet, save_model
+from tests.browser_truth import page_data
 from tests.makers import EchoNetFolder, frame_set, ventricle_set, write_avi
 from tests.test_camus import folder as camus_folder  # noqa: F401
 
@@ -252,24 +253,19 @@ class TestBadInput:
         assert stop.value.code == 2 and "usage" in capsys.readouterr().err
 
 
-def page_of(path):
-    text = path.read_text(encoding="utf-8")
-    return json.loads(text.split('id="data">')[1].split("</script>")[0])
-
-
 def test_browse_writes_a_page_of_clips_spread_over_the_study(tmp_path, capsys, weights):
     ventricle_set(size=48).save(tmp_path / "study")
     page = tmp_path / "page.html"
     command = ["browse", str(tmp_path / "study"), "--out", str(page), "--weights", str(weights)]
     assert main([*command, "--clips", "2"]) == 0
-    data = page_of(page)
+    data = page_data(page)
     names = list(open_data(tmp_path / "study").table["clip"].unique())
     assert data["state"]["_names"] == [names[0], names[-1]]
     for content in data["contents"]:
         assert {"truth", "weights"} <= {layer["name"] for layer in content["layers"]}
     assert f"2 of {len(names)} clips" in capsys.readouterr().out
     assert main([*command, "--names", names[1]]) == 0
-    assert page_of(page)["state"]["_names"] == [names[1]]
+    assert page_data(page)["state"]["_names"] == [names[1]]
 
 
 def test_browse_says_what_is_wrong(tmp_path, capsys, weights):
