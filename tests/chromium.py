@@ -179,13 +179,20 @@ class LabServer:
                 command, stdout=log, stderr=log, cwd=self.folder, env=self._environment()
             )
         end = time.monotonic() + START
-        while not (found := list(self._runtime.glob("jpserver-*.json"))):
+        while not self._answers():
             if self.process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"JupyterLab did not start. Its log:\n{self.log()}")
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(0.05)
-        self.url = json.loads(found[0].read_text(encoding="utf-8"))["url"]
         return self
+
+    def _answers(self) -> bool:
+        """Whether the server has said where it is, to the end of its file."""
+        for path in self._runtime.glob("jpserver-*.json"):
+            with contextlib.suppress(json.JSONDecodeError):
+                self.url = json.loads(path.read_text(encoding="utf-8"))["url"]
+                return True
+        return False
 
     def _environment(self) -> dict[str, str]:
         kept = {key: text for key, text in os.environ.items() if not key.startswith("JUPYTER")}
