@@ -20,8 +20,11 @@ TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_js %}{% endblock %}
 {% block html_head_js_mathjax %}{% endblock %}
 """
-# Code, which stays as it is, or a formula: $$...$$, which has a line of its own, or $...$.
-FORMULA = re.compile(r"(`+).+?\1|\$\$(?P<block>.+?)\$\$|\$(?P<inline>\S[^$\n]*)\$", re.DOTALL)
+# Code, which stays as it is, or a formula: $$...$$, which has a line of its own, or $...$ without
+# a space inside the signs.
+FORMULA = re.compile(
+    r"(`+).+?\1|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^\s$]([^$\n]*[^\s$])?)\$", re.DOTALL
+)
 
 
 def write_page(notebook: NotebookNode, path: Path) -> None:
@@ -82,4 +85,7 @@ def _in_mathml(match: re.Match) -> str:
     formula = match["block"] or match["inline"]
     if formula is None:
         return match[0]
-    return convert(formula.strip(), display="block" if match["block"] else "inline")
+    try:
+        return convert(formula.strip(), display="block" if match["block"] else "inline")
+    except Exception:  # it has an error for each way to be wrong; a reader then sees what was typed
+        return match[0]

@@ -31,6 +31,11 @@ def page_script(*names: str) -> str:
     return "\n".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in names)
 
 
+def page_style() -> str:
+    """The style sheet of `page/`."""
+    return (FOLDER / "style.css").read_text(encoding="utf-8")
+
+
 def write_html(path: str | Path, views: Sequence[View], notes: Sequence[str], state: dict) -> Path:
     """Write a page with these clips, the first one open, whole or not at all.
 
@@ -67,10 +72,8 @@ def saved_fragment(state: dict, place: str) -> str | None:
         return None
     looks = {name: state[name] for name in (*LOOKS, "frame")}
     data = _data({**looks, "_names": [content["clip"]], "_notes": [""]}, [content], {})
-    style = (FOLDER / "style.css").read_text(encoding="utf-8")
-    return f"<style>{style}</style>{_elements(place, data)}" + (
-        f'<script type="module">{_script(place)}</script>'
-    )
+    script = f'<script type="module">{_script(place)}</script>'
+    return f"<style>{page_style()}</style>{_elements(place, data)}{script}"
 
 
 def _data(state: dict, contents: list[dict], on: dict[str, bool]) -> str:
@@ -94,7 +97,6 @@ def _script(place: str) -> str:
 
 def _page(title: str, data: str) -> str:
     script = _script("browser")
-    style = (FOLDER / "style.css").read_text(encoding="utf-8")
     # The page may run just this script, and load nothing: a name in it can do no harm.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
@@ -102,7 +104,7 @@ def _page(title: str, data: str) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f"<title>{escape(title)}</title><style>{STYLE}{style}</style></head>\n"
+        f"<title>{escape(title)}</title><style>{STYLE}{page_style()}</style></head>\n"
         f"<body><main>{_elements('browser', data)}</main>"
         f"<footer>{BANNER} echolib {__version__}</footer>\n"
         f'<script type="module">{script}</script></body></html>\n'

@@ -19,12 +19,11 @@ from IPython.display import Image
 from ..errors import DataError
 from ..geometry import Tracing
 from .encoding import DIFFERENCE, EncodedView
-from .export import LOOKS, SCRIPTS, page_script, write_html
+from .export import LOOKS, SCRIPTS, page_script, page_style, write_html
 from .sheet import contact_sheet
 from .sources import Views, open_views
 from .view import View
 
-STYLE = Path(__file__).parent / "page" / "style.css"
 UNREADABLE = (ValueError, OSError)  # what says by itself what is wrong with a clip
 
 
@@ -46,7 +45,7 @@ class FrameBrowser(anywidget.AnyWidget):
     """
 
     _esm = page_script(*SCRIPTS)
-    _css = STYLE.read_text(encoding="utf-8")
+    _css = page_style()
 
     # An echo of a frame told earlier would undo what the page has shown since.
     frame = traitlets.Int(0).tag(sync=True, echo_update=False)
