@@ -134,7 +134,7 @@ def main() -> None:
         chromium.open_page(engine) as page,
     ):
         study = write_study(Path(place))
-        notebook = chromium.open_notebook(page, server, [SETUP, OURS])
+        notebook = chromium.Notebook(page, server, [SETUP, OURS])
         notebook.run_all()
         root = notebook.cell(1).locator(ROOT)
         root.and_(page.locator("[data-state=ready]")).wait_for()

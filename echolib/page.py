@@ -24,6 +24,7 @@ from .files import atomic_path
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+BANNER = "For teaching and research. Not for clinical use."
 POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
 # Colours are named once for a light and once for a dark ground; paper is always light.
 STYLE = """
@@ -84,16 +85,23 @@ th,td{padding-top:.1rem;padding-bottom:.1rem}
 
 def write_page(path: str | Path, title: str, banner: str, parts: Iterable[str]) -> Path:
     """Write a page, whole or not at all: title, banner, and parts that are HTML already."""
-    name = escape(title)
-    page = (
+    body = (
+        f"<main><h1>{escape(title)}</h1>\n"
+        f'<p class="banner" role="note">{escape(banner)}</p>\n' + "\n".join(parts) + "\n</main>"
+    )
+    return write_document(path, title, POLICY, STYLE, body)
+
+
+def write_document(path: str | Path, title: str, policy: str, style: str, body: str) -> Path:
+    """Write an HTML file, whole or not at all. policy: what its content may load; body: HTML."""
+    content = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f"<title>{name}</title><style>{STYLE}</style></head>\n<body><main>"
-        f'<h1>{name}</h1>\n<p class="banner" role="note">{escape(banner)}</p>\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f"<title>{escape(title)}</title><style>{style}</style></head>\n"
+        f"<body>{body}</body></html>\n"
     )
     with atomic_path(path) as temporary:
-        content = page + "\n".join(parts) + "\n</main></body></html>\n"
         # what no encoding holds, such as a broken file name, becomes a question mark
         temporary.write_text(content, encoding="utf-8", errors="replace")
     return Path(path)

@@ -21,12 +21,12 @@ from .function_plots import (
     why_no_ef,
 )
 from .overlay import draw_outlines
+from .page import BANNER
 from .plots import use_style
 
 if TYPE_CHECKING:  # a report needs no torch
     from .function import ClipFunction
 
-BANNER = "For teaching and research. Not for clinical use."
 UNKNOWN = "unknown"
 STRIP = 8  # frames of the film strip
 STRIP_TILE = 200  # px, longer side of a frame in it

@@ -323,8 +323,3 @@ class Notebook:
         return (
             "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
         )
-
-
-def open_notebook(page: "Page", server: LabServer, sources: Sequence[str]) -> Notebook:
-    """A new notebook of these code cells, open in the page, its kernel idle."""
-    return Notebook(page, server, sources)

@@ -31,7 +31,7 @@ def lab(tmp_path_factory):
         chromium.open_chromium() as engine,
         chromium.open_page(engine) as page,
     ):
-        notebook = chromium.open_notebook(page, server, [SETUP, PLAIN])
+        notebook = chromium.Notebook(page, server, [SETUP, PLAIN])
         notebook.run_all()
         yield notebook
         assert page.watch.complaints == []

@@ -10,13 +10,12 @@ from itertools import count
 
 import numpy as np
 
-from .view import Curve, Layer, View
+from .view import DIFFERENCE, Curve, Layer, View
 
 PART_BYTES = 2 * 2**20  # of frames in one part, before compression
 AT_ONCE = 16 * 2**20  # of frames in the first message; the rest follows when the page asks
 UNKNOWN_RATE = 25.0  # frames a second at which a clip plays whose own rate nobody knows
 LEAFING_RATE = 2.0  # the same of single frames that are no film
-DIFFERENCE = "difference"
 WHITE = (255, 255, 255)
 
 _serials = count(1)
@@ -64,12 +63,11 @@ class EncodedView:
     def _header(self) -> dict:
         view = self._view
         truth = view.truth
-        known = [] if truth is None else np.flatnonzero(_known(truth, len(view.frames)))
+        known = [] if truth is None else np.flatnonzero(truth.known_frames(len(view)))
         rate = UNKNOWN_RATE if view.fps is None else view.fps
         return {
             "serial": self.serial,
             "clip": view.name,
-            "title": view.name,
             "shape": list(view.frames.shape),
             "part": self._size,
             "fps": view.fps,
@@ -94,7 +92,7 @@ class EncodedView:
 
     def _layer(self, layer: Layer) -> dict:
         view, masked = self._view, layer.masks is not None
-        square = 1.0 if view.spacing is None else (view.spacing / 10) ** 2
+        unit, square = view.area_unit
         scored = masked and view.truth is not None and layer is not view.truth
         return {
             "name": layer.name,
@@ -106,23 +104,14 @@ class EncodedView:
             "segments": 0 if layer.segments is None else layer.segments.shape[1],
             "known": None if layer.known is None else [int(known) for known in layer.known],
             "areas": _numbers(view.area(layer) * square) if masked else None,
-            "unit": "px²" if view.spacing is None else "cm²",
+            "unit": unit,
             "dice": _numbers(view.dice(layer)) if scored else None,
         }
 
 
-def _known(layer: Layer, count: int) -> np.ndarray:
-    return np.ones(count, bool) if layer.known is None else layer.known
-
-
 def _curve(curve: Curve) -> dict:
-    colour = [int(value) for value in curve.colour]
-    return {
-        "name": curve.name,
-        "unit": curve.unit,
-        "rgb": colour,
-        "values": _numbers(curve.values),
-    }
+    rgb = [int(value) for value in curve.colour]
+    return {"name": curve.name, "unit": curve.unit, "rgb": rgb, "values": _numbers(curve.values)}
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:

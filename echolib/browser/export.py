@@ -4,19 +4,17 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from .. import __version__
 from ..errors import DataError
-from ..files import atomic_path
+from ..page import BANNER, write_document
 from .encoding import EncodedView
 from .view import View
 
 FOLDER = Path(__file__).parent / "page"
 SCRIPTS = ("clip", "picture", "curves", "lens", "controls", "clips", "browser")
 LOOKS = ("speed", "shown", "side_by_side", "zoom", "window", "gamma", "smooth")
-BANNER = "For teaching and research. Not for clinical use."
 LARGEST = 250 * 2**20  # bytes of a page that browsers still open
 STYLE = """
 :root { color-scheme: light dark; }
@@ -55,9 +53,16 @@ def write_html(path: str | Path, views: Sequence[View], notes: Sequence[str], st
             f"{path}: the page would hold {len(text) / 2**20:.0f} MB, more than browsers open "
             f"({LARGEST / 2**20:.0f} MB). Choose fewer clips, or fewer frames."
         )
-    with atomic_path(path) as temporary:
-        temporary.write_text(_page(views[0].name, text), encoding="utf-8", errors="replace")
-    return Path(path)
+    script = _script("browser")
+    # The page may run just this script, and load nothing: a name in it can do no harm.
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    body = (
+        f"<main>{_elements('browser', text)}</main>"
+        f"<footer>{BANNER} echolib {__version__}</footer>\n"
+        f'<script type="module">{script}</script>'
+    )
+    return write_document(path, views[0].name, policy, STYLE + page_style(), body)
 
 
 def saved_fragment(state: dict, place: str) -> str | None:
@@ -93,19 +98,3 @@ def _elements(place: str, data: str) -> str:
 def _script(place: str) -> str:
     script = page_script(*SCRIPTS, "stored").replace("export default { render };", "")
     return f'{script}\nstart("{place}");\n'
-
-
-def _page(title: str, data: str) -> str:
-    script = _script("browser")
-    # The page may run just this script, and load nothing: a name in it can do no harm.
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f"<title>{escape(title)}</title><style>{STYLE}{page_style()}</style></head>\n"
-        f"<body><main>{_elements('browser', data)}</main>"
-        f"<footer>{BANNER} echolib {__version__}</footer>\n"
-        f'<script type="module">{script}</script></body></html>\n'
-    )

@@ -83,10 +83,9 @@ def _drawn(view: View, layers: Sequence[str] | None) -> list[Layer]:
 
 def _draw(pictures: np.ndarray, layer: Layer, chosen: Sequence[int], size: tuple[int, int]) -> None:
     """Draw a layer of frames (H, W) = size into pictures (n, h, w, 3) of the chosen ones."""
-    known = np.ones(len(chosen), bool) if layer.known is None else layer.known[chosen]
     enlarged = np.divide(pictures.shape[2:0:-1], size[::-1])  # x, y
-    for picture, index, is_known in zip(pictures, chosen, known, strict=True):
-        if not is_known:
+    for picture, index in zip(pictures, chosen, strict=True):
+        if layer.known is not None and not layer.known[index]:
             continue
         if layer.heat is not None:
             _tint(picture, layer.heat[index], layer.colour)

@@ -15,7 +15,14 @@ MAPPINGS = ("masks", "tracings", "landmarks", "curves")  # by name, or by frame
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """Overlays, curves and facts for a clip of T frames, as `open_views` takes them.
+    """Overlays, curves and facts for a clip of T frames; those not given are the clip's own.
+
+    masks, landmarks: (T, H, W) bool and (T, K, 2) px, by name
+    truth: (T, H, W) bool, or (H, W) by frame; tracings: by frame
+    leaflets: (T, H, W) bool; doubt: (T, H, W) from 0 to 1
+    curves: (T,) by name, as a Curve where they have a unit
+    marks: words by frame; labels: a text for each frame
+    fps, spacing: frames a second, mm per px; title: in place of the name
 
     Raises DataError where a mapping is none.
     """

@@ -18,7 +18,6 @@ from ..data.frames import SPLITS, Dataset, FrameSet
 from ..data.mitral import FILES, MitralStudy, ValveClip, open_mitral
 from ..data.video import missing_file
 from ..errors import DataError
-from ..geometry import Tracing
 from .outliners import Outliner, is_kind, open_outliners, outlined
 from .readings import (
     view_of_clip,
@@ -28,7 +27,7 @@ from .readings import (
     view_of_study,
 )
 from .shown import Shown
-from .view import Curve, View
+from .view import View
 
 ACCEPTED = (
     "a Clip, frames (T, H, W) uint8, the path of a clip or of a data set's folder, an open data "
@@ -60,43 +59,25 @@ def open_views(
     source: object,
     models: Mapping[str, Any] | None = None,
     split: str = "all",
-    *,
-    masks: Mapping[str, np.ndarray] | None = None,
-    truth: np.ndarray | Mapping[int, np.ndarray] | None = None,
-    tracings: Mapping[int, Tracing] | None = None,
-    landmarks: Mapping[str, np.ndarray] | None = None,
-    leaflets: np.ndarray | None = None,
-    doubt: np.ndarray | None = None,
-    curves: Mapping[str, np.ndarray | Curve] | None = None,
-    marks: Mapping[int, str] | None = None,
-    labels: Sequence[str] | None = None,
-    fps: float | None = None,
-    spacing: float | None = None,
-    title: str | None = None,
+    **shown: Any,
 ) -> Views:
     """The clips of a source. No clip of a data set is read yet.
 
     source: one of `ACCEPTED`. models: by name, run when a clip is read, see `outliners`.
-    split: of a data set, "train", "val", "test" or "all". The rest is for a source that is one
-    clip of T frames: masks and landmarks (T, K, 2) px by name; truth (T, H, W) bool, or (H, W)
-    by frame; tracings by frame; leaflets (T, H, W) bool; doubt (T, H, W) from 0 to 1; curves
-    (T,) by name, as a Curve where they have a unit; words by frame; a label for each frame;
-    frames a second; mm per px; a title in place of the name.
+    split: of a data set, "train", "val", "test" or "all". shown: for a source that is one clip,
+    the fields of `Shown`.
     Raises DataError for a source or a model of another kind, or one that cannot be opened.
     """
-    shown = Shown(
-        masks, truth, tracings, landmarks, leaflets, doubt, curves, marks, labels, fps, spacing,
-        title,
-    )  # fmt: skip
+    own = Shown(**shown)
     views = _views(source, split)
-    if shown.given and len(views) != 1:
+    if own.given and len(views) != 1:
         raise DataError(
-            f"{', '.join(shown.given)}: expected a source that is one clip, found {len(views)} "
+            f"{', '.join(own.given)}: expected a source that is one clip, found {len(views)} "
             "clips. Give the clip alone."
         )
-    names = _unique(views.names if title is None else (str(title),))
+    names = _unique(views.names if own.title is None else (str(own.title),))
     outliners = open_outliners(models)
-    return Views(names, views.notes, partial(_read, views, names, shown, outliners))
+    return Views(names, views.notes, partial(_read, views, names, own, outliners))
 
 
 def _read(

@@ -25,7 +25,7 @@ ROLE_COLOURS = {
     "truth": GREEN, "model": PINK, "tracing": YELLOW, "leaflets": ORANGE, "doubt": VERMILION,
 }  # fmt: skip
 OTHER_COLOURS = (SKY, ORANGE, VERMILION, YELLOW)
-ADDED = "difference"  # an overlay that the page adds by itself
+DIFFERENCE = "difference"  # an overlay that the page adds by itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +51,10 @@ class Layer:
     known: np.ndarray | None = None
     colour: Colour | None = None
     on: bool = True
+
+    def known_frames(self, count: int) -> np.ndarray:
+        """(T,) bool: the frames, of `count`, in which there is something to know."""
+        return np.ones(count, bool) if self.known is None else self.known
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +121,11 @@ class View:
         """The expert's masks, where there are any."""
         return next((x for x in self.layers if x.role == "truth" and x.masks is not None), None)
 
+    @property
+    def area_unit(self) -> tuple[str, float]:
+        """The unit that areas are shown in, and what a px² is in it."""
+        return ("px²", 1.0) if self.spacing is None else ("cm²", (self.spacing / 10) ** 2)
+
     def area(self, layer: Layer) -> np.ndarray:
         """(T,) px² that a layer's masks cover, NaN where they are not known."""
         areas = np.full(len(self), np.nan)
@@ -152,14 +161,14 @@ class View:
             return Curve(layer.name, values, "of annulus", layer.colour)
         if layer.role not in ("truth", "model", "other"):
             return None
-        unit, size = ("px²", 1.0) if self.spacing is None else ("cm²", (self.spacing / 10) ** 2)
+        unit, size = self.area_unit
         return Curve(layer.name, self.area(layer) * size, unit, layer.colour)
 
     def _known(self, layer: Layer) -> np.ndarray:
         """(T,) bool: the frames in which a layer's masks mean something."""
         if layer.masks is None:
             raise ValueError(f"Layer {layer.name!r} has no masks: there is nothing to measure.")
-        return np.ones(len(self), bool) if layer.known is None else layer.known
+        return layer.known_frames(len(self))
 
 
 # --- Checks -------------------------------------------------------------------------------------
@@ -220,7 +229,7 @@ def _check_layers(view: View, layers: tuple[Layer, ...]) -> None:
 
 def _check_layer(view: View, layer: Layer) -> None:
     where, shape, count = f"layer {layer.name!r}", view.frames.shape, len(view)
-    if layer.name == ADDED:
+    if layer.name == DIFFERENCE:
         raise _wrong(view, where, "another name", "one that the page uses itself. Rename it.")
     if layer.role not in ROLES:
         raise _wrong(view, where, f"a role of {ROLES}", f"{layer.role!r}.")

@@ -18,11 +18,11 @@ from IPython.display import Image
 
 from ..errors import DataError
 from ..geometry import Tracing
-from .encoding import DIFFERENCE, EncodedView
+from .encoding import EncodedView
 from .export import LOOKS, SCRIPTS, page_script, page_style, write_html
 from .sheet import contact_sheet
 from .sources import Views, open_views
-from .view import View
+from .view import DIFFERENCE, View
 
 UNREADABLE = (ValueError, OSError)  # what says by itself what is wrong with a clip
 

@@ -39,7 +39,7 @@ function render({ model, el }) {
     page.message.hidden = !get("error");
     page.message.textContent = get("error");
     page.body.hidden = Boolean(get("error"));
-    page.title.textContent = get("error") ? "" : content.title || "";
+    page.title.textContent = get("error") ? "" : content.clip || "";
     list.showPlace();
     newest = null;
     if (get("error") || !content.shape) return;
@@ -72,7 +72,7 @@ function render({ model, el }) {
   function fetchParts() {
     const missing = clip.parts.findIndex((part) => part === undefined);
     if (missing < 0) return;
-    const number = clip.has(frame) ? missing : Math.floor(frame / clip.content.part);
+    const number = clip.has(frame) ? missing : clip.partOf(frame);
     model.send({ kind: "part", serial: clip.content.serial, number });
   }
 
@@ -177,8 +177,8 @@ function render({ model, el }) {
     page.readout.textContent = text;
     page.slider.value = frame;
     page.slider.setAttribute("aria-valuetext", text);
-    const label = `${clip.content.title}, ${text}`;
-    root.setAttribute("aria-label", clip.content.title);
+    const label = `${clip.content.clip}, ${text}`;
+    root.setAttribute("aria-label", clip.content.clip);
     for (const { canvas } of pictures) canvas.setAttribute("aria-label", label);
     root.dataset.frame = frame;
     state("ready");

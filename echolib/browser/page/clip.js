@@ -42,26 +42,30 @@ class Clip {
     };
   }
 
+  partOf(frame) {
+    return Math.floor(frame / this.content.part);
+  }
+
   has(frame) {
-    return this.parts[Math.floor(frame / this.content.part)] !== undefined;
+    return this.parts[this.partOf(frame)] !== undefined;
   }
 
   // What belongs to one frame, out of an array that holds all frames of its part.
   cut(array, frame) {
-    const part = Math.floor(frame / this.content.part);
+    const part = this.partOf(frame);
     const first = part * this.content.part;
     const length = array.length / Math.min(this.content.part, this.count - first);
     return array.subarray((frame - first) * length, (frame - first + 1) * length);
   }
 
   image(frame) {
-    return this.cut(this.parts[Math.floor(frame / this.content.part)].frames, frame);
+    return this.cut(this.parts[this.partOf(frame)].frames, frame);
   }
 
   // `kind` of a layer in one frame: masks, heat, points or segments; null where there is none.
   of(layer, kind, frame) {
     const known = this.content.layers[layer].known;
-    const array = this.parts[Math.floor(frame / this.content.part)].layers[layer][kind];
+    const array = this.parts[this.partOf(frame)].layers[layer][kind];
     return array && (!known || known[frame]) ? this.cut(array, frame) : null;
   }
 
