@@ -21,12 +21,12 @@ import torch
 
 from echolib.data import open_data, pack_once
 from echolib.files import write_table
-from echolib.inference import score
-from echolib.models import UNet, load_model
+from echolib.networks.inference import score
+from echolib.networks.models import UNet, load_model
+from echolib.networks.training import Training, TrainingConfig
 from echolib.phantom.effects import EFFECTS
 from echolib.phantom.scene import PLAIN_SHARE
 from echolib.phantom.single_frames import VALIDATION_SHARE, draw_frame_set
-from echolib.training import Training, TrainingConfig
 
 SIZE = 112
 AVERAGE = 0.98  # of the weights: a short training has a short memory

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from echolib.phantom.studies import write_lv_study
-from tests import chromium
+from tools import chromium
 
 PRESSES = 60
 CLIPS = 10_000

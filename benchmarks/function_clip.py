@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from echolib.data import read_clip
-from echolib.function import load_networks, measure_clip
-from echolib.function_plots import function_video
-from echolib.inference import segment
-from echolib.overlay import write_video
+from echolib.figures.overlay import write_video
+from echolib.figures.ventricle import function_video
+from echolib.networks.inference import segment
 from echolib.phantom.studies import write_lv_study
-from echolib.report import write_report
+from echolib.report.ventricle import write_report
+from echolib.ventricle.clip import load_networks, measure_clip
 
 RUNS = 5
 

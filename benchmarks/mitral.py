@@ -23,12 +23,14 @@ import pandas as pd
 
 from echolib.data import open_mitral
 from echolib.data.frames import FrameSet
-from echolib.data.mitral import MitralStudy, ValveClip
-from echolib.data.valve_frames import close_set, labelled_valves, whole_set
+from echolib.data.valve.squares import close_set, labelled_valves, whole_set
+from echolib.data.valve.study import MitralStudy, ValveClip
 from echolib.files import write_table
 from echolib.metrics import dice, iou
-from echolib.mitral import PLAIN, VIEWS, ValveFinder, finder_files, load_finder
-from echolib.mitral_training import (
+from echolib.networks.models import UNet
+from echolib.statistics import bootstrap_interval, paired_difference
+from echolib.valve.finder import PLAIN, VIEWS, ValveFinder, finder_files, load_finder
+from echolib.valve.training import (
     RECIPE_SIZE,
     RECIPE_THRESHOLD,
     choose_threshold,
@@ -37,8 +39,6 @@ from echolib.mitral_training import (
     train_recipe,
     tune,
 )
-from echolib.models import UNet
-from echolib.statistics import bootstrap_interval, paired_difference
 
 FOLDS = 5
 FROM_SCRATCH = 60  # epochs without pre-training

@@ -18,14 +18,14 @@ import pandas as pd
 
 from echolib import config
 from echolib.data import Camus, Dataset, EchoNet, pack_once
-from echolib.ef_scores import dice_scores, ef_scores
 from echolib.files import write_table
-from echolib.function import Networks, load_networks
-from echolib.function_study import measure_study
-from echolib.inference import score
-from echolib.models import load_model
+from echolib.networks.inference import score
+from echolib.networks.models import load_model
 from echolib.phantom.studies import write_lv_study
-from echolib.robustness_report import report_robustness
+from echolib.report.robustness import report_robustness
+from echolib.ventricle.clip import Networks, load_networks
+from echolib.ventricle.scores import dice_scores, ef_scores
+from echolib.ventricle.study import measure_study
 
 HERE = Path(__file__).parent / "results"
 BUILD = config.project_root() / "build" / "results"

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import distance_transform_edt
 
-from echolib import plots
 from echolib.data import Camus
 from echolib.data.frames import LabelledFrame, to_square
-from echolib.mitral import ValveFinder, load_finder
-from echolib.mitral_plots import Tile, valve_sheet
+from echolib.figures import base as plots
+from echolib.figures.leaflets import Tile, valve_sheet
+from echolib.valve.finder import ValveFinder, load_finder
 
 SIZE = 112
 NEAR = 6.0  # px from the line between the hinges, the way a shut leaflet may bulge

@@ -6,7 +6,10 @@ import sys
 import warnings
 from pathlib import Path
 
-from . import __version__, browser_commands, function_commands, mitral_commands
+from . import __version__
+from .commands import browser as browser_commands
+from .commands import valve as mitral_commands
+from .commands import ventricle as function_commands
 from .config import fast_mode
 from .data import FrameSet, open_data, pack, pack_once, problem_summary, read_clip
 from .data.frames import within_cycle
@@ -92,8 +95,8 @@ def train(arguments: argparse.Namespace) -> None:
     """Train on the official training patients, choose by the validation patients."""
     import torch
 
-    from .models import load_model, new_model, start_from
-    from .training import Training, TrainingConfig
+    from .networks.models import load_model, new_model, start_from
+    from .networks.training import Training, TrainingConfig
 
     if arguments.epochs is not None:
         length = {"epochs": arguments.epochs}
@@ -122,9 +125,9 @@ def train(arguments: argparse.Namespace) -> None:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Score weights on a data set, in the geometry of its own frames."""
-    from .inference import score
     from .metrics import SCORES, summarise
-    from .models import find_weights, load_model
+    from .networks.inference import score
+    from .networks.models import find_weights, load_model
 
     data = open_data(arguments.data)
     model, card = load_model(arguments.weights)
@@ -156,8 +159,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 def robustness(arguments: argparse.Namespace) -> None:
     """Score models on clean and on corrupted frames, compare them, and draw it."""
-    from .models import load_model
-    from .robustness_report import report_robustness
+    from .networks.models import load_model
+    from .report.robustness import report_robustness
 
     if arguments.frames < 1:
         raise ValueError(f"--frames must be 1 or more, not {arguments.frames}.")
@@ -188,9 +191,9 @@ def segment(arguments: argparse.Namespace) -> None:
     import numpy as np
     import pandas as pd
 
-    from .inference import segment as segment_frames
-    from .models import load_model
-    from .overlay import draw_outlines, write_gif, write_video
+    from .figures.overlay import draw_outlines, write_gif, write_video
+    from .networks.inference import segment as segment_frames
+    from .networks.models import load_model
 
     clip = read_clip(arguments.clip)
     model, card = load_model(arguments.weights)

@@ -31,6 +31,11 @@ def figures_folder() -> Path:
     return Path(os.environ.get("ECHOLIB_FIGURES", project_root() / "figures"))
 
 
+def weights_folder() -> Path:
+    """Folder of the pretrained networks that come with the package."""
+    return Path(__file__).parent / "weights"
+
+
 def fast_mode() -> bool:
     """True when `ECHOLIB_FAST` is set to anything but 0: less data, fewer steps, same code."""
     return os.environ.get("ECHOLIB_FAST", "0") not in ("", "0")

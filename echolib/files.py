@@ -5,10 +5,13 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .errors import DataError
 
@@ -62,6 +65,21 @@ def write_table(table: "pd.DataFrame", path: str | Path, index: bool = False, **
     """Write a table as CSV, whole or not at all. more: for `DataFrame.to_csv`."""
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=index, **more)
+
+
+def write_npz(path: str | Path, arrays: Iterable[tuple[str, np.ndarray]]) -> None:
+    """Write what `numpy.savez_compressed` would, whole or not at all.
+
+    arrays: names and arrays, taken one after the other, so that they need not lie in memory
+    together. A name may be anything, also one that numpy's function takes for an option.
+    """
+    with (
+        atomic_path(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name, array in arrays:
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
 
 
 def claim_parts(parts: Path, identity: dict) -> None:

@@ -45,9 +45,14 @@ class EachAlone:
 
     @pytest.hookimpl(tryfirst=True)  # before nbval starts the notebook's kernel
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        os.environ["ECHOLIB_DATA"] = f"{item.config.echolib_folder}/{item.path.stem}"
+        os.environ["ECHOLIB_DATA"] = f"{item.config.echolib_folder}/{_one_name(item.path)}"
         if item.get_closest_marker("gpu") and not _has_gpu():
             pytest.skip("no CUDA device here")
+
+
+def _one_name(path: Path) -> str:
+    """A file's path below the checkout as one name."""
+    return "-".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
 def _has_gpu() -> bool:

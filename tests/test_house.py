@@ -15,33 +15,17 @@ MAX_LINES = 350
 MAX_TRACKED_BYTES = 3_000_000
 MAX_WEIGHTS_BYTES = 8_000_000  # a pretrained model has a reason to be larger
 
-# From the bottom to the top: a module imports from its own layer and from those before it.
-LAYERS = [
-    {"__init__"},
-    {"errors", "config", "files", "geometry"},
-    {"data"},
-    {"phantom"},
-    {"models", "losses", "augment", "corruptions", "schedule", "checkpoints", "tasks", "training"}
-    | {"training_config", "mitral", "mitral_training"}
-    | {"inference", "metrics", "statistics", "doubt", "robustness", "comparison"}
-    | {"sector", "cardiac", "cardiac_beats", "cardiac_curve"}
-    | {"cardiac_warnings", "calibration", "ef_scores"}
-    | {"function", "function_study", "valve", "leaflets", "valve_scores", "submission"},
-    {"plots", "training_plots", "robustness_plots", "valve_plots", "mitral_plots"}
-    | {"function_plots", "robustness_report", "report", "page"}
-    | {"overlay", "browser"},
-    {"__main__", "mitral_commands", "function_commands", "browser_commands"},
-]
-MODELS_AND_ABOVE = set().union(*LAYERS[4:])
+# From the ground up: a room imports from itself and from the rooms before it.
+GROUND = ("errors", "config", "files", "statistics", "geometry", "metrics", "curves")
+ROOMS = (
+    *GROUND, "data", "phantom", "networks", "ventricle", "valve", "robustness", "figures",
+    "report", "browser", "commands", "__main__",
+)  # fmt: skip
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "IPython"}
+DRAWING_ROOMS = ROOMS[ROOMS.index("figures") :]
 
-# A GPU machine without Jupyter must be able to train.
-TRAINING_PATH = {"errors", "config", "files", "geometry", "models", "losses", "augment"}
-TRAINING_PATH |= {"schedule", "checkpoints", "tasks", "corruptions", "training", "inference"}
-TRAINING_PATH |= {"training_config", "mitral", "mitral_training", "sector"}
-TRAINING_PATH |= {"cardiac", "cardiac_beats", "cardiac_curve", "cardiac_warnings"}
-TRAINING_PATH |= {"calibration", "ef_scores", "function", "function_study"}
-TRAINING_PATH |= {"metrics", "statistics", "doubt", "robustness", "comparison"}
+# A GPU machine without Jupyter must be able to train and to measure.
+TRAINING_ROOMS = (*GROUND, "networks", "ventricle", "valve", "robustness")
 TRAINING_MAY_IMPORT = {"echolib", "torch", "numpy", "pandas", "cv2", "skimage", "safetensors"}
 TRAINING_MAY_IMPORT |= {"tqdm", "scipy"}
 
@@ -104,14 +88,31 @@ def libraries(names: set[str]) -> set[str]:
     return {name.split(".")[0] for name in names}
 
 
-def rooms(names: set[str]) -> set[str]:
-    """The modules and subpackages directly below echolib among `names`."""
-    tops = {name.split(".")[1] for name in names if name.startswith("echolib.")}
-    return {top if top in {name.split(".")[0] for name in MODULES} else "__init__" for top in tops}
+def room(name: str) -> str:
+    """The folder below echolib that a module lies in, or the module itself on the ground."""
+    return name.split(".")[0]
 
 
-def layer(room: str) -> int:
-    return next(rank for rank, layer_rooms in enumerate(LAYERS) if room in layer_rooms)
+def own_modules(names: set[str]) -> set[str]:
+    """The modules of echolib among imported names, `__init__` for echolib itself."""
+    found = set()
+    for name in names:
+        if name.split(".")[0] == "echolib":
+            short = name.removeprefix("echolib").strip(".") or "__init__"
+            found.add(short if short in MODULES else short.rpartition(".")[0] or "__init__")
+    return found
+
+
+IMPORTS = {name: own_modules(imported(name, tree_of(name))) for name in MODULES}
+
+
+def circles(imports: dict[str, set[str]]) -> list[str]:
+    """Modules that import themselves through others."""
+    left = {name: set(others) & imports.keys() - {name} for name, others in imports.items()}
+    while free := [name for name, others in left.items() if not others & left.keys()]:
+        for name in free:
+            del left[name]
+    return sorted(left)
 
 
 # --- the rules ----------------------------------------------------------------------------------
@@ -181,29 +182,32 @@ def unannotated(tree: ast.AST) -> Iterator[str]:
             yield f"{name}: {', '.join(missing)}"
 
 
-@each_module
-def test_module_has_its_layer_and_imports_none_above(name):
-    room = name.split(".")[0]
-    assert any(room in layer_rooms for layer_rooms in LAYERS), "add the new module to LAYERS"
-    above = [other for other in rooms(imported(name, tree_of(name))) if layer(other) > layer(room)]
-    assert above == []
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "__init__"])
+def test_a_room_imports_from_the_rooms_before_it_only(name):
+    assert room(name) in ROOMS, "the map of rooms lacks it"
+    before = {"__init__", *ROOMS[: ROOMS.index(room(name)) + 1]}
+    assert {other for other in IMPORTS[name] if room(other) not in before} == set()
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in MODULES if name.split(".")[0] in ("data", "phantom")]
-)
-def test_data_and_phantom_know_no_torch_and_no_model(name):
-    names = imported(name, tree_of(name))
-    assert "torch" not in libraries(names)
-    assert rooms(names) & MODELS_AND_ABOVE == set()
+def test_modules_of_a_room_import_each_other_in_one_direction():
+    assert circles(IMPORTS) == []
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name.split(".")[0] not in LAYERS[-2]])
-def test_only_the_drawing_modules_know_matplotlib_and_widgets(name):
+def test_the_ground_holds_no_other_module():
+    assert {path.stem for path in PACKAGE.glob("*.py")} == {*GROUND, "__init__", "__main__"}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if room(name) in ("data", "phantom")])
+def test_data_and_phantom_know_no_torch(name):
+    assert "torch" not in libraries(imported(name, tree_of(name)))
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if room(name) not in DRAWING_ROOMS])
+def test_only_the_drawing_rooms_know_matplotlib_and_widgets(name):
     assert libraries(imported(name, tree_of(name))) & DRAWING == set()
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name in TRAINING_PATH])
+@pytest.mark.parametrize("name", [name for name in MODULES if room(name) in TRAINING_ROOMS])
 def test_training_path_needs_no_other_library(name):
     names = libraries(imported(name, tree_of(name), inside_functions=False))
     assert names - TRAINING_MAY_IMPORT - sys.stdlib_module_names == set()

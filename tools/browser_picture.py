@@ -9,10 +9,10 @@ from pathlib import Path
 from echolib import config
 from echolib.browser import browse
 from echolib.data import example_clip
-from echolib.function import load_networks, measure_clip
-from echolib.mitral import load_finder
-from echolib.sector import crop_to_sector
-from tests import chromium
+from echolib.data.sector import crop_to_sector
+from echolib.valve.finder import load_finder
+from echolib.ventricle.clip import load_networks, measure_clip
+from tools import chromium
 
 
 def main() -> None:

@@ -5,7 +5,8 @@ python -m tools.ship_weights build/weights/lv lv
 
 import sys
 
-from echolib.models import load_model, save_model, weights_folder
+from echolib.config import weights_folder
+from echolib.networks.models import load_model, save_model
 
 
 def main(trained: str, name: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import DataError
-from ..page import BANNER, write_document
+from ..report.page import BANNER, write_document
 from .encoding import EncodedView
 from .view import View
 

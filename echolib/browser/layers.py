@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..data.valve_frames import bounds_of
+from ..data.valve.squares import bounds_of
 from ..errors import DataError
 from ..geometry import LANDMARKS, Tracing
 from .view import Layer

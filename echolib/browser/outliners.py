@@ -70,7 +70,7 @@ def _outliner(name: str, model: Any) -> Outliner:
         _check_network(name, model)
         return lambda frames: _seen(model, size, frames)
     if callable(getattr(model, "masks", None)):
-        role = "leaflets" if is_kind(model, "echolib.mitral", "ValveFinder") else "model"
+        role = "leaflets" if is_kind(model, "echolib.valve.finder", "ValveFinder") else "model"
         return lambda frames: Layer("", model.masks(frames), role=role)
     if callable(model):
         return lambda frames: Layer("", model(frames))
@@ -79,8 +79,9 @@ def _outliner(name: str, model: Any) -> Outliner:
 
 def _loaded(name_or_path: str | Path) -> Any:
     """A finder of valves, or a model and its card. Raises DataError where there is neither."""
-    from ..mitral import SETTINGS_FILE, load_finder
-    from ..models import load_model, weights_folder
+    from ..config import weights_folder
+    from ..networks.models import load_model
+    from ..valve.finder import SETTINGS_FILE, load_finder
 
     shipped = weights_folder() / f"{name_or_path}_whole.safetensors"
     if (Path(name_or_path) / SETTINGS_FILE).is_file() or shipped.is_file():
@@ -89,7 +90,7 @@ def _loaded(name_or_path: str | Path) -> Any:
 
 
 def _check_network(name: str, model: "nn.Module") -> None:
-    from ..models import MODELS
+    from ..networks.models import MODELS
 
     if not isinstance(model, tuple(MODELS.values())):
         raise DataError(
@@ -100,14 +101,14 @@ def _check_network(name: str, model: "nn.Module") -> None:
     if inputs != 1:
         raise DataError(
             f"models[{name!r}] sees {inputs} frames at a time, and which those are, a clip does "
-            "not tell. Show the result of `echolib.function.measure_clip`, or a ValveFinder."
+            "not tell. Show the result of `echolib.measure_clip`, or a ValveFinder."
         )
 
 
 def _seen(model: "nn.Module", size: int, frames: np.ndarray) -> Layer:
     """Masks of a network, and its points where it finds landmarks."""
-    from ..inference import predict, source_mask
-    from ..models import finds_landmarks
+    from ..networks.inference import predict, source_mask
+    from ..networks.models import finds_landmarks
 
     box = Letterbox(*frames.shape[1:], size)
     answers = predict(model, np.stack([box.image(frame) for frame in frames]))

@@ -10,15 +10,15 @@ import pandas as pd
 
 from ..data.clips import Clip
 from ..data.frames import Dataset, FrameSet, LabelledFrame
-from ..data.mitral import TRUTH as TRUTH_FILE
-from ..data.mitral import MitralStudy, ValveClip
+from ..data.valve.study import TRUTH as TRUTH_FILE
+from ..data.valve.study import MitralStudy, ValveClip
+from ..figures.overlay import PINK
 from ..geometry import rows_to_tracing
-from ..overlay import PINK
 from .layers import TRUTH, box_layer, chords_between, traced_lines, tracing_layers, truth_layer
 from .view import Curve, Layer, View
 
 if TYPE_CHECKING:
-    from ..function import ClipFunction
+    from ..ventricle.clip import ClipFunction
 
 SAME = 1.0  # mean difference in grey levels of two copies of one frame at most
 

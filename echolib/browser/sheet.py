@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ..overlay import add_outlines, enlarge
+from ..figures.overlay import add_outlines, enlarge
 from .view import Layer, View
 
 TILE_SIZE = 224  # px, the longer side of a frame in a contact sheet

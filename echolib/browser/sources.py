@@ -15,7 +15,7 @@ import pandas as pd
 from ..data import open_data
 from ..data.clips import Clip, read_clip
 from ..data.frames import SPLITS, Dataset, FrameSet
-from ..data.mitral import FILES, MitralStudy, ValveClip, open_mitral
+from ..data.valve.study import FILES, MitralStudy, ValveClip, open_mitral
 from ..data.video import missing_file
 from ..errors import DataError
 from .outliners import Outliner, is_kind, open_outliners, outlined
@@ -135,7 +135,7 @@ def _of_one(source: object) -> Views:
     if isinstance(source, Clip):
         note = source.dataset if isinstance(source, ValveClip) else ""
         return _single(source.name, note, partial(view_of_clip, source))
-    if is_kind(source, "echolib.function", "ClipFunction"):
+    if is_kind(source, "echolib.ventricle.clip", "ClipFunction"):
         return _single(source.clip.name, _ef_note(source.ef), partial(view_of_function, source))
     if isinstance(source, np.ndarray) or _are_frames(source):
         view = View(UNNAMED, _stacked(source))

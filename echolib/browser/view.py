@@ -11,9 +11,9 @@ from numbers import Integral, Real
 import numpy as np
 
 from ..errors import DataError
+from ..figures.overlay import GREEN, PALETTE, PINK
 from ..metrics import dice
-from ..overlay import GREEN, PALETTE, PINK
-from ..valve import opening_curve
+from ..valve.opening import opening_curve
 
 Colour = tuple[int, int, int]
 

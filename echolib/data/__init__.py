@@ -16,9 +16,9 @@ from .frames import (
     problem_table,
 )
 from .letterbox import Letterbox
-from .mitral import MitralStudy, ValveClip, open_mitral, read_mitral_pickle
-from .nn_mitralseg import read_nn_mitralseg
 from .packing import pack, pack_once
+from .valve.nn_mitralseg import read_nn_mitralseg
+from .valve.study import MitralStudy, ValveClip, open_mitral, read_mitral_pickle
 
 __all__ = [
     "Camus", "Clip", "DataError", "Dataset", "EchoNet", "FrameSet", "LabelledFrame", "Letterbox",

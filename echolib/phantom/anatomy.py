@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from echolib.phantom.ranges import CAMUS, CHOSEN, FACTS, PROTOTYPE, draw_table, ranged
-from echolib.phantom.valve import Valve
+from .ranges import CAMUS, CHOSEN, FACTS, PROTOTYPE, draw_table, ranged
+from .valve import Valve
 
 
 @dataclass(frozen=True)

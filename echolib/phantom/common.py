@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from echolib.errors import DataError
-from echolib.files import atomic_path
-from echolib.phantom.workers import in_parallel
+from ..errors import DataError
+from ..files import atomic_path
+from .workers import in_parallel
 
 # of the phantom's bytes: raised whenever the same seed gives other ones
 VERSION = 3

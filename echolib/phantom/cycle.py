@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from echolib.phantom.ranges import CHOSEN, PROTOTYPE, draw_table, ranged
+from .ranges import CHOSEN, PROTOTYPE, draw_table, ranged
 
 
 @dataclass(frozen=True)

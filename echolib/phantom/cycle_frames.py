@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from echolib.data.frames import COLUMNS, FrameSet
-from echolib.geometry import disk_volume, outline_to_tracing
-from echolib.phantom.common import CYCLE_STREAM, FPS, check_common
-from echolib.phantom.scene import PLAIN_SHARE, draw_scan, label_map, trace
-from echolib.phantom.single_frames import MOST_VALIDATION, held_out_split
-from echolib.phantom.ultrasound import Scan
-from echolib.phantom.workers import in_parallel, worker_count
+from ..data.frames import COLUMNS, FrameSet
+from ..geometry import disk_volume, outline_to_tracing
+from .common import CYCLE_STREAM, FPS, check_common
+from .scene import PLAIN_SHARE, draw_scan, label_map, trace
+from .single_frames import MOST_VALIDATION, held_out_split
+from .ultrasound import Scan
+from .workers import in_parallel, worker_count
 
 RUN_IN = 2  # frames drawn before each, since a scanner keeps a share of the picture before
 MISSED = 0.025  # s, standard deviation of how far a clip's end-diastole and -systole are missed

@@ -7,8 +7,8 @@ a 112 x 112 frame is scaled to the frame at hand by `unit`.
 import cv2
 import numpy as np
 
-from echolib import geometry
-from echolib.phantom.sector import REFERENCE_SIZE
+from .. import geometry
+from .sector import REFERENCE_SIZE
 
 STRIP_WIDTHS = (2.8, 4.0)  # narrowest and widest strip, px of a 112 x 112 frame
 ECHO_BLUR = 2.4  # px of a 112 x 112 frame by which an echo looks thicker than its leaflet

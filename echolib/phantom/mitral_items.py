@@ -12,11 +12,11 @@ from functools import partial
 import cv2
 import numpy as np
 
-from echolib.phantom import leaflet_labels
-from echolib.phantom.common import AMATEUR_STREAM, EXPERT_STREAM, FPS, TEST_STREAM
-from echolib.phantom.scene import draw_scan
-from echolib.phantom.sector import REFERENCE_SIZE
-from echolib.phantom.ultrasound import Scan
+from . import leaflet_labels
+from .common import AMATEUR_STREAM, EXPERT_STREAM, FPS, TEST_STREAM
+from .scene import draw_scan
+from .sector import REFERENCE_SIZE
+from .ultrasound import Scan
 
 LABELLED = 3  # frames of a training item
 FEWEST_FRAMES = 12  # of a clip at any scale: a beat in which the valve is seen to move

@@ -12,19 +12,12 @@ from typing import BinaryIO
 import numpy as np
 from tqdm.auto import tqdm
 
-from echolib import config
-from echolib.data.npz import write_npz
-from echolib.errors import DataError
-from echolib.files import atomic_path, remove_leftovers
-from echolib.phantom.common import (
-    MITRAL_VERSION,
-    check_common,
-    claim_folder,
-    draw_clips,
-    is_finished,
-)
-from echolib.phantom.mitral_items import KINDS, Kind, draw_item
-from echolib.phantom.workers import worker_count
+from .. import config
+from ..errors import DataError
+from ..files import atomic_path, remove_leftovers, write_npz
+from .common import MITRAL_VERSION, check_common, claim_folder, draw_clips, is_finished
+from .mitral_items import KINDS, Kind, draw_item
+from .workers import worker_count
 
 LAYOUT = "mitral valve set"
 # in the order of writing: the last ends a study

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from echolib.phantom.anatomy import Heart, pose
-from echolib.phantom.ranges import draw_table
-from echolib.phantom.sector import Sector, fill_beams
-from echolib.phantom.shape import PROFILE, Shape
-from echolib.phantom.tissue import Tissue, draw_details
+from .anatomy import Heart, pose
+from .ranges import draw_table
+from .sector import Sector, fill_beams
+from .shape import PROFILE, Shape
+from .tissue import Tissue, draw_details
 
 RIM_LAYERS = 3
 WALL_STEP = 5  # points of a wall curve that belong to the tip

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from echolib.phantom.ranges import CAMUS, CHOSEN, ranged
-from echolib.phantom.sector import Sector
+from .ranges import CAMUS, CHOSEN, ranged
+from .sector import Sector
 
 SILENT = -200.0  # dB
 ELEMENTS = 42  # groups of beams whose gain differs

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from echolib import geometry
-from echolib.phantom.anatomy import CLOSE_EJECTIONS, EJECTIONS, Heart, draw_heart, to_world
-from echolib.phantom.cycle import draw_cycle
-from echolib.phantom.effects import check_effects
-from echolib.phantom.sector import Sector, draw_sector
-from echolib.phantom.shape import ventricle_shape
-from echolib.phantom.ultrasound import Scan
-from echolib.phantom.valve import draw_valve
+from .. import geometry
+from .anatomy import CLOSE_EJECTIONS, EJECTIONS, Heart, draw_heart, to_world
+from .cycle import draw_cycle
+from .effects import check_effects
+from .sector import Sector, draw_sector
+from .shape import ventricle_shape
+from .ultrasound import Scan
+from .valve import draw_valve
 
 PLAIN_SHARE = 0.5  # of single frames; plain ones teach a network more than they please the eye
 

@@ -11,7 +11,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from echolib.phantom.ranges import CHOSEN, PROTOTYPE, draw_table, ranged
+from .ranges import CHOSEN, PROTOTYPE, draw_table, ranged
 
 SAMPLES, BEAMS = 256, 128  # of a small screen
 FINEST = 3  # times as many, on a large one

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from echolib.phantom.anatomy import Heart
+from .anatomy import Heart
 
 LARGEST_INSET = 0.5  # of the half width: a small cavity keeps an outline
 PROFILE_POINTS = 36

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from echolib import geometry
-from echolib.data.frames import COLUMNS, FrameSet
-from echolib.phantom.common import FRAME_STREAM, check_common
-from echolib.phantom.effects import check_effects
-from echolib.phantom.scene import PLAIN_SHARE, draw_scan, label_map, trace
-from echolib.phantom.workers import in_parallel, worker_count
+from .. import geometry
+from ..data.frames import COLUMNS, FrameSet
+from .common import FRAME_STREAM, check_common
+from .effects import check_effects
+from .scene import PLAIN_SHARE, draw_scan, label_map, trace
+from .workers import in_parallel, worker_count
 
 VALIDATION_SHARE = 0.1
 MOST_VALIDATION = 800  # frames; more would only take time

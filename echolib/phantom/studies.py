@@ -10,14 +10,14 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from echolib import config, geometry
-from echolib.data.video import count_frames
-from echolib.errors import DataError
-from echolib.files import atomic_path, remove_leftovers, write_table
-from echolib.phantom.common import CLIP_STREAM, FPS, VERSION, check_common, claim_folder, draw_clips
-from echolib.phantom.scene import draw_scan, trace
-from echolib.phantom.ultrasound import Scan
-from echolib.phantom.workers import worker_count
+from .. import config, geometry
+from ..data.video import count_frames
+from ..errors import DataError
+from ..files import atomic_path, remove_leftovers, write_table
+from .common import CLIP_STREAM, FPS, VERSION, check_common, claim_folder, draw_clips
+from .scene import draw_scan, trace
+from .ultrasound import Scan
+from .workers import worker_count
 
 RUN_IN = 2  # frames drawn before a clip begins
 SHORTEST_CLIP = 24  # frames: the longest way from end-diastole to end-systole, and some more

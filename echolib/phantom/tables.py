@@ -4,12 +4,12 @@ from dataclasses import fields
 
 import pandas as pd
 
-from echolib.phantom.anatomy import Heart
-from echolib.phantom.cycle import Rhythm
-from echolib.phantom.scanner import Scanner
-from echolib.phantom.sector import CamusScreen, EchoNetScreen, OtherScreen
-from echolib.phantom.tissue import Tissue
-from echolib.phantom.valve import Leaflet, Valve
+from .anatomy import Heart
+from .cycle import Rhythm
+from .scanner import Scanner
+from .sector import CamusScreen, EchoNetScreen, OtherScreen
+from .tissue import Tissue
+from .valve import Leaflet, Valve
 
 TABLES = (Heart, Rhythm, Tissue, EchoNetScreen, CamusScreen, OtherScreen, Scanner, Valve, Leaflet)
 

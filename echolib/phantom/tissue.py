@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from echolib.phantom.ranges import CAMUS, CHOSEN, PROTOTYPE, ranged
+from .ranges import CAMUS, CHOSEN, PROTOTYPE, ranged
 
 
 @dataclass(frozen=True)

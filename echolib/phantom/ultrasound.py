@@ -14,14 +14,14 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from echolib.phantom.anatomy import Heart, pose, to_world
-from echolib.phantom.cycle import Cycle
-from echolib.phantom.effects import check_effects
-from echolib.phantom.painter import Painter
-from echolib.phantom.ranges import draw_table
-from echolib.phantom.scanner import Scanner, draw_gain, draw_haze, silence
-from echolib.phantom.sector import Sector, draw_marks
-from echolib.phantom.shape import Shape, Ventricle, heart_shape, ventricle_shape
+from .anatomy import Heart, pose, to_world
+from .cycle import Cycle
+from .effects import check_effects
+from .painter import Painter
+from .ranges import draw_table
+from .scanner import Scanner, draw_gain, draw_haze, silence
+from .sector import Sector, draw_marks
+from .shape import Shape, Ventricle, heart_shape, ventricle_shape
 
 SMALLEST_VIEW = 0.5  # share of the outline that the sector must show
 TEXTURE = 512  # side of the texture tiles, samples

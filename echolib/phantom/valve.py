@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from echolib.phantom.ranges import CHOSEN, draw_table, ranged
+from .ranges import CHOSEN, draw_table, ranged
 
 POINTS = 24  # of a leaflet's curve, hinge to tip
 SIDES = ("anterior", "posterior")

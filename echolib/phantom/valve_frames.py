@@ -8,15 +8,15 @@ from itertools import islice
 import numpy as np
 from tqdm.auto import tqdm
 
-from echolib.data.frames import FrameSet
-from echolib.data.valve_frames import ValveFrame, close_set, whole_set
-from echolib.phantom import leaflet_labels
-from echolib.phantom.common import VALVE_STREAM, check_common
-from echolib.phantom.scene import draw_scan
-from echolib.phantom.sector import REFERENCE_SIZE
-from echolib.phantom.single_frames import held_out_split
-from echolib.phantom.ultrasound import Scan
-from echolib.phantom.workers import in_parallel, worker_count
+from ..data.frames import FrameSet
+from ..data.valve.squares import ValveFrame, close_set, whole_set
+from . import leaflet_labels
+from .common import VALVE_STREAM, check_common
+from .scene import draw_scan
+from .sector import REFERENCE_SIZE
+from .single_frames import held_out_split
+from .ultrasound import Scan
+from .workers import in_parallel, worker_count
 
 PLAIN_SHARE = 0.5
 LARGE_SHARE = 0.3  # of the frames come from a larger screen, as expert clips do

@@ -1,0 +1,1 @@
+"""Readers of the mitral valve sets: the course task and NN-MitralSeg."""

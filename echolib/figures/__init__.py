@@ -1,0 +1,1 @@
+"""Every picture: frames with outlines, curves, scores, overlays and videos."""

@@ -1,0 +1,1 @@
+"""Networks, their losses and training, and what they answer about frames."""

@@ -1,0 +1,246 @@
+"""Twelve ways in which an ultrasound image gets worse, in five severities each.
+
+Every corruption changes pixels inside the sector only, draws from its own generator, and draws
+the same whatever the severity, so that a higher severity is never nearer to the clean image.
+Levels marked MedMNIST-C, ImageNet-C, EchoNet or usaugment are those of Di Salvo et al. (2024),
+Hendrycks and Dietterich (ICLR 2019), Ouyang et al. (Nature 2020, Extended Data Fig. 6) and of
+the usaugment library; the others were chosen here by eye, from just visible to barely readable.
+"""
+
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from ..data.sector import Sector, find_sector
+
+SEVERITIES = (1, 2, 3, 4, 5)
+
+
+# --- The corruptions: (image float32 in [0, 1], sector, level, generator) to the same shape -------
+
+
+def speckle(image: np.ndarray, sector: Sector, level: float, generator: Generator) -> np.ndarray:
+    """Multiplicative noise, x + x N(0, level). Levels: MedMNIST-C."""
+    return image * (1 + level * _normal(image, generator))
+
+
+def gaussian(image: np.ndarray, sector: Sector, level: float, generator: Generator) -> np.ndarray:
+    """Additive noise N(0, level), as of an amplifier turned up. Levels: ImageNet-C."""
+    return image + level * _normal(image, generator)
+
+
+def dropout(image: np.ndarray, sector: Sector, level: float, generator: Generator) -> np.ndarray:
+    """A share `level` of the pixels turned black. Levels: EchoNet."""
+    return np.where(generator.random(image.shape) < level, 0, image)
+
+
+def attenuation(
+    image: np.ndarray, sector: Sector, level: float, generator: Generator
+) -> np.ndarray:
+    """Echoes fade with depth, x exp(-level depth). Levels: usaugment, 0 to 3."""
+    return image * np.exp(-level * sector.depth)
+
+
+def shadow(image: np.ndarray, sector: Sector, level: tuple, generator: Generator) -> np.ndarray:
+    """Something in front swallows the sound: a blurred dark patch along a beam.
+
+    level: strength, and widths along and across as shares of the size. Levels: usaugment,
+    strength .25 to .8, widths .01 to .2; the patch is turned along its beam.
+    """
+    strength, along, across = level
+    depth, angle = generator.uniform(0.3, 0.7), generator.uniform(-0.4, 0.4)
+    off_beam = sector.depth * np.sin(sector.angle - angle)
+    distance = (off_beam / across) ** 2 + ((sector.depth - depth) / along) ** 2
+    return image * (1 - strength * np.exp(-distance / 2))
+
+
+def haze(image: np.ndarray, sector: Sector, level: tuple, generator: Generator) -> np.ndarray:
+    """A bright band of reverberated sound at one depth, x + a U(0, 1) exp(-(r - R)^2 / 2 s^2).
+
+    level: a and s. Levels: usaugment, a up to .5, s up to .1, R from .05 to .95.
+    """
+    amount, spread = level
+    depth, grain = generator.uniform(0.05, 0.95), generator.random(image.shape)
+    return image + amount * grain * np.exp(-((sector.depth - depth) ** 2) / (2 * spread**2))
+
+
+def clutter(image: np.ndarray, sector: Sector, level: float, generator: Generator) -> np.ndarray:
+    """Near-field clutter: smooth bright fog under the probe, where the apex lies."""
+    fog = cv2.GaussianBlur(generator.random(image.shape).astype(np.float32), (0, 0), 2.0)
+    fog = (fog - fog.min()) / max(1e-6, float(np.ptp(fog)))
+    return image + level * (0.5 + 0.5 * fog) * np.exp(-((sector.depth / 0.35) ** 2))
+
+
+def gain(image: np.ndarray, sector: Sector, level: tuple, generator: Generator) -> np.ndarray:
+    """One wrong knob: contrast turned down, gain far up or gain far down.
+
+    level: factor of contrast, of brightness up, of brightness down. Levels: MedMNIST-C.
+    """
+    contrast, up, down = level
+    knob = generator.integers(3)
+    if knob == 0:
+        mean = image[sector.inside].mean()
+        return mean + contrast * (image - mean)
+    return image * (up if knob == 1 else down)
+
+
+def motion(image: np.ndarray, sector: Sector, level: float, generator: Generator) -> np.ndarray:
+    """Blur along one direction, as of frames averaged while the heart moves.
+
+    level: standard deviation in px of a 112 px frame.
+    """
+    angle = generator.uniform(0, np.pi)
+    sigma = level * image.shape[0] / 112
+    radius = int(np.ceil(3 * sigma))
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    along = x * np.cos(angle) + y * np.sin(angle)
+    beside = -x * np.sin(angle) + y * np.cos(angle)
+    kernel = np.exp(-0.5 * (along / sigma) ** 2 - 0.5 * (beside / 0.4) ** 2)
+    return _within(image, sector, lambda values: cv2.filter2D(values, -1, kernel / kernel.sum()))
+
+
+def low_resolution(
+    image: np.ndarray, sector: Sector, level: float, generator: Generator
+) -> np.ndarray:
+    """Shrunk to a share `level` of its size and enlarged again. Levels: MedMNIST-C, pixelate."""
+    height, width = image.shape
+    small = (max(1, round(level * width)), max(1, round(level * height)))
+
+    def pixelate(values: np.ndarray) -> np.ndarray:
+        values = cv2.resize(values, small, interpolation=cv2.INTER_AREA)
+        return cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR)
+
+    return _within(image, sector, pixelate)
+
+
+def jpeg(image: np.ndarray, sector: Sector, level: int, generator: Generator) -> np.ndarray:
+    """Stored as JPEG of quality `level`. Levels: MedMNIST-C."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, int(level)]
+    _, stored = cv2.imencode(".jpg", np.rint(255 * image).astype(np.uint8), quality)
+    return cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE).astype(np.float32) / 255
+
+
+def reverberation(
+    image: np.ndarray, sector: Sector, level: float, generator: Generator
+) -> np.ndarray:
+    """Sound that runs to and fro shows strong echoes again, deeper and fainter, three times.
+
+    level: strength of the first copy; each further one has that share of the one before. What is
+    darker than half of the image's brightest hundredth is no strong echo.
+    """
+    step = generator.uniform(0.08, 0.2)
+    result, strong = (
+        image.copy(),
+        np.maximum(0, 2 * image - np.percentile(image[sector.inside], 99)),
+    )
+    across, down = np.sin(sector.angle), np.cos(sector.angle)
+    for copy in (1, 2, 3):
+        source = (sector.depth - copy * step) * sector.reach
+        x = (sector.apex[0] + source * across).astype(np.float32)
+        y = (sector.apex[1] + source * down).astype(np.float32)
+        moved = cv2.remap(strong, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        result += level**copy * np.where(source > 0, moved, 0)
+    return result
+
+
+def _normal(image: np.ndarray, generator: Generator) -> np.ndarray:
+    return generator.standard_normal(image.shape, np.float32)
+
+
+def _within(image: np.ndarray, sector: Sector, smooth: Callable) -> np.ndarray:
+    """A smoothing that takes nothing from outside the sector, so that its edge stays bright."""
+    inside = sector.inside.astype(np.float32)
+    return smooth(image * inside) / np.maximum(smooth(inside), 1e-3)
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """A corruption's function, its five levels, and its family."""
+
+    apply: Callable
+    levels: tuple
+    family: str
+
+
+CORRUPTIONS = {
+    "speckle": Corruption(speckle, (0.10, 0.15, 0.20, 0.25, 0.30), "noise"),
+    "gaussian": Corruption(gaussian, (0.08, 0.12, 0.18, 0.26, 0.38), "noise"),
+    "dropout": Corruption(dropout, (0.1, 0.2, 0.3, 0.4, 0.5), "noise"),
+    "attenuation": Corruption(attenuation, (0.6, 1.2, 1.8, 2.4, 3.0), "loss"),
+    "shadow": Corruption(
+        shadow,
+        ((0.25, 0.10, 0.04), (0.40, 0.12, 0.06), (0.55, 0.15, 0.08), (0.70, 0.18, 0.10))
+        + ((0.80, 0.20, 0.12),),
+        "loss",
+    ),
+    "gain": Corruption(
+        gain,
+        ((0.9, 1.4, 0.55), (0.8, 1.55, 0.5), (0.65, 1.7, 0.42), (0.5, 1.85, 0.36))
+        + ((0.4, 2.0, 0.3),),
+        "loss",
+    ),
+    "haze": Corruption(
+        haze, ((0.1, 0.02), (0.2, 0.04), (0.3, 0.06), (0.4, 0.08), (0.5, 0.1)), "fog"
+    ),
+    "clutter": Corruption(clutter, (0.15, 0.3, 0.45, 0.6, 0.75), "fog"),
+    "reverberation": Corruption(reverberation, (0.15, 0.3, 0.45, 0.6, 0.75), "fog"),
+    "motion": Corruption(motion, (1.0, 1.5, 2.0, 3.0, 4.0), "blur"),
+    "low_resolution": Corruption(low_resolution, (0.30, 0.25, 0.20, 0.15, 0.10), "blur"),
+    "jpeg": Corruption(jpeg, (50, 30, 15, 10, 7), "blur"),
+}
+
+# Half of each family may be seen in training; the other half stays unseen, so that a model is
+# judged by noise that it was not trained on.
+SEEN = ("gaussian", "attenuation", "gain", "clutter", "motion", "low_resolution")
+UNSEEN = tuple(name for name in CORRUPTIONS if name not in SEEN)
+
+
+def check_corruptions(names: Iterable[str]) -> tuple[str, ...]:
+    """The names as a tuple. Raises ValueError for one that is no corruption."""
+    names = tuple(names)
+    unknown = [name for name in names if name not in CORRUPTIONS]
+    if unknown:
+        raise ValueError(f"Unknown corruptions {unknown}; expected some of {[*CORRUPTIONS]}.")
+    return names
+
+
+def corrupt(
+    image: np.ndarray, name: str, severity: int, seed: int = 0, sector: Sector | None = None
+) -> np.ndarray:
+    """One frame (H, W) uint8 as a worse scan would have shown it, (H, W) uint8.
+
+    name: of `CORRUPTIONS`. severity: 0 (unchanged) to 5. seed: the same for all severities of a
+    frame. sector: of the image, found where it is not given; of a clip take the first frame's.
+    Raises ValueError for an unknown name or severity, or an image that is not (H, W) uint8.
+    """
+    check_corruptions([name])
+    if severity not in (0, *SEVERITIES):
+        raise ValueError(f"Severity must be a whole number from 0 to 5, not {severity!r}.")
+    image = np.asarray(image)
+    if image.ndim != 2 or image.dtype != np.uint8:
+        raise ValueError(f"Expected a frame (H, W) uint8, got {image.shape} {image.dtype}.")
+    if severity == 0:
+        return image.copy()
+    corruption, severity = CORRUPTIONS[name], int(severity)
+    generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    sector = find_sector(image) if sector is None else sector
+    level = corruption.levels[severity - 1]
+    changed = corruption.apply(image.astype(np.float32) / 255, sector, level, generator)
+    changed = np.rint(255 * np.clip(changed, 0, 1)).astype(np.uint8)
+    return np.where(sector.inside, changed, image)
+
+
+def corrupt_some(
+    images: np.ndarray, share: float, names: tuple[str, ...], generator: Generator
+) -> np.ndarray:
+    """Training images (N, H, W) uint8, a share of them corrupted, in any severity of any name."""
+    images = images.copy()
+    for index in np.flatnonzero(generator.random(len(images)) < share):
+        name = names[generator.integers(len(names))]
+        severity = int(generator.choice(SEVERITIES))
+        images[index] = corrupt(images[index], name, severity, int(generator.integers(2**31)))
+    return images

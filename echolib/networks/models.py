@@ -1,0 +1,304 @@
+"""The networks, and weights files that carry their own configuration and cannot execute code."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, max_pool2d, pad
+
+from .. import __version__
+from ..config import weights_folder
+from ..errors import DataError
+from ..files import atomic_path
+from ..geometry import LANDMARKS
+
+FORMAT = "echolib-1"
+WEIGHTS_FILE = "model.safetensors"
+CELL = 2  # px, side of the cells of a heatmap
+
+
+class ConvBlock(nn.Sequential):
+    """Twice: 3 x 3 convolution, batch normalisation, ReLU. (N, in, H, W) to (N, out, H, W)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        layers = []
+        for channels in (inputs, outputs):
+            layers += [
+                nn.Conv2d(channels, outputs, kernel_size=3, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(inplace=True),
+            ]
+        super().__init__(*layers)
+
+
+class Encoder(nn.Module):
+    """The contracting path: what every model here sees an image with.
+
+    width: channels of the first level, doubled at each of `depth` halvings of the resolution.
+    inputs: channels of the image: 1, or more where neighbouring frames are shown beside it.
+    """
+
+    def __init__(self, width: int, depth: int, inputs: int = 1) -> None:
+        super().__init__()
+        self.channels = [width * 2**level for level in range(depth + 1)]
+        self.down = nn.ModuleList(
+            ConvBlock(below, level)
+            for below, level in zip([inputs, *self.channels], self.channels, strict=False)
+        )
+        # grey-level statistics of the training images, so that nobody can forget to normalise
+        self.register_buffer("mean", torch.tensor(0.2))
+        self.register_buffer("sd", torch.tensor(0.2))
+
+    def contract(self, images: Tensor) -> list[Tensor]:
+        """Features of every level, finest first, of images (N, inputs, H, W) float in [0, 1].
+
+        Sides are padded to multiples of 2 ** depth, on the right and below.
+        """
+        height, width = images.shape[-2:]
+        step = 2 ** (len(self.down) - 1)
+        features = (images - self.mean) / self.sd
+        features = pad(features, (0, -width % step, 0, -height % step))
+        levels = [self.down[0](features)]
+        for block in self.down[1:]:
+            levels.append(block(max_pool2d(levels[-1], kernel_size=2)))
+        return levels
+
+
+class UNet(Encoder):
+    """U-Net: a contracting path that sees context, an expanding path that restores detail.
+
+    width, depth, inputs: as for `Encoder`. outputs: channels of the result. Source: Ronneberger,
+    Fischer, Brox, MICCAI 2015.
+    """
+
+    def __init__(self, width: int = 16, depth: int = 4, outputs: int = 1, inputs: int = 1) -> None:
+        super().__init__(width, depth, inputs)
+        self.arguments = {"width": width, "depth": depth, "outputs": outputs, "inputs": inputs}
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(below, level, kernel_size=2, stride=2)
+            for level, below in zip(self.channels, self.channels[1:], strict=False)
+        )
+        self.merge = nn.ModuleList(ConvBlock(2 * level, level) for level in self.channels[:-1])
+        self.head = nn.Conv2d(width, outputs, kernel_size=1)
+
+    def expand(self, images: Tensor) -> Tensor:
+        """(N, inputs, H, W) float in [0, 1], of any size, to features (N, width, H, W)."""
+        height, width = images.shape[-2:]
+        *skipped, features = self.contract(images)
+        for enlarge, merge in zip(reversed(self.up), reversed(self.merge), strict=True):
+            features = merge(torch.cat([skipped.pop(), enlarge(features)], dim=1))
+        return features[..., :height, :width]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, inputs, H, W) float in [0, 1], of any size, to (N, outputs, H, W) logits."""
+        return self.head(self.expand(images))
+
+
+class LandmarkUNet(UNet):
+    """The same U-Net with one heatmap a landmark; a landmark lies at its heatmap's mean.
+
+    landmarks: 40, the chord ends in polygon order, or 7, those of `geometry.SUBSETS`.
+    """
+
+    def __init__(self, width: int = 16, depth: int = 4, landmarks: int = LANDMARKS) -> None:
+        super().__init__(width, depth, outputs=landmarks)
+        self.arguments = {"width": width, "depth": depth, "landmarks": landmarks}
+
+    def heatmaps(self, images: Tensor) -> Tensor:
+        """(N, 1, H, W) float in [0, 1] to (N, landmarks, H / 2, W / 2) logits over 2 x 2 px cells.
+
+        A mean over a blob knows fractions of a cell, so a quarter of the cells is enough.
+        """
+        return self.head(avg_pool2d(self.expand(images), CELL, ceil_mode=True))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 1, H, W) float in [0, 1] to landmarks (N, landmarks, 2) float32 px."""
+        return soft_argmax(self.heatmaps(images))
+
+
+class LandmarkRegressor(Encoder):
+    """The contracting path alone, averaged over the image, and two numbers a landmark.
+
+    The simplest way to landmarks, as a baseline: averaging forgets where things were.
+    """
+
+    def __init__(self, width: int = 16, depth: int = 4, landmarks: int = LANDMARKS) -> None:
+        super().__init__(width, depth)
+        self.arguments = {"width": width, "depth": depth, "landmarks": landmarks}
+        self.head = nn.Linear(self.channels[-1], 2 * landmarks)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 1, H, W) float in [0, 1] to landmarks (N, landmarks, 2) float32 px."""
+        height, width = images.shape[-2:]
+        features = self.contract(images)[-1].mean(dim=(2, 3)).float()
+        with torch.autocast(images.device.type, enabled=False):  # bf16 would round to 0.2 px
+            shares = self.head(features).view(len(images), -1, 2)
+        return (shares + 0.5) * shares.new_tensor([width, height])
+
+
+def soft_argmax(heatmaps: Tensor) -> Tensor:
+    """Mean place of each heatmap's softmax: (N, K, h, w) logits to (N, K, 2) float32 px (x, y).
+
+    A cell of a heatmap is 2 x 2 px of the image.
+
+    Unlike the brightest pixel it has a gradient and knows fractions of a pixel. Source: Nibali
+    et al., Numerical coordinate regression with convolutional neural networks, 2018.
+    """
+    shares = heatmaps.float().flatten(2).softmax(dim=2).view(*heatmaps.shape)
+    columns, rows = cell_centres(heatmaps)
+    # sums, not matrix products: those would be rounded to bf16 where the network runs in it
+    x, y = (shares.sum(dim=2) * columns).sum(dim=2), (shares.sum(dim=3) * rows).sum(dim=2)
+    return torch.stack([x, y], dim=2)
+
+
+def cell_centres(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
+    """x of the columns (w,) and y of the rows (h,) of heatmaps (N, K, h, w), in px of the image."""
+    height, width = heatmaps.shape[-2:]
+    centres = CELL * torch.arange(max(height, width), device=heatmaps.device) + (CELL - 1) / 2
+    return centres[:width], centres[:height]
+
+
+MODELS = {model.__name__: model for model in (UNet, LandmarkUNet, LandmarkRegressor)}
+
+
+def new_model(target: str, width: int = 16, outputs: int = 1, inputs: int = 1) -> nn.Module:
+    """An untrained model by what it is to learn, one of `TARGETS`.
+
+    outputs, inputs: how many regions a masks model learns and how many frames it sees, see
+    `FrameSet.outputs` and `FrameSet.inputs`; landmarks models see one.
+    """
+    if target not in TARGETS:
+        raise ValueError(f"Unknown target {target!r}; expected one of {sorted(TARGETS)}.")
+    if width < 1:
+        raise ValueError(f"The width must be 1 or more channels, not {width}.")
+    return TARGETS[target](width, outputs, inputs)
+
+
+TARGETS = {
+    "masks": lambda width, outputs, inputs: UNet(width, outputs=outputs, inputs=inputs),
+    "landmarks": lambda width, *_: LandmarkUNet(width),
+    "landmarks7": lambda width, *_: LandmarkUNet(width, landmarks=7),
+    "regression": lambda width, *_: LandmarkRegressor(width),
+}
+
+
+def finds_landmarks(model: nn.Module) -> bool:
+    """True where a model answers with landmarks (N, K, 2) px, False where with logits of masks."""
+    return isinstance(model, (LandmarkUNet, LandmarkRegressor))
+
+
+def start_from(model: nn.Module, source: nn.Module) -> list[str]:
+    """Copy from a trained model all tensors that fit by name and shape, in place.
+
+    Where ours sees several frames and theirs one, its first convolution is shared out among them:
+    frames that are alike get the answer that theirs gave to one. Returns the names of the tensors
+    that keep their own values, such as a head for another number of outputs. Raises ValueError
+    when nothing fits.
+    """
+    ours, theirs = model.state_dict(), source.state_dict()
+    if finds_landmarks(model) != finds_landmarks(source):  # one head means nothing to the other
+        theirs = {name: tensor for name, tensor in theirs.items() if not name.startswith("head.")}
+    first = "down.0.0.weight"
+    if first in theirs and theirs[first].shape[1] == 1:
+        inputs = ours[first].shape[1]
+        theirs[first] = theirs[first].repeat(1, inputs, 1, 1) / inputs
+    fits = {n for n, tensor in ours.items() if n in theirs and theirs[n].shape == tensor.shape}
+    if not fits & {name for name, weight in model.named_parameters() if weight.ndim > 1}:
+        raise ValueError(
+            f"No tensor of {type(source).__name__}({source.arguments}) fits "
+            f"{type(model).__name__}({model.arguments}). Use the same width and depth."
+        )
+    model.load_state_dict({name: theirs[name] if name in fits else ours[name] for name in ours})
+    return sorted(ours.keys() - fits)
+
+
+def first_levels(model: Encoder, levels: int) -> list[nn.Module]:
+    """The first blocks of the contracting path, which see edges and grains: those to freeze.
+
+    Raises ValueError for more levels than there are.
+    """
+    if not 0 <= levels <= len(model.down):
+        raise ValueError(f"The model has {len(model.down)} levels; {levels} cannot be frozen.")
+    return list(model.down[:levels])
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Number of trained parameters."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Short text that changes with a model's kind, arguments or any weight."""
+    digest = hashlib.sha256(f"{type(model).__name__} {model.arguments}".encode())
+    for tensor in model.state_dict().values():
+        digest.update(tensor.detach().cpu().float().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def save_model(model: nn.Module, path: str | Path, card: dict | None = None) -> None:
+    """Write weights and configuration to a safetensors file, whole or not at all.
+
+    card: what a user should know of the model, as JSON values (size, data, scores); `size`, the
+    side of the square the model was trained on, is read back by the inference.
+    """
+    tensors = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
+    }
+    metadata = {
+        "format": FORMAT,
+        "echolib": __version__,
+        "model": type(model).__name__,
+        "arguments": json.dumps(model.arguments),
+        "card": json.dumps(card or {}),
+    }
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save(tensors, metadata))
+
+
+def find_weights(name_or_path: str | Path) -> Path:
+    """The weights file of a path, of a training's folder, or of a pretrained model's name.
+
+    Raises DataError that lists the names there are.
+    """
+    path = Path(name_or_path)
+    shipped = weights_folder() / f"{name_or_path}.safetensors"
+    for candidate in (path, path / WEIGHTS_FILE, shipped):
+        if candidate.is_file():
+            return candidate
+    names = sorted(file.stem for file in weights_folder().glob("*.safetensors"))
+    raise DataError(
+        f"No weights at {name_or_path}: expected a .safetensors file, a folder written by "
+        f"`python -m echolib train`, or one of the pretrained models {names}."
+    )
+
+
+def load_model(name_or_path: str | Path) -> tuple[nn.Module, dict]:
+    """Load a model in evaluation mode, and its card.
+
+    name_or_path: as for `find_weights`. Raises DataError when the file is not one of ours, is
+    damaged, or holds the weights of another model.
+    """
+    path = find_weights(name_or_path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path} is not a readable safetensors file: {error}.") from error
+    kind = metadata.get("model")
+    if metadata.get("format") != FORMAT or kind not in MODELS:
+        raise DataError(
+            f"{path} holds format {metadata.get('format')!r}, model {kind!r}; expected format "
+            f"{FORMAT!r} and one of {sorted(MODELS)}. Was it written by echolib's save_model?"
+        )
+    try:
+        model = MODELS[kind](**json.loads(metadata["arguments"]))
+        model.load_state_dict(tensors)
+        card = json.loads(metadata["card"])
+    except (KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path} does not fit the model {kind} it names: {error}") from error
+    return model.float().eval(), card

@@ -1,0 +1,1 @@
+"""Pages of HTML that open without a network: reports of clips, studies and robustness."""

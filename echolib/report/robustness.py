@@ -1,0 +1,78 @@
+"""The robustness of some models as a folder of tables and figures."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from torch import nn
+
+from ..data.frames import FrameSet
+from ..figures.base import save
+from ..figures.robustness import comparison_forest, retention_curves, severity_curves
+from ..files import write_table
+from ..networks.corruptions import SEVERITIES
+from ..networks.models import finds_landmarks
+from ..robustness.benchmark import conditions, corrupted_images, run_robustness
+from ..robustness.comparison import (
+    compare_models,
+    doubt_gains,
+    falls_from_clean,
+    robustness_summary,
+)
+from ..robustness.doubt import doubt_cases
+
+COMBINED = "combined"
+
+
+def report_robustness(
+    models: dict[str, nn.Module],
+    frames: FrameSet,
+    folder: str | Path,
+    corruptions: tuple[str, ...] | None = None,
+    severities: tuple[int, ...] = SEVERITIES,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Run the benchmark and write what it says; returns the summary, a row a model.
+
+    The first masks model and the first landmarks model, where there are both, are compared, and
+    joined to a combined model. In the folder: `robustness.csv` (a row a case), `summary.csv`,
+    `falls.csv` (at the middle severity) and `curves.png`; with a pair also `comparison.csv`,
+    `comparison.png`, `doubt.csv` (a row a frame, clean and at the middle severity),
+    `doubt_gain.csv` and `doubt.png`. Resumes as `run_robustness` does.
+    """
+    folder = Path(folder)
+    pair = _first_pair(models)
+    pairs = {COMBINED: pair} if pair else None
+    cases = run_robustness(models, frames, folder, corruptions, severities, seed, pairs)
+    summary = robustness_summary(cases, baseline=next(iter(models)))
+    write_table(summary, folder / "summary.csv", index=True)
+    write_table(falls_from_clean(cases, _middle(severities)), folder / "falls.csv")
+    plt.close(save(severity_curves(cases), "curves", folder))
+    if pair:
+        table = compare_models(cases, *pair)
+        write_table(table, folder / "comparison.csv")
+        plt.close(save(comparison_forest(table), "comparison", folder))
+        doubts = _doubts(*(models[name] for name in pair), frames, corruptions, severities, seed)
+        write_table(doubts, folder / "doubt.csv")
+        write_table(doubt_gains(doubts), folder / "doubt_gain.csv")
+        plt.close(save(retention_curves(doubts), "doubt", folder))
+    return summary
+
+
+def _first_pair(models: dict[str, nn.Module]) -> tuple[str, str] | None:
+    masks = [name for name, model in models.items() if not finds_landmarks(model)]
+    landmarks = [name for name, model in models.items() if finds_landmarks(model)]
+    return (masks[0], landmarks[0]) if masks and landmarks else None
+
+
+def _doubts(masks_model, landmarks_model, frames, corruptions, severities, seed) -> pd.DataFrame:
+    tables = []
+    for corruption, severity in conditions(corruptions, (_middle(severities),)):
+        images = corrupted_images(frames, corruption, severity, seed)
+        table = doubt_cases(masks_model, landmarks_model, frames, images)
+        tables.append(table.assign(corruption=corruption, severity=severity))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _middle(severities: tuple[int, ...]) -> int:
+    return sorted(severities)[len(severities) // 2]

@@ -1,0 +1,1 @@
+"""The mitral valve: leaflets in every frame, how far they open, scores."""

@@ -1,0 +1,1 @@
+"""The left ventricle over a beat: volumes, beats, ejection fraction and its interval."""

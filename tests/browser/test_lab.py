@@ -1,0 +1,332 @@
+"""The frame browser in a real JupyterLab, with a kernel, in a real Chromium."""
+
+import pytest
+
+from echolib.figures.overlay import PINK
+from tests.browser.truth import (
+    COUNT,
+    SCALE,
+    check_grey,
+    check_outlines,
+    make_frames,
+    make_masks,
+)
+from tools import chromium
+
+pytestmark = pytest.mark.skipif(chromium.missing() is not None, reason=str(chromium.missing()))
+
+SETUP = """
+import ipywidgets as widgets
+from echolib.browser import FrameBrowser, browse
+from tests.browser.truth import *
+"""
+HAS_FOCUS = "place => place === document.activeElement"
+PLAIN = """
+b = FrameBrowser(make_views())
+b.smooth, b.shown = False, []
+heard = []
+b.observe(lambda change: heard.append(change.new), "frame")
+b
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A notebook that is open in Lab, its kernel ready; Lab and Chromium end with the module."""
+    with (
+        chromium.start_lab(tmp_path_factory.mktemp("lab")) as server,
+        chromium.open_chromium() as engine,
+        chromium.open_page(engine) as page,
+    ):
+        notebook = chromium.Notebook(page, server, [SETUP, PLAIN])
+        notebook.run_all()
+        yield notebook
+        assert page.watch.complaints == []
+        # Lab itself lives in the page; the browser asks for nothing from elsewhere
+        assert page.watch.foreign([server.url, "data:", "blob:"]) == []
+
+
+class Shown:
+    """A browser that a cell shows."""
+
+    def __init__(self, lab, source):
+        self.lab, self.page = lab, lab.page
+        self.cell = lab.cell(source) if isinstance(source, int) else lab.show(source)
+        self.root = self.cell.locator(".echolib-browser").first
+        self.wait(state="ready")
+
+    def wait(self, **attributes):
+        for name, value in attributes.items():
+            chromium.wait_until(
+                self.page,
+                lambda name=name, value=value: (
+                    None
+                    if self.at(name) == str(value)
+                    else f"data-{name} is {self.at(name)}, not {value}"
+                ),
+            )
+
+    def at(self, name="frame"):
+        return self.root.get_attribute(f"data-{name}")
+
+    def press(self, *keys, on=None):
+        """Press keys on a part of the page, by default the browser itself."""
+        self._focus(on or self.root)
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def _focus(self, place):
+        """Focus that stays: Lab takes it to the next cell some time after a cell has run."""
+        kept = 0
+        while kept < 3:
+            kept = kept + 1 if place.evaluate(HAS_FOCUS) else 0
+            if not kept:
+                place.focus()
+            self.page.evaluate(chromium.NEXT_FRAME)
+
+    def canvas(self, panel=0):
+        return chromium.read_canvas(self.root.locator("canvas.picture").nth(panel))
+
+    def python(self, source):
+        """What a cell prints once it prints what the page has sent."""
+        return self.lab.run(f"print({source})")
+
+    def python_becomes(self, source, expected):
+        def check():  # a message from the page may still be on its way
+            found = self.python(source)
+            return None if found == expected else f"{source}: expected {expected}, found {found}"
+
+        chromium.wait_until(self.page, check)
+
+
+def show(lab, source=PLAIN):
+    lab.clear()
+    return Shown(lab, source)
+
+
+def test_run_all_cells_then_drag_the_slider(lab):
+    shown = Shown(lab, 1)
+    check_grey(shown.canvas(), make_frames()[0])
+    slider = shown.root.locator("input.frame")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    lab.page.mouse.move(box["x"] + 5, middle)
+    lab.page.mouse.down()
+    lab.page.mouse.move(box["x"] + box["width"] - 2, middle, steps=5)
+    lab.page.mouse.up()
+    shown.wait(frame=COUNT - 1)
+    check_grey(shown.canvas(), make_frames()[COUNT - 1])
+    shown.python_becomes("b.frame, heard[-1]", f"{COUNT - 1} {COUNT - 1}")
+
+
+def test_keys_reach_python_and_lab_keeps_its_hands_off(lab):
+    shown = show(lab)
+    shown.press("ArrowRight", "ArrowRight", "Shift+ArrowRight", "d", "s", "Home", "End", "l")
+    shown.wait(frame=2)
+    shown.python_becomes("b.frame, heard[-1]", "2 2")
+    steps = {0, 1, 2, 8, 12, COUNT - 1}  # ipywidgets passes over some while the kernel is busy
+    assert shown.python(f"heard[0], set(heard) <= {steps}") == "1 True"
+    slider = shown.root.locator("input.frame")
+    shown.press("ArrowRight", "ArrowRight", "ArrowLeft", on=slider)
+    shown.wait(frame=3)
+    shown.python_becomes("b.frame", "3")
+
+
+def test_python_leads_and_the_page_follows(lab):
+    shown = show(lab)
+    lab.run("b.frame = 8; b.window = (10, 60); b.gamma = 0.7")
+    shown.wait(frame=8)
+    check_grey(shown.canvas(), make_frames()[8], window=(10, 60), gamma=0.7)
+    lab.run("b.window = (0, 255); b.gamma = 1; b.shown = ['masks']")
+    checkbox = shown.root.locator("input.layer[data-layer=masks]")
+    chromium.wait_until(lab.page, lambda: None if checkbox.is_checked() else "not checked")
+    check_outlines(shown.canvas(), make_frames()[8], {"masks": (PINK, make_masks(3)[8])})
+    checkbox.uncheck()
+    check_grey(shown.canvas(), make_frames()[8])
+    shown.python_becomes("b.shown", "[]")
+
+
+def test_clips_are_opened_when_asked_for_and_one_that_is_gone_is_said(lab):
+    shown = show(lab)
+    shown.press("n")
+    shown.wait(clip="two", state="ready")
+    check_grey(shown.canvas(), make_frames(1, COUNT - 1)[0])
+    shown.root.locator("input.search").fill("gone")
+    lab.page.keyboard.press("Enter")
+    shown.wait(state="error")
+    message = shown.root.locator(".message")
+    assert message.inner_text() == "gone: gone.avi has been deleted"
+    assert not shown.root.locator("canvas.picture").is_visible()
+    assert shown.python("b.clip, 6 * 7") == "gone 42"  # the kernel lives
+    shown.root.locator("input.search").fill("")
+    shown.press("p")
+    shown.wait(clip="three", state="ready")
+    assert not message.is_visible()
+    check_grey(shown.canvas(), make_frames(2, COUNT - 2)[0])
+    lab.run("b.clip = 'one'; b.frame = 4")
+    shown.wait(clip="one", frame=4)
+    check_grey(shown.canvas(), make_frames()[4])
+
+
+def test_a_clip_that_is_long_in_coming_is_spoken_of(lab):
+    shown = show(
+        lab,
+        """
+import dataclasses, threading
+
+patience, views = threading.Event(), make_views()
+
+def read(number):
+    if number:
+        patience.wait(20)
+    return views.read(number)
+
+FrameBrowser(dataclasses.replace(views, read=read))""",
+    )
+    place = shown.root.locator(".place")
+    shown.press("n")
+    place.get_by_text("opening two …", exact=True).wait_for()
+    place.get_by_text("still opening two: Python is busy with it, or has ended").wait_for()
+    lab.run("patience.set()")
+    shown.wait(clip="two", state="ready")
+    assert place.inner_text() == "2 of 4"
+
+
+def test_play_from_the_page_and_from_python(lab):
+    shown = show(lab)
+    shown.press(" ")
+    shown.root.get_by_label("Pause").wait_for()
+    chromium.wait_until(lab.page, lambda: None if int(shown.at()) > 9 else "it does not play")
+    shown.press(" ")
+    shown.root.get_by_label("Play").wait_for()
+    stopped = shown.at()
+    shown.python_becomes("b.playing, b.frame", f"False {stopped}")
+    lab.run("b.speed = 0.5; b.playing = True")
+    shown.root.get_by_label("Pause").wait_for()
+    assert shown.root.locator("select.speed").input_value() == "0.5"
+    lab.run("b.playing = False")
+    shown.root.get_by_label("Play").wait_for()
+    shown.python_becomes("b.frame", shown.at())
+    lab.run("b.playing = True")
+    chromium.wait_until(lab.page, lambda: None if int(shown.at()) > 1 else "it does not play")
+    lab.run("b.clip = 'two'")  # which is read while the first one plays
+    shown.wait(clip="two", state="ready", frame=0)
+    shown.python_becomes("b.playing, b.frame", "False 0")
+
+
+def test_python_is_not_overruled_by_what_the_page_said_before(lab):
+    lab.run("import time")
+    shown = show(lab)
+    for pause in (0.02, 0.1, 0.3):  # the page tells its frame while the kernel is busy
+        lab.run("b.frame = 0; b.playing = True")
+        chromium.wait_until(lab.page, lambda: None if int(shown.at()) > 1 else "it does not play")
+        lab.run(f"time.sleep({pause}); b.playing = False; b.frame = 20")
+        shown.root.get_by_label("Play").wait_for()
+        shown.wait(frame=20)
+        shown.python_becomes("b.frame", "20")
+        assert shown.python("b.frame") == shown.at()
+
+
+def test_another_widget_of_the_page_may_lead(lab):
+    shown = show(
+        lab,
+        PLAIN.rstrip().removesuffix("b")
+        + """
+slider = widgets.IntSlider(max=23)
+link = widgets.jslink((slider, "value"), (b, "frame"))
+widgets.VBox([b, slider])""",
+    )
+    shown.press(*["ArrowRight"] * 3, on=shown.cell.locator(".noUi-handle"))
+    shown.wait(frame=3)
+    shown.python_becomes("b.frame", "3")
+
+
+def test_every_key_is_explained_in_one_line(lab):
+    shown = show(lab)
+    shown.root.locator("summary", has_text="Keys").click()
+    lines = shown.root.locator("dt").evaluate_all("""terms => terms.map((term) => {
+      const range = document.createRange();
+      range.selectNodeContents(term);
+      return range.getClientRects().length;
+    })""")
+    assert set(lines) == {1}  # Lab's own style of lists would make columns of words
+
+
+def test_a_long_clip_comes_in_parts(lab):
+    lab.run("from echolib.browser import encoding; sizes = encoding.PART_BYTES, encoding.AT_ONCE")
+    lab.run("encoding.PART_BYTES = encoding.AT_ONCE = 3000")
+    shown = show(lab)
+    shown.press("End")
+    shown.wait(frame=COUNT - 1, state="ready")
+    check_grey(shown.canvas(), make_frames()[COUNT - 1])
+    lab.run("encoding.PART_BYTES, encoding.AT_ONCE = sizes")
+    shown.press("Home")
+    for frame in range(1, COUNT):
+        shown.press("ArrowRight")
+        shown.wait(frame=frame, state="ready")
+    check_grey(shown.canvas(), make_frames()[COUNT - 1])
+
+
+def test_inside_other_widgets_and_shown_twice(lab):
+    shown = show(
+        lab,
+        PLAIN.rstrip().removesuffix("b")
+        + """
+def tell(frame):
+    print("frame", frame)
+widgets.HBox([b, b, widgets.interactive_output(tell, {"frame": b})])""",
+    )
+    other = shown.cell.locator(".echolib-browser").nth(1)
+    shown.press("ArrowRight")
+    chromium.wait_until(lab.page, lambda: (
+        None if other.get_attribute("data-frame") == "1" else "the second does not follow"
+    ))  # fmt: skip
+    chromium.wait_until(lab.page, lambda: (
+        None if "frame 1" in shown.cell.first.inner_text() else "no answer from interactive_output"
+    ))  # fmt: skip
+
+
+def test_two_models_side_by_side(lab):
+    shown = show(lab)
+    lab.run("b.side_by_side = True; b.shown = ['masks', 'landmarks']; b.frame = 5")
+    shown.wait(frame=5)
+    chromium.wait_until(lab.page, lambda: (
+        None if shown.root.locator("canvas.picture").count() == 2 else "not two pictures"
+    ))  # fmt: skip
+    left, right = (box.bounding_box() for box in shown.root.locator("canvas.picture").all())
+    assert left["y"] == right["y"] and left["x"] < right["x"]  # not one above the other
+    check_outlines(shown.canvas(0), make_frames()[5], {"masks": (PINK, make_masks(3)[5])})
+    with pytest.raises(AssertionError):  # the other picture shows the other model
+        check_outlines(shown.canvas(1), make_frames()[5], {"masks": (PINK, make_masks(3)[5])})
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("browse(make_frames()[:0])", "empty clip"),
+        ("browse(list(make_frames()[:2]) + [make_frames()[0, 1:]])", "28, 36) px in frame 0"),
+        ("browse(make_frames(), {'model': make_masks()[1:]})", "expected (24, 28, 36) bool"),
+        ("browse(make_frames(), {'model': make_masks()[:, 1:]})", "expected (24, 28, 36) bool"),
+        ("browse(make_frames(), curves={'area': np.full(24, np.nan)})", "NaN"),
+        ("browse('no/such/clip.avi')", "no/such/clip.avi"),
+    ],
+)
+def test_what_is_wrong_stands_in_the_widgets_place(lab, source, reason):
+    lab.clear()
+    cell = lab.show(source)
+    message = cell.locator(".message[role=alert]")
+    message.wait_for()
+    assert reason in message.inner_text()
+    assert message.bounding_box()["width"] > 300  # wide enough to be read
+    assert cell.locator("canvas:visible").count() == 0
+    assert lab.run("print(6 * 7)") == "42"
+
+
+def test_one_frame_can_be_looked_at(lab):
+    shown = show(lab, "b = browse(make_frames()[:1]); b.smooth = False; b")
+    assert shown.root.locator("input.frame").is_disabled()
+    shown.press("ArrowRight", " ", "End")
+    chromium.wait_until(lab.page, lambda: None if shown.at() == "0" else "it moved")
+    check_grey(shown.canvas(), make_frames()[0])
+    assert shown.canvas().shape[:2] == tuple(SCALE * size for size in make_frames()[0].shape)

@@ -1,0 +1,297 @@
+"""The exported page in a real Chromium, opened from disk with the network off."""
+
+import numpy as np
+import pytest
+
+from echolib.browser import FrameBrowser
+from echolib.figures.overlay import GREEN, PINK
+from tests.browser.truth import (
+    COUNT,
+    SCALE,
+    check_difference,
+    check_grey,
+    check_outlines,
+    enlarged,
+    greys,
+    make_frames,
+    make_masks,
+    make_view,
+    make_views,
+)
+from tools import chromium
+
+pytestmark = pytest.mark.skipif(chromium.missing() is not None, reason=str(chromium.missing()))
+
+ROOT = ".echolib-browser"
+# Contrast (WCAG 2, 1.4.3) of all texts with what lies behind them.
+CONTRASTS = """() => {
+  const numbers = (colour) => {
+    const canvas = new OffscreenCanvas(1, 1).getContext("2d");
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const light = (rgb) => rgb.slice(0, 3).map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (node) => {
+    for (let at = node; at; at = at.parentElement) {
+      const rgba = numbers(getComputedStyle(at).backgroundColor);
+      if (rgba[3] === 255) return rgba;
+    }
+    const probe = document.body.appendChild(document.createElement("i"));
+    probe.style.background = "Canvas";
+    const rgba = numbers(getComputedStyle(probe).backgroundColor);
+    probe.remove();
+    return rgba;
+  };
+  const shown = [...document.querySelectorAll("body *")].filter((node) => node.checkVisibility()
+    && !node.disabled && !["SCRIPT", "STYLE", "OPTION"].includes(node.tagName)
+    && [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim()));
+  return shown.map((node) => {
+    const style = getComputedStyle(node);
+    const back = ground(node);
+    const text = numbers(style.color).slice(0, 3)
+      .map((v, i) => v * style.opacity + back[i] * (1 - style.opacity));
+    const [one, other] = [light(text), light(back)].sort((a, b) => b - a);
+    return [node.textContent.slice(0, 30), (one + 0.05) / (other + 0.05)];
+  });
+}"""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    browser = FrameBrowser(make_views())
+    browser.smooth = False
+    browser.shown = []
+    return browser.to_html(tmp_path_factory.mktemp("page") / "page.html", ["one", "two", "three"])
+
+
+@pytest.fixture(scope="module")
+def engine():
+    with chromium.open_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(engine, file):
+    with chromium.open_page(engine, offline=True) as page:
+        open_file(page, file)
+        yield page
+        assert page.watch.complaints == []
+        assert page.watch.foreign(["file:", "data:", "blob:"]) == []
+
+
+def open_file(page, file):
+    page.goto(file.as_uri())
+    page.wait_for_selector(f"{ROOT}[data-state=ready]")
+
+
+def at(page, name="frame"):
+    return page.locator(ROOT).get_attribute(f"data-{name}")
+
+
+def press(page, *keys):
+    page.locator(ROOT).focus()
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def canvas(page, panel=0):
+    return chromium.read_canvas(page.locator("canvas.picture").nth(panel))
+
+
+def test_keys_move_and_the_canvas_shows_the_frame_pixel_by_pixel(page):
+    frames = make_frames()
+    check_grey(canvas(page), frames[0])
+    steps = [("ArrowRight", 1), ("ArrowLeft", 0), ("ArrowLeft", COUNT - 1), ("ArrowRight", 0)]
+    steps += [("Shift+ArrowRight", 10), ("Home", 0), ("End", COUNT - 1), ("Shift+ArrowRight", 23)]
+    steps += [("d", 2), ("s", 8), ("l", 2), ("l", 8), ("l", 2)]
+    for key, frame in steps:
+        press(page, key)
+        assert at(page) == str(frame), key
+        check_grey(canvas(page), frames[frame])
+
+
+def test_overlays_are_where_the_masks_end_and_only_there(page):
+    frame, masks, truth = make_frames()[2], make_masks(3)[2], make_masks()[2]
+    press(page, "d", "2")
+    check_outlines(canvas(page), frame, {"masks": (PINK, masks)})
+    page.locator("input.layer[data-layer=truth]").check()
+    both = {"truth": (GREEN, truth), "masks": (PINK, masks)}
+    check_outlines(canvas(page), frame, both)
+    press(page, "1", "2")
+    check_grey(canvas(page), frame)
+    press(page, "6")
+    check_difference(canvas(page), frame, masks, truth, (PINK, GREEN))
+    press(page, "ArrowRight")  # no truth there, so no difference
+    check_grey(canvas(page), make_frames()[3])
+
+
+def test_doubt_tints_and_points_dot(page):
+    press(page, "d", "5")
+    frame, heat = make_frames()[2].astype(float), make_frames(9)[2]
+    colour = make_view().layers[4].colour
+    share = np.floor(heat * 0.7)[..., None] / 255
+    expected = frame[..., None] * (1 - share) + np.array(colour) * share
+    np.testing.assert_allclose(canvas(page)[..., :3], enlarged(expected), atol=3)
+    press(page, "5", "4")
+    picture = canvas(page).astype(int)
+    changed = np.abs(picture[..., :3] - greys(make_frames()[2])[..., None]).max(axis=2) > 40
+    y, x = np.nonzero(changed)
+    near = [np.hypot(x - (px + 0.5) * SCALE, y - (py + 0.5) * SCALE) < 4
+            for px, py in [(10, 10), (20, 10), (20, 18), (10, 18)]]  # fmt: skip
+    assert all(some.any() for some in near) and np.any(near, axis=0).all()
+
+
+def test_window_gamma_and_zoom(page):
+    page.locator("summary", has_text="Picture").click()
+    for name, value in (("window-low", 20), ("window-high", 80), ("gamma", 0.5)):
+        page.locator(f"input.{name}").fill(str(value))
+    check_grey(canvas(page), make_frames()[0], window=(20, 80), gamma=0.5)
+    page.locator("input.window-low").fill("100")  # above white: white moves along
+    assert page.locator("input.window-high").input_value() == "101"
+    for name, value in (("window-low", 0), ("window-high", 255), ("gamma", 1)):
+        page.locator(f"input.{name}").fill(str(value))
+    press(page, "+", "+", "+", "+", "+", "+")
+    assert "8 ×" in page.locator("details").first.inner_text()
+    press(page, "0", "+", "+")  # 2.25
+    page.locator("[data-action=zoom-reset]").click()
+    check_grey(canvas(page), make_frames()[0])
+
+
+def test_a_drag_moves_the_zoomed_picture_and_is_no_click(page):
+    press(page, "+", "+")
+    before = canvas(page)
+    box = page.locator("canvas.picture").bounding_box()
+    page.mouse.move(box["x"] + 200, box["y"] + 200)
+    page.mouse.down()
+    far = round(4 * 1.5**2 * SCALE)  # four px of the frame, zoomed twice
+    page.mouse.move(box["x"] + 200 + far, box["y"] + 200, steps=3)
+    page.mouse.up()
+    after = canvas(page)
+    assert at(page, "state") == "ready" and page.get_by_label("Play").count() == 1
+    agree = (after[:, far:, 0] == before[:, :-far, 0]).mean()
+    assert agree > 0.9 and (after != before).mean() > 0.3
+
+
+def test_the_slider_and_the_curves_lead_to_a_frame(page):
+    box = page.locator("input.frame").bounding_box()
+    page.mouse.move(box["x"] + 4, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2, steps=4)
+    page.mouse.up()
+    assert at(page) == str(COUNT - 1)
+    curves = page.locator("canvas.curves")
+    box = curves.bounding_box()
+    assert box["height"] == 2 * 92  # beats and cm²
+    left, right = 46, box["width"] - 10
+    for frame in (0, 7, COUNT - 1):
+        curves.click(position={"x": left + frame / (COUNT - 1) * (right - left), "y": 60})
+        assert at(page) == str(frame)
+
+
+def test_playing_keeps_the_clips_time_and_space_stops_it(page):
+    press(page, " ")
+    page.wait_for_function(f"() => document.querySelector('{ROOT}').dataset.frame !== '0'")
+    took = page.evaluate(f"""() => new Promise((done) => {{
+      const root = document.querySelector("{ROOT}");
+      const [start, first] = [performance.now(), Number(root.dataset.frame)];
+      let [seen, last] = [0, first];
+      new MutationObserver((_, watcher) => {{
+        const now = Number(root.dataset.frame);
+        seen += (now - last + {COUNT}) % {COUNT};
+        last = now;
+        if (seen < 30) return;
+        watcher.disconnect();
+        done([performance.now() - start, seen]);
+      }}).observe(root, {{attributeFilter: ["data-frame"]}});
+    }})""")
+    assert took[1] / took[0] * 1000 == pytest.approx(30, rel=0.15)  # frames a second
+    press(page, " ")
+    page.get_by_label("Play").wait_for()
+    stopped = at(page)
+    for _ in range(10):
+        page.evaluate(chromium.NEXT_FRAME)
+    assert at(page) == stopped
+    check_grey(canvas(page), make_frames()[int(stopped)])
+
+
+def test_two_models_side_by_side_are_locked_together(page):
+    page.locator("summary", has_text="Picture").click()
+    page.locator("input.side-by-side").check()
+    press(page, "2", "3", "s")
+    assert page.locator("canvas.picture").count() == 2
+    assert page.locator("figcaption").all_inner_texts() == ["masks", "landmarks"]
+    check_outlines(canvas(page, 0), make_frames()[8], {"masks": (PINK, make_masks(3)[8])})
+    second = canvas(page, 1)
+    colour = tuple(map(int, page.locator(".swatch").nth(2).evaluate(
+        "node => node.style.backgroundColor.match(/[0-9]+/g)")))  # fmt: skip
+    check_outlines(second, make_frames()[8], {"landmarks": (colour, make_masks(-3)[8])})
+
+
+def test_clips_are_found_by_name_and_note(page):
+    press(page, "n")
+    page.wait_for_selector(f"{ROOT}[data-clip=two][data-state=ready]")
+    check_grey(canvas(page), make_frames(1)[0])
+    page.locator("input.search").fill("test")
+    assert page.locator(".matches li").all_inner_texts() == ["two test", "three test"]
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f"{ROOT}[data-clip=three][data-state=ready]")
+    assert at(page) == "0" and page.locator("input.frame").get_attribute("max") == str(COUNT - 3)
+    press(page, "n")  # of those found the next after the last is the first
+    page.wait_for_selector(f"{ROOT}[data-clip=two]")
+    page.locator("input.search").fill("no such")
+    assert page.locator(".matches li").all_inner_texts() == ["no clip found"]
+    press(page, "n")
+    place = page.locator(".place")
+    assert place.inner_text() == "no other clip is found by this search"
+    page.locator("input.search").fill("")
+    press(page, "n")
+    page.wait_for_selector(f"{ROOT}[data-clip=three]")
+    assert place.inner_text() == "3 of 3"
+
+
+def test_the_line_below_says_frame_time_area_and_dice(page):
+    press(page, "d")
+    area = make_masks(3)[2].sum() * 0.05**2
+    text = page.locator(".readout").inner_text()
+    assert text.startswith(f"frame 2 / {COUNT - 1} · 0.07 s · ED · truth")
+    assert f"masks {area:.2f} cm² Dice 0." in text
+
+
+def test_everything_has_a_name_for_those_who_do_not_see(page):
+    nameless = page.evaluate("""() => [...document.querySelectorAll("button, input, select")]
+      .filter((node) => !node.getAttribute("aria-label") && !node.labels?.[0]?.textContent.trim())
+      .map((node) => node.outerHTML)""")
+    assert nameless == []
+    picture = page.locator("canvas.picture")
+    assert picture.get_attribute("role") == "img"
+    assert picture.get_attribute("aria-label").startswith("one, frame 0 / 23")
+    press(page, "ArrowRight")
+    assert picture.get_attribute("aria-label").startswith("one, frame 1 / 23")
+    assert page.locator("input.frame").get_attribute("aria-valuetext").startswith("frame 1 / 23")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_can_be_read_in_both_themes(engine, file, scheme):
+    with chromium.open_page(engine, offline=True, color_scheme=scheme) as page:
+        open_file(page, file)
+        for summary in page.locator("summary").all():
+            summary.click()
+        contrasts = dict(page.evaluate(CONTRASTS))
+        assert len(contrasts) > 15
+        assert {text: c for text, c in contrasts.items() if c < 4.5} == {}
+
+
+def test_nothing_hangs_over_at_the_width_of_a_phone(engine, file):
+    with chromium.open_page(engine, offline=True, viewport={"width": 390, "height": 800}) as page:
+        open_file(page, file)
+        for summary in page.locator("summary").all():
+            summary.click()
+        page.locator("input.side-by-side").check()
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 390
+        press(page, "End")
+        check_grey(canvas(page), make_frames()[COUNT - 1])  # the same pixels, shown smaller

@@ -1,0 +1,279 @@
+"""The commands as a user types them, with the files they promise."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from echolib.__main__ import build_parser, main
+from echolib.data import open_data
+from echolib.networks.models import UNet, save_model
+from tests.browser.truth import page_data
+from tests.data.test_camus import folder as camus_folder  # noqa: F401
+from tests.makers import EchoNetFolder, frame_set, ventricle_set, write_avi
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """An untrained network: what it marks is arbitrary, that it runs is what counts."""
+    torch.manual_seed(0)
+    path = tmp_path / "weights.safetensors"
+    save_model(UNet(width=2, depth=2), path, {"size": 48})
+    return path
+
+
+def fails(capsys, arguments, *parts):
+    """The command ends with code 2 and one message with these parts, no traceback."""
+    assert main([str(argument) for argument in arguments]) == 2
+    message = capsys.readouterr().err
+    assert "Traceback" not in message
+    for part in parts:
+        assert part in message
+    return message
+
+
+def test_phantom_pack_train_evaluate_segment_follow_each_other(tmp_path, capsys):
+    study, packed, model = tmp_path / "study", tmp_path / "packed", tmp_path / "model"
+    assert main(["phantom", "--out", str(study), "--clips", "8"]) == 0
+    assert main(["pack", str(study), "--out", str(packed), "--size", "48"]) == 0
+    command = ["train", str(packed), "--out", str(model), "--size", "48", "--width", "4"]
+    assert main([*command, "--epochs", "2"]) == 0
+    scores = tmp_path / "scores.json"
+    command = ["evaluate", str(study), "--weights", str(model), "--split", "all"]
+    assert main([*command, "--json", str(scores)]) == 0
+    summary = json.loads(scores.read_text())
+    assert summary["n"] == 16 and summary["unit"] == "px"
+    for name in ("dice", "iou", "hd95", "assd"):
+        assert {"mean", "median", "p10", "ci95"} <= summary[name].keys()
+        assert summary[name]["ci95"][0] <= summary[name]["mean"] <= summary[name]["ci95"][1]
+    cases = pd.read_csv(scores.with_suffix(".csv"))
+    assert len(cases) == 16 and cases.dice.mean() == pytest.approx(summary["dice"]["mean"])
+    clip = next((study / "Videos").glob("*.avi"))
+    out = tmp_path / "out"
+    assert main(["segment", str(clip), "--out", str(out), "--weights", str(model)]) == 0
+    output = capsys.readouterr().out
+    assert "best validation Dice" in output and "frames outlined" in output
+
+
+def test_phantom_writes_a_mitral_study(tmp_path, capsys):
+    study = tmp_path / "mitral"
+    assert main(["phantom", "--out", str(study), "--mitral", "0.01", "--seed", "7"]) == 0
+    names = {path.name for path in study.iterdir()}
+    assert names == {"train.pkl", "test.pkl", "test_truth.npz", "study.json"}
+    card = json.loads((study / "study.json").read_text())
+    assert (card["scale"], card["seed"]) == (0.01, 7)
+    assert f"of scale 0.01 in {study}" in capsys.readouterr().out
+
+
+def test_phantom_writes_frames_to_train_on(tmp_path, capsys):
+    out = tmp_path / "frames"
+    assert main(["phantom", "--out", str(out), "--frames", "3", "--size", "48"]) == 0
+    frames = open_data(out)
+    assert len(frames) == 3 and frames.size == 48
+    assert f"3 phantom frames in {out}" in capsys.readouterr().out
+
+
+def test_a_mitral_study_has_three_tenths_of_the_real_size_unless_told():
+    parse = build_parser().parse_args
+    assert parse(["phantom", "--out", "x"]).mitral is None
+    assert parse(["phantom", "--out", "x", "--mitral"]).mitral == 0.3
+    assert parse(["phantom", "--mitral", "--out", "x"]).mitral == 0.3
+    assert parse(["phantom", "--out", "x", "--mitral", "1"]).mitral == 1
+
+
+def test_segment_writes_masks_areas_and_overlays(tmp_path, weights):
+    clip = tmp_path / "clip.avi"
+    write_avi(clip, count=9, size=(90, 130))
+    out = tmp_path / "out"
+    assert main(["segment", str(clip), "--out", str(out), "--weights", str(weights)]) == 0
+    masks = np.load(out / "masks.npz")["masks"]
+    assert masks.shape == (9, 90, 130) and masks.dtype == bool
+    area = pd.read_csv(out / "area.csv")
+    assert area.columns.tolist() == ["frame", "time_s", "area_px"]
+    assert area.area_px.tolist() == masks.sum(axis=(1, 2)).tolist()
+    assert area.time_s.iloc[-1] == pytest.approx(8 / 50)
+    overlays = sorted(path.name for path in out.glob("overlay.*"))
+    assert len(overlays) == 2 and "overlay.gif" in overlays
+    assert all((out / name).stat().st_size > 500 for name in overlays)
+
+
+def test_segment_gives_areas_in_mm2_where_the_spacing_is_known(tmp_path, weights):
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage
+
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = UltrasoundMultiFrameImageStorage
+    dataset.SOPInstanceUID = "1.2.3"
+    frames = np.random.default_rng(0).integers(0, 256, (3, 60, 80), np.uint8)
+    dataset.set_pixel_data(frames, "MONOCHROME2", bits_stored=8)
+    dataset.PixelSpacing = [0.5, 0.5]
+    dataset.save_as(tmp_path / "clip.dcm", enforce_file_format=True)
+    out = tmp_path / "out"
+    command = ["segment", str(tmp_path / "clip.dcm"), "--out", str(out)]
+    assert main([*command, "--weights", str(weights)]) == 0
+    area = pd.read_csv(out / "area.csv")
+    assert len(area) == 3 and np.allclose(area.area_mm2, 0.25 * area.area_px)
+
+
+def test_the_real_clip_of_pydicom_is_segmented(tmp_path, weights):
+    from pydicom import examples
+
+    path = examples.get_path("ybr_color")
+    out = tmp_path / "out"
+    assert main(["segment", str(path), "--out", str(out), "--weights", str(weights)]) == 0
+    assert np.load(out / "masks.npz")["masks"].shape == (30, 240, 320)
+
+
+def test_evaluate_scores_in_the_geometry_of_the_source(request, tmp_path, weights):
+    folder = request.getfixturevalue("camus_folder")
+    scores = tmp_path / "scores.json"
+    command = ["evaluate", str(folder), "--weights", str(weights), "--json", str(scores)]
+    assert main(command) == 0  # the split is the test split unless another is named
+    summary = json.loads(scores.read_text())
+    assert summary["n"] == 2 and summary["unit"] == "mm"
+    cases = pd.read_csv(scores.with_suffix(".csv"))
+    y, x = np.mgrid[:120, :90]
+    area = (((x - 40) / 20) ** 2 + ((y - 50) / 30) ** 2 < 1).sum()
+    assert cases.area_true[0] == area
+
+
+def test_landmarks_start_from_masks_and_both_are_tested_under_noise(tmp_path, capsys):
+    study, out = tmp_path / "study", tmp_path / "out"
+    ventricle_set(size=32).save(study)
+    options = ["--size", "32", "--width", "4", "--epochs", "3"]
+    masks, landmarks = str(tmp_path / "masks"), str(tmp_path / "landmarks")
+    assert main(["train", str(study), "--out", masks, *options, "--corrupted", "0.5"]) == 0
+    command = ["train", str(study), "--out", landmarks, *options, "--target", "landmarks"]
+    assert main([*command, "--start", masks]) == 0
+    assert "head.bias, head.weight made anew" in capsys.readouterr().out
+    command = ["robustness", str(study), "--weights", masks, landmarks, "--out", str(out)]
+    command += ["--corruptions", "haze", "jpeg", "--severities", "2", "--split", "train"]
+    assert main([*command, "--frames", "8"]) == 0
+    first = capsys.readouterr().out
+    assert "8 frames of 4 patients" in first and "combined" in first
+    cases = pd.read_csv(out / "robustness.csv")
+    assert len(cases) == 8 * 3 * 3 and set(cases.model) == {"masks", "landmarks", "combined"}
+    assert main([*command, "--frames", "8"]) == 0  # resumed: the same table again
+    assert capsys.readouterr().out == first
+    clip = study / "clip.avi"
+    write_avi(clip)
+    assert main(["segment", str(clip), "--out", str(out), "--weights", landmarks]) == 0
+
+
+class TestBadInput:
+    def test_robustness_of_models_that_cannot_be_compared(self, tmp_path, capsys, weights):
+        ventricle_set(size=48).save(tmp_path / "study")
+        command = ["robustness", tmp_path / "study", "--out", tmp_path / "out", "--weights"]
+        other = tmp_path / "other.safetensors"
+        save_model(UNet(width=2, depth=2), other, {"size": 32})
+        fails(capsys, [*command, weights, weights], "Two weights are called 'weights'")
+        fails(capsys, [*command, weights, other], "[32, 48] px")
+        fails(capsys, [*command, weights, "--corruptions", "rain"], "Unknown corruptions ['rain']")
+        fails(capsys, [*command, weights, "--frames", "0"], "--frames must be 1 or more")
+        assert not (tmp_path / "out" / "robustness.csv").exists()
+
+    def test_missing_folder(self, tmp_path, capsys):
+        for command in ("train", "pack"):
+            arguments = [command, tmp_path / "nowhere", "--out", tmp_path / "out"]
+            fails(capsys, arguments, "nowhere", "is not a folder")
+        fails(capsys, ["evaluate", tmp_path / "nowhere"], "is not a folder")
+
+    def test_missing_and_broken_clips(self, tmp_path, capsys, weights):
+        text = tmp_path / "notes.avi"
+        text.write_text("this is not a video\n" * 50)
+        (tmp_path / "empty.avi").write_bytes(b"")
+        for name in ("missing.avi", "notes.avi", "empty.avi"):
+            command = ["segment", tmp_path / name, "--out", tmp_path / "out", "--weights", weights]
+            fails(capsys, command, name)
+        assert not (tmp_path / "out").exists()
+
+    def test_unknown_weights(self, tmp_path, capsys):
+        clip = tmp_path / "clip.avi"
+        write_avi(clip)
+        command = ["segment", clip, "--out", tmp_path / "out", "--weights", "unknown"]
+        fails(capsys, command, "No weights at unknown", "pretrained models")
+
+    def test_packed_at_another_size(self, tmp_path, capsys):
+        frame_set().save(tmp_path / "packed")
+        command = ["train", tmp_path / "packed", "--out", tmp_path / "out", "--size", "112"]
+        fails(capsys, command, "packed at 32 px", "--size 32")
+
+    def test_packing_onto_something(self, tmp_path, capsys):
+        folder = EchoNetFolder(tmp_path / "echonet").write()
+        fails(capsys, ["pack", folder, "--out", folder], "exists already")
+
+    def test_a_split_without_frames(self, tmp_path, capsys, weights):
+        frames = frame_set(size=48)
+        frames.select((frames.table.split != "test").to_numpy()).save(tmp_path / "packed")
+        command = ["evaluate", tmp_path / "packed", "--weights", weights, "--split", "test"]
+        fails(capsys, command, "no readable frame in the split 'test'")
+
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [(["--mitral", "2"], "at most 1"), (["--mitral", "nan"], "at most 1"),
+         (["--mitral", "--seed", "-1"], "seed must be"), (["--clips", "2"], "3 or more"),
+         (["--frames", "1"], "2 or more"), (["--frames", "4", "--size", "0"], "32 to 1024"),
+         (["--size", "64"], "--frames"), (["--mitral", "--size", "64"], "--frames")],
+        ids=" ".join,
+    )  # fmt: skip
+    def test_impossible_phantoms(self, tmp_path, capsys, wrong, message):
+        out = tmp_path / "out"
+        assert fails(capsys, ["phantom", "--out", out, *wrong], message).count("\n") == 1
+        assert not out.exists()
+
+    @pytest.mark.parametrize(
+        ("what", "message"),
+        [(["--frames", "4"], "exists already"), (["--clips", "4"], "without one"),
+         (["--mitral", "0.01"], "without one")],
+        ids=" ".join,
+    )  # fmt: skip
+    def test_phantom_onto_something(self, tmp_path, capsys, what, message):
+        (tmp_path / "notes.txt").write_text("mine")
+        text = fails(capsys, ["phantom", "--out", tmp_path, *what], str(tmp_path), message)
+        assert text.count("\n") == 1
+        assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+    @pytest.mark.parametrize(
+        "two", [["--clips", "300", "--mitral"], ["--frames", "4", "--mitral", "1"],
+                ["--clips", "4", "--frames", "4"]], ids=" ".join,
+    )  # fmt: skip
+    def test_two_kinds_of_phantom_at_once(self, tmp_path, capsys, two):
+        with pytest.raises(SystemExit) as stop:
+            main(["phantom", "--out", str(tmp_path / "out"), *two])
+        assert stop.value.code == 2 and "not allowed with" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+
+    def test_wrong_usage_is_explained(self, capsys):
+        with pytest.raises(SystemExit) as stop:
+            main(["train"])
+        assert stop.value.code == 2 and "usage" in capsys.readouterr().err
+
+
+def test_browse_writes_a_page_of_clips_spread_over_the_study(tmp_path, capsys, weights):
+    ventricle_set(size=48).save(tmp_path / "study")
+    page = tmp_path / "page.html"
+    command = ["browse", str(tmp_path / "study"), "--out", str(page), "--weights", str(weights)]
+    assert main([*command, "--clips", "2"]) == 0
+    data = page_data(page)
+    names = list(open_data(tmp_path / "study").table["clip"].unique())
+    assert data["state"]["_names"] == [names[0], names[-1]]
+    for content in data["contents"]:
+        assert {"truth", "weights"} <= {layer["name"] for layer in content["layers"]}
+    assert f"2 of {len(names)} clips" in capsys.readouterr().out
+    assert main([*command, "--names", names[1]]) == 0
+    assert page_data(page)["state"]["_names"] == [names[1]]
+
+
+def test_browse_says_what_is_wrong(tmp_path, capsys, weights):
+    ventricle_set(size=48).save(tmp_path / "study")
+    command = ["browse", tmp_path / "study", "--out", tmp_path / "page.html"]
+    fails(capsys, [*command, "--names", "nobody"], "expected one of", "'nobody'")
+    fails(capsys, [*command, "--clips", "0"], "--clips: expected 1 or more")
+    fails(capsys, [*command, "--weights", weights, weights], "two have the same name")
+    fails(capsys, [*command, "--weights", "nothing"], "No weights at nothing")
+    fails(capsys, ["browse", tmp_path / "no.avi", "--out", tmp_path / "page.html"], "no.avi")
+    assert not (tmp_path / "page.html").exists()

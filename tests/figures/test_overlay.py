@@ -1,0 +1,178 @@
+"""Outlines checked pixel by pixel where it matters; videos and GIFs read back."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.draw import disk
+
+from echolib.data.clips import read_clip
+from echolib.figures.overlay import (
+    GREEN,
+    PINK,
+    add_outlines,
+    draw_outlines,
+    enlarge,
+    write_gif,
+    write_video,
+)
+
+
+def make_frames(count=4, shape=(60, 80)) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 90, (count, *shape)).astype(np.uint8)
+
+
+def make_masks(count=4, shape=(60, 80), centre=(30, 25), radius=12) -> np.ndarray:
+    masks = np.zeros((count, *shape), bool)
+    masks[(slice(None), *disk(centre, radius, shape=shape))] = True
+    return masks
+
+
+def near(picture: np.ndarray, colour, tolerance=60) -> np.ndarray:
+    return np.abs(picture.astype(int) - colour).max(axis=-1) < tolerance
+
+
+def test_small_frames_are_enlarged_and_large_ones_are_not():
+    assert enlarge(np.zeros((2, 112, 112), np.uint8)).shape == (2, 448, 448, 3)
+    assert enlarge(np.zeros((1, 112, 200), np.uint8)).shape == (1, 336, 600, 3)
+    assert enlarge(np.zeros((1, 600, 800), np.uint8)).shape == (1, 600, 800, 3)
+    assert enlarge(np.zeros((1, 10, 20), np.uint8), scale=1.5).shape == (1, 15, 30, 3)
+    frames = make_frames()
+    np.testing.assert_array_equal(enlarge(frames, scale=1)[..., 1], frames)
+
+
+@pytest.mark.parametrize("scale", [1, 6])
+def test_the_outline_runs_along_the_edge_and_nowhere_else(scale):
+    frames = np.zeros((1, 60, 80), np.uint8)
+    picture = draw_outlines(frames, make_masks(1), PINK, scale)[0]
+    rows, columns = np.nonzero(picture.any(axis=-1))
+    # Pixel centres are at integers, also of the enlarged picture.
+    y, x = (rows + 0.5) / scale - 0.5, (columns + 0.5) / scale - 0.5
+    distance = np.hypot(y - 30, x - 25)
+    assert 9.9 < distance.min() and distance.max() < 13.5
+    assert np.median(distance) == pytest.approx(11.9, abs=0.25 + 0.5 / scale)
+    angles = np.sort(np.arctan2(y - 30, x - 25))
+    assert np.diff(angles).max() < 0.2  # closed
+
+
+def test_every_component_and_every_hole_is_outlined():
+    masks = make_masks(1)
+    masks |= make_masks(1, centre=(45, 65), radius=6)
+    masks &= ~make_masks(1, radius=4)
+    picture = draw_outlines(np.zeros((1, 60, 80), np.uint8), masks, PINK, 1)[0]
+    drawn = near(picture, PINK)
+    assert drawn[45, 58:61].any()  # the second component
+    assert drawn[30, 13:16].any()  # the first
+    assert drawn[30, 19:23].any()  # its hole
+
+
+def test_each_frame_gets_its_own_mask_and_an_empty_one_draws_nothing():
+    frames, masks = make_frames(2), make_masks(2)
+    masks[1] = False
+    plain, drawn = enlarge(frames, 2), draw_outlines(frames, masks, PINK, 2)
+    assert (drawn[0] != plain[0]).any()
+    np.testing.assert_array_equal(drawn[1], plain[1])
+
+
+def test_fill_is_translucent_and_stays_inside():
+    frames = np.full((1, 60, 80), 100, np.uint8)
+    picture = draw_outlines(frames, make_masks(1), (200, 0, 0), 1, fill=0.5)[0]
+    np.testing.assert_array_equal(picture[30, 25], [150, 50, 50])
+    np.testing.assert_array_equal(picture[30, 60], [100, 100, 100])
+
+
+def test_a_reference_has_its_own_colour():
+    frames = np.zeros((1, 60, 80), np.uint8)
+    reference = make_masks(1, centre=(30, 60), radius=8)
+    picture = draw_outlines(frames, make_masks(1), PINK, 1, reference=reference)[0]
+    assert near(picture, PINK)[:, :40].any() and not near(picture, PINK)[:, 40:].any()
+    assert near(picture, GREEN)[:, 40:].any() and not near(picture, GREEN)[:, :40].any()
+
+
+@pytest.mark.parametrize(
+    ("masks", "reason"),
+    [
+        (make_masks(3), "a mask for each frame"),
+        (make_masks(4).astype(np.uint8), "bool"),
+        (make_masks(4, shape=(80, 60)), "proportions"),
+    ],
+)
+def test_masks_that_do_not_match(masks, reason):
+    with pytest.raises(ValueError, match=reason):
+        add_outlines(enlarge(make_frames()), masks, PINK)
+
+
+def moving_square(count=12, shape=(97, 131)) -> np.ndarray:
+    """An orange square on grey, of odd size, that goes 6 px to the right from frame to frame."""
+    pictures = np.full((count, *shape, 3), 60, np.uint8)
+    for index, picture in enumerate(pictures):
+        picture[30:60, 6 * index : 6 * index + 30] = PINK
+    return pictures
+
+
+@pytest.mark.parametrize("suffix", [".webm", ".mp4"])
+@pytest.mark.parametrize("fps", [25, 50, 33.3])
+def test_videos_read_back(tmp_path, suffix, fps, capfd):
+    pictures = moving_square(6)
+    path = write_video(tmp_path / f"clip{suffix}", pictures, fps)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert capfd.readouterr() == ("", "")
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(fps, rel=0.02)
+    for picture in pictures:
+        decoded, frame = capture.read()
+        assert decoded and frame.shape == (98, 132, 3)
+        error = np.abs(frame[:97, :131, ::-1].astype(int) - picture)
+        assert error.mean() < 5
+    assert not capture.read()[0]
+
+
+def test_a_failed_video_leaves_nothing_behind(tmp_path):
+    with pytest.raises(ValueError, match=r"\.webm or \.mp4"):
+        write_video(tmp_path / "clip.avi", moving_square(2), 25)
+    with pytest.raises(ValueError, match="uint8 RGB"):
+        write_video(tmp_path / "clip.webm", moving_square(2)[..., 0], 25)
+    with pytest.raises(ValueError, match="fps above 0"):
+        write_gif(tmp_path / "clip.gif", moving_square(2), 0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_video_that_cannot_be_read_back_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(cv2.VideoCapture, "grab", lambda self: False, raising=False)
+    with pytest.raises(OSError, match="expected 2 frames, found 0.*disk full"):
+        write_video(tmp_path / "clip.webm", moving_square(2), 25)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("fps", "kept"), [(10, 12), (30, 12), (50, 12), (100, 6), (60, 6)])
+def test_gif_keeps_the_clips_own_time(tmp_path, fps, kept):
+    path = write_gif(tmp_path / "clip.gif", moving_square(), fps)
+    with Image.open(path) as gif:
+        delays = []
+        for index in range(gif.n_frames):
+            gif.seek(index)
+            delays.append(gif.info["duration"])
+        assert gif.info["loop"] == 0
+    assert len(delays) == kept
+    assert min(delays) >= 20
+    assert sum(delays) == pytest.approx(1000 * 12 / fps, abs=5)
+
+
+def test_gif_keeps_greys_and_the_colour_of_a_thin_outline(tmp_path):
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (2, 256, 1))
+    masks = make_masks(2, shape=(256, 256), centre=(100, 100), radius=40)
+    pictures = draw_outlines(ramp, masks, PINK, 1)
+    with Image.open(write_gif(tmp_path / "clip.gif", pictures, 20)) as gif:
+        read = np.asarray(gif.convert("RGB")).astype(int)
+    error = np.abs(read - pictures[0])
+    assert error[200].max() <= 2  # a row of greys
+    outline = near(pictures[0], PINK, 40)
+    assert outline.sum() > 100 and error[outline].max() < 20
+
+
+def test_a_written_gif_is_a_readable_clip(tmp_path):
+    frames = make_frames()
+    clip = read_clip(write_gif(tmp_path / "clip.gif", enlarge(frames, 1), 25))
+    assert clip.fps == 25 and len(clip.frames) == len(frames)
+    np.testing.assert_allclose(clip.frames.astype(int), frames, atol=2)

@@ -1,0 +1,289 @@
+"""Figures of heart function, tested through their axes; its video, by the colours of its pixels."""
+
+import re
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+from echolib.data.clips import Clip
+from echolib.figures.base import PALETTE
+from echolib.figures.ventricle import (
+    curve_figure,
+    draw_function,
+    draw_moment,
+    ef_figure,
+    function_figure,
+    function_video,
+    headline,
+    key_frames,
+    phase_of,
+    why_no_ef,
+)
+from echolib.geometry import disk_volume, mask_to_tracing, polygon_to_mask
+from echolib.ventricle.clip import ClipFunction
+from echolib.ventricle.function import Beat, HeartFunction
+from tests.makers import ventricle
+
+FPS, SPACING = 20.0, 1.5
+PERIOD, SYSTOLE = 10, 4  # frames of a beat and of its systole
+SHAPE = (90, 110)
+
+
+def make_function(
+    count: int = 24,
+    fps: float | None = FPS,
+    spacing: float | None = SPACING,
+    odd: int | None = None,
+) -> ClipFunction:
+    """A clip of ventricles that empty and fill; odd: the beat that does not count."""
+    phase = np.arange(count) % PERIOD
+    emptied = np.where(phase < SYSTOLE, phase / SYSTOLE, (PERIOD - phase) / (PERIOD - SYSTOLE))
+    masks = np.stack(
+        [polygon_to_mask(ventricle(20 - 5 * one, 44 - 6 * one, 50, 45), SHAPE) for one in emptied]
+    )
+    tracings = [mask_to_tracing(mask) for mask in masks]
+    volume = np.array([disk_volume(tracing, spacing or 1.0) for tracing in tracings])
+    length = np.array([tracing.length * (spacing or 1.0) for tracing in tracings])
+    beats = []
+    for start in range(0, count - SYSTOLE, PERIOD):
+        low, end = start + SYSTOLE, start + PERIOD if start + PERIOD < count else None
+        ef = 100 * (1 - volume[low] / volume[start])
+        counts = len(beats) != odd
+        lengths = length[start], length[low]
+        note = "" if counts else "extrasystole"
+        beats.append(Beat(start, low, end, volume[start], volume[low], *lengths, ef, counts, note))
+    axes, chords = (
+        np.stack([getattr(one, name) for one in tracings]) for name in ("axis", "chords")
+    )
+    rate = 60 * fps / PERIOD if fps and count > PERIOD else None
+    curves = masks.sum(axis=(1, 2)).astype(float), volume, volume.copy(), length
+    function = HeartFunction(*curves, axes, chords, beats, fps, spacing, rate, [])
+    frames = np.where(masks, 20, 90).astype(np.uint8)
+    clip = Clip("0X1A2B", frames, fps, spacing)
+    ef = function.ef
+    bounds = ef + 1.0, ef - 8.0, ef + 9.0
+    return ClipFunction(clip, masks, function, ef, *bounds, {}, 0.1, [], ("lv", "lv_landmarks"))
+
+
+def without_ef(result: ClipFunction, **changes: object) -> ClipFunction:
+    """The same clip with nothing known of its EF; changes: of its HeartFunction."""
+    nothing = dict.fromkeys(("found", "ef", "ef_low", "ef_high"), np.nan)
+    return replace(result, function=replace(result.function, **changes), **nothing)
+
+
+def without_outlines(result: ClipFunction) -> ClipFunction:
+    """The same clip with no outline in any frame."""
+    names = ("area", "volume", "smooth", "length", "axes", "chords")
+    nothing = {name: np.full_like(getattr(result.function, name), np.nan) for name in names}
+    result = without_ef(result, beats=[], heart_rate=None, **nothing)
+    return replace(result, masks=np.zeros_like(result.masks))
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def axes():
+    return plt.subplots()[1]
+
+
+def marks(axes: plt.Axes, phase: str) -> list:
+    return [line for line in axes.lines if line.get_marker() == {"ED": "^", "ES": "v"}[phase]]
+
+
+# --- In words -----------------------------------------------------------------------------------
+
+
+def test_headline_tells_ef_interval_beats_and_rate():
+    result = make_function()
+    ef = result.ef
+    expected = f"EF {ef:.0f} % corrected, 90 % interval {ef - 9:.0f} to {ef + 8:.0f} %"
+    assert headline(result) == f"{expected}, 2 beats at 120 a minute"
+    unsure = replace(result, ef=result.found, ef_low=np.nan, ef_high=np.nan)
+    assert headline(unsure) == f"EF {ef - 1:.0f} %, 2 beats at 120 a minute"
+    assert "1 beat at" in headline(make_function(odd=1))
+    assert "minute" not in headline(make_function(fps=None))
+
+
+def test_without_ef_the_reason_is_told():
+    result = make_function()
+    assert why_no_ef(result) == ""
+    assert "outline" in why_no_ef(without_outlines(result))
+    assert "one frame" in why_no_ef(without_ef(make_function(1)))
+    assert "no beat" in why_no_ef(without_ef(result, beats=[]))
+    assert "warnings" in why_no_ef(without_ef(result))
+    none = [replace(beat, counts=False, note="extrasystole") for beat in result.function.beats]
+    assert why_no_ef(without_ef(result, beats=none)) == "no beat counts (extrasystole)"
+    assert headline(without_ef(result, beats=[])).startswith("No EF: no beat")
+
+
+def test_key_frames_are_of_a_beat_that_counts_or_of_the_largest_and_smallest_volume():
+    beats = {"end-diastole": 10, "end-systole": 14}
+    assert key_frames(make_function(odd=0).function) == beats
+    only = without_ef(make_function(12), beats=[]).function
+    assert key_frames(only) == {"largest volume": 0, "smallest volume": 4}
+    assert list(key_frames(make_function(1).function).values()) == [0]
+    assert list(key_frames(without_outlines(make_function()).function).values()) == [0]
+
+
+def test_phase_of_a_frame():
+    function = make_function().function
+    phases = [phase_of(function, frame) for frame in (0, 3, 4, 10, 14)]
+    assert phases == ["ED", "", "ES", "ED", "ES"]
+
+
+# --- Curve --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_curve_is_over_seconds_in_ml_with_both_ends_of_each_beat(axes, dark):
+    function = make_function().function
+    draw_function(function, axes, dark)
+    assert axes.get_xlabel() == "time (s)" and axes.get_ylabel() == "volume (ml)"
+    single, smooth = (
+        next(line for line in axes.lines if line.get_label() == label)
+        for label in ("single frame", "smoothed")
+    )
+    np.testing.assert_allclose(smooth.get_xdata(), np.arange(24) / FPS)
+    np.testing.assert_allclose(smooth.get_ydata(), function.smooth)
+    np.testing.assert_allclose(single.get_ydata(), function.volume)
+    for phase, frames in (("ED", (0, 10)), ("ES", (4, 14))):
+        found = [float(line.get_xdata()[0]) for line in marks(axes, phase)]
+        assert found == pytest.approx([frame / FPS for frame in frames])
+        assert all(to_hex(line.get_color()) == PALETTE[phase] for line in marks(axes, phase))
+    assert not axes.patches
+    assert axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > 1.2 * function.volume.max()
+
+
+def test_curve_without_fps_and_spacing_is_relative_and_over_frames(axes):
+    draw_function(make_function(fps=None, spacing=None).function, axes)
+    assert axes.get_xlabel() == "frame" and "relative volume" in axes.get_ylabel()
+    assert float(marks(axes, "ES")[1].get_xdata()[0]) == 14
+
+
+def test_beats_that_do_not_count_are_hollow_on_a_grey_ground(axes):
+    draw_function(make_function(odd=1).function, axes)
+    counted, odd = marks(axes, "ES")
+    assert odd.get_markerfacecolor() == "none" != counted.get_markerfacecolor()
+    (ground,) = axes.patches
+    assert ground.get_label() == "not counted"
+    assert (ground.get_x(), ground.get_width()) == pytest.approx((10 / FPS, 10 / FPS))
+    told = [text.get_text() for text in axes.texts]
+    assert "(" not in told[0] and re.fullmatch(r"EF\n\(\d+ %\)", told[1])
+
+
+def test_other_curves_are_laid_beside(axes):
+    function = make_function().function
+    draw_function(function, axes, others={"landmarks": function.volume + 1})
+    (line,) = [line for line in axes.lines if line.get_label() == "landmarks"]
+    np.testing.assert_allclose(line.get_ydata(), function.volume + 1)
+
+
+def test_a_clip_without_outlines_says_so(axes):
+    draw_function(without_outlines(make_function()).function, axes)
+    assert "no frame" in axes.texts[0].get_text()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_curve_figure_is_legible_on_its_ground(dark):
+    (axes,) = curve_figure(make_function(odd=0).function, dark).axes
+    texts = [axes.xaxis.label, *axes.texts, *axes.get_legend().get_texts()]
+    brightness = [int(to_hex(text.get_color())[1:3], 16) for text in texts]
+    assert min(brightness) > 180 if dark else max(brightness) < 80
+    assert plt.get_fignums() == []
+
+
+# --- Pictures -----------------------------------------------------------------------------------
+
+
+def test_moment_shows_frame_outline_axis_and_chords(axes):
+    result = make_function()
+    draw_moment(result, 4, axes)
+    assert len(axes.images) == 1
+    assert len(axes.lines) == 1 + 20 + 1
+    np.testing.assert_array_equal(axes.lines[0].get_xydata(), result.function.axes[4])
+    bare = plt.subplots()[1]
+    draw_moment(without_outlines(result), 4, bare)
+    assert len(bare.images) == 1 and not bare.lines
+
+
+def test_figure_shows_ed_and_es_above_the_curve():
+    result = make_function()
+    figure = function_figure(result)
+    ed, es, curve = figure.axes
+    assert (ed.get_title(), es.get_title()) == ("end-diastole, 0.00 s", "end-systole, 0.20 s")
+    np.testing.assert_array_equal(es.images[0].get_array(), result.clip.frames[4])
+    assert curve.get_title(loc="left") == headline(result)
+    assert len(curve.get_legend().get_texts()) == 4
+
+
+@pytest.mark.parametrize("count", [1, 2, 24])
+@pytest.mark.parametrize("outlined", [True, False])
+def test_short_and_empty_clips_are_drawn(count, outlined):
+    result = without_ef(make_function(count), beats=[], heart_rate=None)
+    result = result if outlined else without_outlines(result)
+    figure = function_figure(result)
+    figure.canvas.draw()
+    assert figure.axes[-1].get_title(loc="left").startswith("No EF")
+    assert len(function_video(result)) == count
+
+
+def test_video_has_the_clip_and_a_curve_that_is_drawn_in_step():
+    result = make_function()
+    pictures = function_video(result)
+    height, width = pictures.shape[1:3]
+    assert pictures.dtype == np.uint8 and pictures.shape == (24, height, width, 3)
+    assert height == 448
+    clip_width = round(448 * SHAPE[1] / SHAPE[0])
+    clip, curve = pictures[:, :, :clip_width].astype(int), pictures[:, :, clip_width:].astype(int)
+    pink = (curve[..., 0] > 180) & (curve[..., 1] < 120)
+    drawn = pink.sum(axis=(1, 2))
+    assert drawn[-1] > drawn[12] > drawn[2]
+    outlined = (clip[..., 0] - clip[..., 1] > 60).sum(axis=(1, 2))
+    assert (outlined > 300).all()
+    cursor = [int((panel.min(axis=-1) > 250).sum(axis=0).argmax()) for panel in curve]
+    assert np.ptp(np.diff(cursor)) <= 1 and cursor[0] < cursor[-1]  # at the pace of time
+
+
+# --- A study ------------------------------------------------------------------------------------
+
+
+def study_table(count: int = 30, seed: int = 0) -> pd.DataFrame:
+    """A row a clip: true EF, EF found, interval; the first clip has no EF."""
+    generator = np.random.default_rng(seed)
+    true = generator.uniform(20, 70, count)
+    ef = true + generator.normal(-1, 4, count)
+    ef[0] = np.nan
+    half = generator.uniform(4, 12, count)
+    names = [f"0X{index:04X}" for index in range(count)]
+    columns = {"name": names, "ef_true": true, "ef": ef, "ef_low": ef - half, "ef_high": ef + half}
+    return pd.DataFrame(columns)
+
+
+def test_ef_figure_shows_every_clip_with_its_interval():
+    table = study_table()
+    scatter, bland_altman = ef_figure(table).axes
+    points, bars = scatter.collections
+    np.testing.assert_allclose(points.get_offsets(), table[["ef_true", "ef"]][1:])
+    ends = np.array([segment[:, 1] for segment in bars.get_segments()])
+    np.testing.assert_allclose(ends, table[["ef_low", "ef_high"]][1:])
+    assert scatter.get_title() == "29 clips, 1 without EF"
+    low, high = scatter.get_ylim()
+    assert low < table.ef_low.min() and table.ef_high.max() < high
+    np.testing.assert_allclose(scatter.lines[0].get_xydata(), [[low, low], [high, high]])
+    bias = (table.ef - table.ef_true).mean()
+    assert f"bias {bias:+.1f}" in bland_altman.get_legend().get_texts()[0].get_text()
+
+
+def test_ef_figure_needs_two_clips_and_no_interval():
+    table = study_table()
+    with pytest.raises(ValueError, match="at least two clips .* found 1 of 2"):
+        ef_figure(table[:2])
+    ef_figure(table.assign(ef_low=np.nan, ef_high=np.nan)).canvas.draw()

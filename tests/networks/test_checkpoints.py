@@ -1,0 +1,38 @@
+"""Checkpoints: nothing in them executes, and none of another training is taken up."""
+
+import pytest
+import torch
+
+from echolib.errors import DataError
+from echolib.networks.checkpoints import KEYS, load_checkpoint, save_checkpoint
+
+
+def test_a_checkpoint_comes_back_for_its_own_training_only(tmp_path):
+    state = dict.fromkeys(KEYS, {"weight": torch.ones(2)}) | {"identity": '{"size": 112}'}
+    save_checkpoint(state, tmp_path / "checkpoint.pt")
+    back = load_checkpoint(tmp_path / "checkpoint.pt", {"size": 112})
+    assert torch.equal(back["model"]["weight"], torch.ones(2))
+    with pytest.raises(DataError, match="another training.*\n.*size: here 64, there 112"):
+        load_checkpoint(tmp_path / "checkpoint.pt", {"size": 64})
+
+
+def test_a_checkpoint_that_would_execute_code_is_refused(tmp_path):
+    class Harmful:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "proof"), "w"))
+
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"model": Harmful()}, path)
+    with pytest.raises(DataError, match="not a readable checkpoint"):
+        load_checkpoint(path, {})
+    assert not (tmp_path / "proof").exists()
+
+
+def test_a_damaged_or_foreign_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(DataError, match="not a readable checkpoint"):
+        load_checkpoint(path, {})
+    torch.save({"state": 1}, path)
+    with pytest.raises(DataError, match="no checkpoint of a Training"):
+        load_checkpoint(path, {})

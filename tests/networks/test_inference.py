@@ -1,0 +1,110 @@
+"""Masks of clips, and scores of data sets in the geometry of their source."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from echolib.data.frames import LabelledFrame
+from echolib.networks.inference import (
+    BATCH,
+    clean_mask,
+    predict,
+    predict_cases,
+    predict_regions,
+    score,
+    segment,
+)
+from tests.makers import frame_set
+
+CPU = torch.device("cpu")
+
+
+class DarkIsCavity(nn.Module):
+    """Stands in for a trained network: dark pixels are the cavity."""
+
+    arguments = {"inputs": 1}
+
+    def forward(self, images):
+        return 40 * (0.3 - images)
+
+
+def frames(count, height, width):
+    """Dark ellipses on grey, wandering to the right, and their masks."""
+    y, x = np.mgrid[:height, :width]
+    masks = np.stack(
+        [((x - 40 - t % 20) / 14) ** 2 + ((y - 50) / 22) ** 2 < 1 for t in range(count)]
+    )
+    return np.where(masks, 30, 150).astype(np.uint8), masks
+
+
+def test_probabilities_do_not_depend_on_the_batch():
+    images = frame_set(count=10).images
+    whole = predict(DarkIsCavity(), images, CPU)
+    assert whole.dtype == np.float32 and whole.min() >= 0 and whole.max() <= 1
+    assert np.allclose(predict(DarkIsCavity(), images, CPU, batch=3), whole)
+
+
+class ThreeFrames(nn.Module):
+    """Says of each of three frames where it is bright: an output a frame."""
+
+    arguments = {"inputs": 3}
+
+    def forward(self, images):
+        return 40 * (images - 0.5)
+
+
+def test_three_frames_at_a_time_and_several_regions():
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 16, 16), np.uint8)
+    regions = predict_regions(ThreeFrames(), images, CPU, batch=2)
+    assert regions.shape == images.shape and regions.dtype == np.float32
+    assert np.allclose(regions, 1 / (1 + np.exp(-40.0 * (images / 255 - 0.5))), atol=1e-5)
+    first = predict_regions(ThreeFrames(), images, CPU, first=1)
+    assert first.shape == (5, 1, 16, 16) and np.allclose(first[:, 0], regions[:, 0])
+    assert np.allclose(predict(ThreeFrames(), images, CPU), regions[:, 0])
+    single = predict_regions(DarkIsCavity(), images[:, 1], CPU)
+    assert single.shape == (5, 1, 16, 16)
+    assert np.array_equal(single[:, 0], predict(DarkIsCavity(), images[:, 1], CPU))
+
+
+def test_a_clip_is_segmented_in_its_own_size():
+    clip, truth = frames(BATCH + 6, 100, 140)
+    masks = segment(DarkIsCavity(), clip, size=112, device=CPU)
+    assert masks.shape == clip.shape and masks.dtype == bool
+    for mask, expected in zip(masks[::7], truth[::7], strict=True):
+        assert 2 * (mask & expected).sum() / (mask.sum() + expected.sum()) > 0.96
+
+
+def test_the_largest_piece_without_holes_is_kept():
+    probabilities = np.zeros((30, 30), np.float32)
+    probabilities[5:20, 5:20] = 0.9
+    probabilities[10, 10] = 0.1
+    probabilities[25:28, 25:28] = 0.9
+    mask = clean_mask(probabilities)
+    assert mask.sum() == 15 * 15 and mask[10, 10] and not mask[26, 26]
+    assert not clean_mask(np.zeros((8, 8), np.float32)).any()
+
+
+def test_cases_are_scored_in_the_geometry_of_their_source():
+    clip, truth = frames(2, 90, 120)
+    known = {"clip": "c", "frame": 0, "phase": "ED", "split": "val", "patient": "p", "source": "s"}
+    frame = LabelledFrame(clip[0], truth[0], None, **known, spacing=0.5)
+    small = LabelledFrame(clip[1][:70], truth[1][:70], None, **known)
+    first, second = predict_cases(DarkIsCavity(), [frame, small], 112, CPU)
+    assert first.mask.shape == (90, 120) and second.mask.shape == (70, 120)
+    assert first.scores["dice"] > 0.96 and first.scores["hd95"] <= 2 * 0.5
+    row = first.row()
+    assert row["unit"] == "mm" and second.row()["unit"] == "px"
+    assert row["area_true"] == truth[0].sum() and row["area"] == first.mask.sum()
+    shifted = replace(frame, mask=np.roll(truth[0], 4, axis=1))
+    (moved,) = predict_cases(DarkIsCavity(), [shifted], 112, CPU)
+    assert moved.scores["hd95"] == pytest.approx(4 * 0.5, abs=0.6)
+
+
+def test_a_split_is_scored_case_by_case():
+    data = frame_set(count=12)
+    cases = score(DarkIsCavity(), data, "test", 32, CPU, progress=False)
+    assert len(cases) == 2 and set(cases.split) == {"test"}
+    assert score(DarkIsCavity(), data, "all", 32, CPU, progress=False).shape[0] == 12

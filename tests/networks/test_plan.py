@@ -1,0 +1,43 @@
+"""The plan of a training: shares that only rise, and the learning rate that follows them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from echolib.networks.plan import Progress, warm_up_and_cosine
+
+
+def test_the_learning_rate_rises_and_falls():
+    factors = [warm_up_and_cosine(share, 0.05) for share in np.linspace(0, 1, 201)]
+    top = int(np.argmax(factors))
+    assert top == 10 and factors[top] == pytest.approx(1.0)
+    assert factors[0] == 0 and factors[-1] == pytest.approx(0.01)
+    assert (np.diff(factors[top:]) < 0).all()
+
+
+def test_a_plan_that_is_kept_is_a_straight_line():
+    progress = Progress(steps=200)
+    assert [progress.share(step) for step in (0, 50, 200, 300)] == [0, 0.25, 1, 1]
+
+
+@given(st.lists(st.floats(0.01, 3.0), min_size=1, max_size=20))
+def test_the_share_never_falls_however_the_speed_changes(speeds):
+    progress, shares = Progress(steps=100), [0.0]
+    for seconds in speeds:
+        for _ in range(5):
+            if progress.step < progress.steps:
+                progress.step += 1
+                progress.seconds += seconds
+                shares.append(progress.share(progress.step))
+        progress.replan(60.0, seconds)
+    assert (np.diff(shares) >= 0).all()
+
+
+def test_time_that_is_up_ends_the_plan():
+    progress = Progress(steps=100, step=40, seconds=61.0)
+    progress.replan(60.0, 0.5)
+    assert progress.steps == 40
+    progress = Progress(steps=100, step=40, seconds=30.0)
+    progress.replan(60.0, 0.5)
+    assert progress.steps == 100

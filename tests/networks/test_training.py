@@ -1,0 +1,375 @@
+"""Training learns, stops early, resumes exactly, and refuses what does not belong to it."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from skimage.morphology import dilation
+
+from echolib.errors import DataError
+from echolib.geometry import SUBSETS
+from echolib.networks import inference
+from echolib.networks.augment import Augmentation
+from echolib.networks.models import LandmarkRegressor, LandmarkUNet, UNet, load_model
+from echolib.networks.training import Training, TrainingConfig
+from tests.makers import frame_set, ventricle_set
+
+FRAMES = frame_set(count=24)
+CONFIG = TrainingConfig(epochs=6, batch=4, augmentation=Augmentation.none(), learning_rate=5e-3)
+
+
+def start(folder, config=CONFIG, resume=False, width=4, frames=FRAMES) -> Training:
+    torch.manual_seed(0)
+    parts = (frames.split("train"), frames.split("val"))
+    return Training(UNet(width, depth=2), *parts, folder, config, resume, torch.device("cpu"))
+
+
+def test_training_learns_ellipses_and_keeps_the_best(tmp_path):
+    training = start(tmp_path, replace(CONFIG, epochs=20))
+    before = training.validate()
+    history = training.run(progress=False)
+    assert history.val_dice.max() > 0.9 > before
+    assert history.step.iloc[-1] == 100 and history.loss.iloc[-1] < history.loss.iloc[0]
+    model, card = load_model(tmp_path)
+    assert card["size"] == 32 and card["trained_on"] == "ellipses"
+    assert card["validation_dice"] == pytest.approx(history.val_dice.max(), abs=1e-4)
+    cases = inference.score(model, FRAMES, "val", 32, torch.device("cpu"), progress=False)
+    assert cases.dice.mean() == pytest.approx(history.val_dice.max(), abs=0.02)
+
+
+def test_regions_beside_the_cavity_are_learnt_too(tmp_path):
+    wall = np.stack([dilation(mask, np.ones((7, 7))) for mask in FRAMES.masks]) & ~FRAMES.masks
+    regions = FRAMES.masks.astype(np.uint8) + 2 * wall.astype(np.uint8)
+    frames = replace(FRAMES, regions=regions)
+    torch.manual_seed(0)
+    parts = (frames.split("train"), frames.split("val"))
+    config = replace(CONFIG, epochs=30, auxiliary=1.0)
+    model = UNet(4, depth=2, outputs=3)
+    training = Training(model, *parts, tmp_path, config, device=torch.device("cpu"))
+    training.run(progress=False)
+    assert training.progress.best > 0.9  # of the cavity, by which the weights are chosen
+    images = torch.from_numpy(np.ascontiguousarray(parts[1].images))[:, None].float() / 255
+    with torch.inference_mode():
+        found = training.averaged(images) > 0
+    truth = torch.from_numpy(np.ascontiguousarray(parts[1].regions))[:, None] == 2
+    both = (found[:, 1:2] & truth).sum()
+    assert 2 * both / (found[:, 1:2].sum() + truth.sum()) > 0.5
+    assert not found[:, 2].any()  # there is no atrium in these frames
+
+
+def test_regions_that_are_not_known_cannot_be_learnt(tmp_path):
+    parts = (FRAMES.split("train"), FRAMES.split("val"))
+    with pytest.raises(ValueError, match="3 outputs.*cavity only.*one output"):
+        Training(UNet(4, depth=2, outputs=3), *parts, tmp_path, CONFIG)
+
+
+# --- Frozen levels, constant rates, neighbours ----------------------------------------------------
+
+
+def trained(folder, resume=False, steps=None, model=None, frames=FRAMES, **changes) -> Training:
+    """A few steps on a model that has been somewhere else before, as in a second stage."""
+    if model is None:
+        torch.manual_seed(1)
+        model = UNet(2, depth=3)
+        model.mean.fill_(0.7), model.sd.fill_(0.4)
+        model(torch.rand(4, 1, 32, 32))  # so that batch normalisation has statistics
+    config = replace(CONFIG, **({"epochs": 2, "average": 0.0} | changes))
+    parts = (frames.split("train"), frames.split("val"))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    training = Training(model, *parts, folder, config, resume, torch.device("cpu"))
+    training.before = before
+    if steps is None:
+        training.run(progress=False)
+    return training
+
+
+def frozen_names(training, levels):
+    """Names of what must stay: levels with their running statistics, and the grey levels."""
+    first = tuple(f"down.{level}." for level in range(levels))
+    return [name for name in training.before if name.startswith(first) or name in ("mean", "sd")]
+
+
+@pytest.mark.parametrize("levels", [1, 2, 4])
+def test_frozen_levels_stay_to_the_bit_and_all_others_move(tmp_path, levels):
+    training = trained(tmp_path, frozen=levels)
+    still = frozen_names(training, levels)
+    assert sum("num_batches_tracked" in name for name in still) == 2 * levels
+    saved, _ = load_model(tmp_path)
+    for model in (training.model, training.averaged.module, saved):
+        after = model.state_dict()
+        for name in still:
+            assert torch.equal(after[name].cpu(), training.before[name]), name
+    others = [name for name, _ in training.model.named_parameters() if name not in still]
+    after = training.model.state_dict()
+    assert not [name for name in others if torch.equal(after[name], training.before[name])]
+    tracked = [name for name in after if "num_batches" in name and name not in still]
+    assert all(after[name] == training.before[name] + training.progress.step for name in tracked)
+
+
+def test_without_frozen_levels_all_move(tmp_path):
+    training = trained(tmp_path)
+    after = training.model.state_dict()
+    for name in frozen_names(training, 2):
+        assert not torch.equal(after[name], training.before[name]), name
+    pixels = FRAMES.split("train").images / 255  # the frames' own grey levels
+    assert training.model.mean == pytest.approx(pixels.mean(), abs=1e-3)
+    assert training.model.sd == pytest.approx(pixels.std(), abs=1e-3)
+
+
+def test_frozen_levels_stay_over_a_resume(tmp_path):
+    class Bar:
+        def update(self):
+            pass
+
+        def set_postfix_str(self, text):
+            pass
+
+    whole = trained(tmp_path / "whole", frozen=2, steps=0)
+    first = trained(tmp_path / "parts", frozen=2, steps=0)
+    for training in (whole, first):
+        training.progress.bf16 = False
+    whole.run(progress=False)
+    first._round(Bar())
+    second = trained(tmp_path / "parts", resume=True, frozen=2, model=UNet(2, depth=3))
+    assert second.progress.step == whole.progress.step > first.progress.step > 0
+    after = second.model.state_dict()
+    for name in frozen_names(first, 2):
+        assert torch.equal(after[name], first.before[name]), name
+    for name, tensor in whole.averaged.state_dict().items():
+        assert torch.equal(tensor, second.averaged.state_dict()[name]), name
+    with pytest.raises(DataError, match="config.frozen: here 1, there 2"):
+        trained(tmp_path / "parts", resume=True, frozen=1)
+
+
+def test_more_levels_than_there_are_cannot_be_frozen(tmp_path):
+    with pytest.raises(ValueError, match="4 levels; 5 cannot be frozen"):
+        trained(tmp_path, frozen=5)
+    with pytest.raises(ValueError, match="0 or more, not -1"):
+        TrainingConfig(frozen=-1)
+
+
+def test_a_constant_learning_rate_is_the_same_in_every_round(tmp_path):
+    constant = trained(tmp_path / "constant", constant=True, learning_rate=3e-4).history
+    assert len(constant) > 3 and set(constant.learning_rate) == {3e-4}
+    usual = trained(tmp_path / "usual", learning_rate=3e-4).history
+    assert usual.learning_rate.iloc[-1] < 1e-4
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_three_inputs_learn_from_neighbours_or_from_the_frame_itself(tmp_path, known):
+    """The neighbours alone show where the ellipse is; without them nothing does."""
+    blank = np.full(FRAMES.images.shape, 90, np.uint8)
+    beside = np.stack([FRAMES.images, FRAMES.images], axis=1) if known else None
+    frames = replace(FRAMES, images=blank, neighbours=beside)
+    torch.manual_seed(0)
+    training = trained(
+        tmp_path, model=UNet(4, 2, inputs=3), frames=frames, epochs=12, augmentation=Augmentation()
+    )
+    images, targets = training._batch(0)
+    assert images.shape == (4, 3, 32, 32) and targets.shape == (4, 1, 32, 32)
+    assert load_model(tmp_path)[0].arguments["inputs"] == 3
+    if known:
+        assert training.progress.best > 0.75
+    else:
+        assert training.val_images.shape[1] == 3 and (training.val_images == 90).all()
+
+
+def train_on_ventricles(model, folder, **changes) -> Training:
+    frames = ventricle_set()
+    parts = (frames.split("train"), frames.split("val"))
+    torch.manual_seed(0)
+    config = replace(CONFIG, epochs=40, **changes)
+    training = Training(model, *parts, folder, config, device=torch.device("cpu"))
+    training.run(progress=False)
+    return training
+
+
+@pytest.mark.parametrize("landmarks", [40, 7])
+def test_landmarks_are_learnt_by_the_same_training(tmp_path, landmarks):
+    augmentation = replace(Augmentation.none(), flip=0.5, shift=0.05)
+    model = LandmarkUNet(8, depth=2, landmarks=landmarks)
+    training = train_on_ventricles(model, tmp_path, augmentation=augmentation)
+    assert training.progress.best > (0.88 if landmarks == 40 else 0.75)
+    model, card = load_model(tmp_path)
+    frames = ventricle_set()
+    found = inference.predict(model, frames.split("val").images, torch.device("cpu"))
+    truth = frames.split("val").landmarks[:, list(SUBSETS[landmarks])]
+    assert np.hypot(*(found - truth).transpose(2, 0, 1)).mean() < 2.5
+    cases = inference.score(model, frames, "val", card["size"], torch.device("cpu"), False)
+    assert cases.dice.mean() == pytest.approx(training.progress.best, abs=0.02)
+
+
+def test_landmarks_are_learnt_by_regression_too(tmp_path):
+    assert train_on_ventricles(LandmarkRegressor(8, depth=2), tmp_path).progress.best > 0.7
+
+
+def test_frames_without_landmarks_cannot_teach_them(tmp_path):
+    parts = (FRAMES.split("train"), FRAMES.split("val"))
+    with pytest.raises(ValueError, match="no 40 landmarks.*masks model"):
+        Training(LandmarkUNet(4, depth=2), *parts, tmp_path, CONFIG)
+
+
+def test_a_share_of_the_images_is_corrupted_the_same_after_a_resume(tmp_path):
+    config = replace(CONFIG, corrupted=0.5, corruptions=("attenuation",))
+    first, second = start(tmp_path / "a", config), start(tmp_path / "b", config)
+    plain = start(tmp_path / "c")
+    batches = [training._batch(3) for training in (first, second, plain)]
+    assert torch.equal(batches[0][0], batches[1][0])
+    darker = batches[0][0].mean(dim=(1, 2, 3)) < batches[2][0].mean(dim=(1, 2, 3)) - 0.01
+    assert 0 < darker.sum() < len(darker)
+    assert torch.equal(batches[0][1], batches[2][1])  # the masks stay
+    with pytest.raises(ValueError, match="0 to 1"):
+        TrainingConfig(corrupted=1.5)
+    with pytest.raises(ValueError, match="Unknown corruptions"):
+        TrainingConfig(corruptions=("rain",))
+    with pytest.raises(ValueError, match="no corruption is named"):
+        TrainingConfig(corrupted=0.5, corruptions=())
+    with pytest.raises(ValueError, match=r"12 landmarks.*\[7, 40\]"):
+        parts = (FRAMES.split("train"), FRAMES.split("val"))
+        Training(LandmarkUNet(4, depth=2, landmarks=12), *parts, tmp_path / "d", CONFIG)
+
+
+def test_it_stops_when_nothing_gets_better(tmp_path, monkeypatch):
+    training = start(tmp_path, replace(CONFIG, epochs=50, patience=3))
+    monkeypatch.setattr(training, "validate", lambda: 0.5)
+    assert len(training.run(progress=False)) == 5
+
+
+def test_minutes_bound_the_time(tmp_path):
+    training = start(tmp_path, replace(CONFIG, minutes=0.1, patience=1000))
+    started = time.perf_counter()
+    history = training.run(progress=False)
+    assert len(history) >= 5 and history.learning_rate.iloc[-1] < CONFIG.learning_rate / 4
+    assert history.seconds.iloc[-1] < 60 and time.perf_counter() - started < 60
+
+
+def test_a_stopped_training_ends_in_the_same_bits(tmp_path):
+    """Interrupted between two rounds, and taken up by a new process's objects."""
+    config = replace(CONFIG, augmentation=Augmentation())
+    whole = start(tmp_path / "whole", config)
+    whole.progress.bf16 = False
+    whole.run(progress=False)
+    first = start(tmp_path / "parts", config)
+    first.progress.bf16 = False
+    bar = type(
+        "Bar", (), {"update": lambda self: None, "set_postfix_str": lambda self, text: None}
+    )()
+    for _ in range(3):
+        first._round(bar)
+    second = start(tmp_path / "parts", config, resume=True)
+    assert second.progress.step == first.progress.step > 0
+    second.run(progress=False)
+    for name, tensor in whole.averaged.state_dict().items():
+        assert torch.equal(tensor, second.averaged.state_dict()[name]), name
+    columns = ["step", "loss", "val_dice"]
+    assert whole.history[columns].equals(second.history[columns])
+
+
+def test_a_killed_training_resumes(tmp_path):
+    """A real kill -9 while it trains; the shell's --resume finishes the plan."""
+    FRAMES.save(tmp_path / "frames")
+    script = textwrap.dedent("""
+        import sys, time
+        from echolib.networks import training
+        from echolib.__main__ import main
+        kept = training.Training._save_checkpoint
+        def save(self):
+            kept(self)
+            print(self.progress.step, flush=True)
+        training.Training._save_checkpoint = save
+        sys.exit(main(sys.argv[1:]))
+    """)
+    command = [sys.executable, "-c", script, "train", str(tmp_path / "frames"), "--out"]
+    command += [str(tmp_path / "out"), "--size", "32", "--epochs", "30", "--width", "2"]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    first = subprocess.Popen(command, **options)
+    done = [line.strip() for line, _ in zip(first.stdout, range(5), strict=False)]
+    steps = [int(line) for line in done if line.isdigit()]
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert steps and (tmp_path / "out" / "checkpoint.pt").is_file()
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 2 and "already holds a training" in refused.stderr
+    second = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=True)
+    numbers = [int(line) for line in second.stdout.split("\n") if line.isdigit()]
+    assert numbers[0] > steps[0] and numbers == sorted(numbers)
+    assert "best validation Dice" in second.stdout
+
+
+def test_a_finished_training_is_not_repeated(tmp_path):
+    history = start(tmp_path, replace(CONFIG, epochs=2)).run(progress=False)
+    again = start(tmp_path, replace(CONFIG, epochs=2), resume=True).run(progress=False)
+    assert len(again) == len(history)
+
+
+def test_a_checkpoint_of_another_model_or_training_is_refused(tmp_path):
+    start(tmp_path, replace(CONFIG, epochs=1)).run(progress=False)
+    with pytest.raises(ValueError, match="already holds a training"):
+        start(tmp_path, replace(CONFIG, epochs=1))
+    with pytest.raises(DataError, match="another training.*\n.*arguments"):
+        start(tmp_path, replace(CONFIG, epochs=1), resume=True, width=8)
+    darker = replace(FRAMES, images=FRAMES.images // 2)
+    with pytest.raises(DataError, match="another training.*\n.*frames"):
+        start(tmp_path, replace(CONFIG, epochs=1), resume=True, frames=darker)
+    with pytest.raises(DataError, match="config.loss: here dice, there bce_dice"):
+        start(tmp_path, replace(CONFIG, epochs=1, loss="dice"), resume=True)
+    (tmp_path / "checkpoint.pt").write_bytes(b"damaged")
+    with pytest.raises(DataError, match="not a readable checkpoint"):
+        start(tmp_path, replace(CONFIG, epochs=1), resume=True)
+
+
+def test_bad_settings_and_empty_splits_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="Unknown loss"):
+        TrainingConfig(loss="hinge")
+    with pytest.raises(ValueError, match="above 0"):
+        TrainingConfig(minutes=0)
+    only_training = FRAMES.split("train")
+    with pytest.raises(ValueError, match="no validation frames"):
+        start(tmp_path, frames=only_training)
+
+
+def test_a_loss_that_is_no_number_stops_the_training(tmp_path):
+    training = start(tmp_path)
+    training.images = training.images.float() * float("nan")
+    with pytest.raises(ValueError, match="lower the learning rate"):
+        training.run(progress=False)
+
+
+def test_a_full_disk_is_said_and_leaves_the_last_checkpoint(tmp_path):
+    """Files may not grow over 20 kB here, which fails the write as a full disk does."""
+    FRAMES.save(tmp_path / "frames")
+    script = textwrap.dedent("""
+        import resource, signal, sys
+        from echolib.__main__ import main
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        sys.exit(main(sys.argv[1:]))
+    """)
+    command = [sys.executable, "-c", script, "train", str(tmp_path / "frames")]
+    command += ["--out", str(tmp_path / "out"), "--size", "32", "--epochs", "1", "--width", "2"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert "File too large" in result.stderr
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+@pytest.mark.gpu
+def test_training_runs_on_a_gpu_in_bf16(tmp_path):
+    torch.manual_seed(0)
+    parts = (FRAMES.split("train"), FRAMES.split("val"))
+    training = Training(UNet(4, depth=2), *parts, tmp_path, replace(CONFIG, epochs=20))
+    assert training.progress.bf16
+    assert training.run(progress=False).val_dice.max() > 0.9
+
+
+def test_neighbours_cannot_be_corrupted(tmp_path):
+    frames = frame_set(12)
+    parts = frames.split("train"), frames.split("val")
+    with pytest.raises(ValueError, match="one input"):
+        Training(UNet(2, 2, inputs=3), *parts, tmp_path, TrainingConfig(corrupted=0.5))

@@ -1,0 +1,392 @@
+"""The notebooks' skeleton and what may be stored in them: each rule, and that it can fail."""
+
+import ast
+import base64
+import copy
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import nbformat
+import numpy as np
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from tools import notebooks as tool
+from tools.pages import WIDGET_VIEW
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MAX_LINES = 30
+MAX_BYTES = 1_500_000
+
+# A path that holds on one machine only; /tmp is where `make refresh` keeps its data.
+LOCAL_PATH = re.compile(r"(?<![\w.])(/home/\w|/Users/\w|/root/|/tmp/|[A-Z]:\\+Users\\)")
+EMBEDDED = re.compile(r"base64,[A-Za-z0-9+/=\s]+")
+
+
+# --- reading a notebook -------------------------------------------------------------------------
+
+
+def code_cells(notebook: dict) -> list[dict]:
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def text_of(value: str | list[str]) -> str:
+    """A string of the notebook format, which may be stored as a list of lines."""
+    return value if isinstance(value, str) else "".join(value)
+
+
+def outputs(notebook: dict) -> Iterator[dict]:
+    for cell in code_cells(notebook):
+        yield from cell["outputs"]
+
+
+def output_text(output: dict) -> str:
+    """All text of an output, without images and other embedded data."""
+    kinds = output.get("data", {}).items()
+    texts = [text_of(value) for kind, value in kinds if kind.startswith("text/")]
+    texts += [text_of(output.get("text", "")), text_of(output.get("traceback", ""))]
+    return EMBEDDED.sub("", "\n".join(texts))
+
+
+def headings(notebook: dict) -> list[str]:
+    """The headings of the first and the second level, in order."""
+    found = []
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            found += re.findall(r"^##? .+$", text_of(cell["source"]), flags=re.MULTILINE)
+    return [heading.strip() for heading in found]
+
+
+def section(notebook: dict, name: str) -> list[dict]:
+    """The cells from the heading `## name` to the next heading of the second level."""
+    cells, inside = [], False
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            here = re.findall(r"^## (.+)$", text_of(cell["source"]), flags=re.MULTILINE)
+            inside = here[-1].strip() == name if here else inside
+        if inside:
+            cells.append(cell)
+    return cells
+
+
+def statements(cell: dict) -> list[ast.stmt]:
+    """The Python statements of a code cell, without magics and shell lines."""
+    lines = text_of(cell["source"]).splitlines()
+    kept = [line for line in lines if not line.lstrip().startswith(("%", "!"))]
+    return ast.parse("\n".join(kept)).body
+
+
+def imports(cell: dict) -> list[ast.stmt]:
+    """Import statements of a cell, also those inside functions."""
+    nodes = [node for statement in statements(cell) for node in ast.walk(statement)]
+    return [node for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom))]
+
+
+# --- the rules: each yields what is wrong -------------------------------------------------------
+
+
+def rule_format(notebook: dict) -> Iterator[str]:
+    if notebook["metadata"].get("kernelspec", {}).get("name") != "python3":
+        yield "the kernelspec is not python3: run `make refresh`"
+    ids = [cell.get("id") for cell in notebook["cells"]]
+    if None in ids or len(set(ids)) < len(ids):
+        yield "a cell has no id, or two have the same"
+
+
+def rule_skeleton(notebook: dict) -> Iterator[str]:
+    first = notebook["cells"][0]
+    if first["cell_type"] != "markdown" or not text_of(first["source"]).startswith("# "):
+        yield "the first cell is not a title ('# ...')"
+    found = headings(notebook)
+    if sum(heading.startswith("# ") for heading in found) != 1:
+        yield "there is not exactly one title"
+    sections = [heading[3:] for heading in found if heading.startswith("## ")]
+    numbers = [int(number) for number in re.findall(r"^(\d+)\b", "\n".join(sections), re.MULTILINE)]
+    order = [re.sub(r"^\d+\b.*", "", name) for name in sections]
+    order = [re.sub(r"^Aims?\b.*", "Aim", name) for name in order]
+    if order != ["Aim", "Setup", *[""] * len(numbers), "Summary", "Exercises"] or not numbers:
+        yield f"sections are not Aim, Setup, 1. ..., Summary, Exercises, but: {sections}"
+    if numbers != list(range(1, len(numbers) + 1)):
+        yield f"sections are not numbered 1 to n, but {numbers}"
+
+
+def rule_setup(notebook: dict) -> Iterator[str]:
+    cells = code_cells({"cells": section(notebook, "Setup")})
+    if len(cells) != 2:
+        yield f"Setup has {len(cells)} code cells: one for imports, one for configuration"
+        return
+    kinds = {type(statement) for statement in statements(cells[0])}
+    if not kinds or kinds - {ast.Import, ast.ImportFrom}:
+        yield "the first cell of Setup does not hold imports, or not only imports"
+    late = [cell["id"] for cell in code_cells(notebook) if cell is not cells[0] and imports(cell)]
+    if late:
+        yield f"imports outside the import cell, in cells {late}"
+
+
+def rule_exercises(notebook: dict) -> Iterator[str]:
+    text = "\n".join(text_of(cell["source"]) for cell in section(notebook, "Exercises"))
+    found = re.findall(r"^(?:###\s+|\*\*)?(?:Exercise\s+)?(\d+)[.:)*\s]", text, re.MULTILINE)
+    if found != ["1", "2", "3"]:
+        yield f"there are not three exercises numbered 1, 2, 3, but {found}"
+
+
+def rule_cell_length(notebook: dict) -> Iterator[str]:
+    for cell in code_cells(notebook):
+        lines = len(text_of(cell["source"]).splitlines())
+        if lines > MAX_LINES:
+            yield f"cell {cell['id']} has {lines} lines, at most {MAX_LINES}: move it into echolib"
+
+
+def rule_counts(notebook: dict) -> Iterator[str]:
+    counts = [cell["execution_count"] for cell in code_cells(notebook)]
+    if counts != list(range(1, len(counts) + 1)):
+        yield f"execution counts are not 1 to n, but {counts}: run `make refresh`"
+
+
+def rule_errors(notebook: dict) -> Iterator[str]:
+    for output in outputs(notebook):
+        if output["output_type"] == "error":
+            yield f"an error is stored: {output.get('ename')}"
+
+
+def rule_paths(notebook: dict) -> Iterator[str]:
+    texts = [text_of(cell["source"]) for cell in notebook["cells"]]
+    texts += [output_text(output) for output in outputs(notebook)]
+    places = [re.escape(str(place)) for place in (ROOT, Path.home()) if place != Path("/")]
+    here = re.compile(rf"(?<![\w.])({'|'.join(places)})(?![\w.-])")
+    for text in texts:
+        found = here.search(text) or LOCAL_PATH.search(text)
+        if found:
+            yield f"a path of one machine ({found.group()}) in: {text[:200]}"
+
+
+def rule_widgets(notebook: dict) -> Iterator[str]:
+    if "widgets" in notebook["metadata"]:
+        yield "widget state is stored: run `make refresh`"
+    if any(WIDGET_VIEW in output.get("data", {}) for output in outputs(notebook)):
+        yield "a widget is stored that shows as an error without its state: run `make refresh`"
+
+
+def rule_timing(notebook: dict) -> Iterator[str]:
+    if any("execution" in cell["metadata"] for cell in notebook["cells"]):
+        yield "timing metadata is stored: run `make refresh`"
+
+
+def rule_images(notebook: dict) -> Iterator[str]:
+    if not any("image/png" in output.get("data", {}) for output in outputs(notebook)):
+        yield "no picture is stored"
+
+
+def rule_independent(notebook: dict) -> Iterator[str]:
+    helpers = {"import_ipynb", "importnb", "nbimporter", "ipynb", "notebooks", "nbformat"}
+    helpers |= {path.stem for path in NOTEBOOKS}
+    for cell in code_cells(notebook):
+        if re.search(r"^\s*%(run|load)\b", text_of(cell["source"]), re.MULTILINE):
+            yield f"cell {cell['id']} runs another file"
+        for statement in imports(cell):
+            names = [alias.name for alias in statement.names]
+            names.append(getattr(statement, "module", None) or "")
+            if helpers & {name.split(".")[0] for name in names}:
+                yield f"cell {cell['id']} imports a notebook: {ast.unparse(statement)}"
+
+
+def rule_size(notebook: dict) -> Iterator[str]:
+    size = len(json.dumps(notebook))
+    if size > MAX_BYTES:
+        yield f"{size} bytes, at most {MAX_BYTES}: smaller or fewer pictures"
+
+
+RULES = {name[5:]: rule for name, rule in list(globals().items()) if name.startswith("rule_")}
+
+
+# --- the course's notebooks keep the rules ------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_valid(path):
+    nbformat.validate(json.loads(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_keeps_the_rule(path, rule):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    assert list(RULES[rule](notebook)) == []
+
+
+# --- the rules can fail -------------------------------------------------------------------------
+
+PLOT = "plt.plot([0.0, 1.0])\nplt.show()"
+
+
+@pytest.fixture(scope="module")
+def refreshed(tmp_path_factory) -> dict:
+    """A small notebook that keeps all rules, as `make refresh` leaves it."""
+    cells = [
+        new_markdown_cell("# A title\n\nWhat this is about."),
+        new_markdown_cell("## Aim\n\nAfterwards the reader can plot."),
+        new_markdown_cell("## Setup"),
+        new_code_cell("import os\n\nimport matplotlib.pyplot as plt"),
+        new_code_cell("FAST = os.environ['ECHOLIB_FAST']\nprint(FAST)"),
+        new_markdown_cell("## 1. A line"),
+        new_code_cell(PLOT, metadata={"execution": {"iopub.execute_input": "2026-01-01"}}),
+        new_markdown_cell("## Summary\n\nIt was drawn."),
+        new_markdown_cell("## Exercises\n\n1. One.\n2. Two.\n3. Three."),
+    ]
+    path = tmp_path_factory.mktemp("notebooks") / "00_small.ipynb"
+    nbformat.write(new_notebook(cells=cells, metadata={"widgets": {}}), path)
+    before = dict(os.environ)
+    tool.refresh([path])
+    assert dict(os.environ) == before  # other tests' settings are as they were
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_refreshed_notebook_keeps_the_rule(refreshed, rule):
+    assert list(RULES[rule](refreshed)) == []
+
+
+def retitle(notebook: dict, old: str, new: str) -> None:
+    """Replace `old` by `new` in the sources."""
+    found = False
+    for cell in notebook["cells"]:
+        source = text_of(cell["source"])
+        found = found or old in source
+        cell["source"] = source.replace(old, new)
+    assert found, old
+
+
+def print_out(notebook: dict, text: str, kind: str = "stream") -> None:
+    """Store an output in the last code cell."""
+    output = {"output_type": "stream", "name": "stdout", "text": [text]}
+    if kind != "stream":
+        output = {"output_type": "display_data", "metadata": {}, "data": {kind: text}}
+    code_cells(notebook)[-1]["outputs"].append(output)
+
+
+def error(notebook: dict) -> None:
+    failure = {"output_type": "error", "ename": "ValueError", "evalue": "", "traceback": []}
+    code_cells(notebook)[0]["outputs"].append(failure)
+
+
+BREAKAGES = [
+    ("format", lambda nb: nb["metadata"]["kernelspec"].update(name="conda-env")),
+    ("format", lambda nb: nb["metadata"].pop("kernelspec")),
+    ("format", lambda nb: nb["cells"][3].pop("id")),
+    ("format", lambda nb: nb["cells"][3].update(id=nb["cells"][4]["id"])),
+    ("skeleton", lambda nb: nb["cells"].pop(0)),
+    ("skeleton", lambda nb: retitle(nb, "## Aim", "## Goal")),
+    ("skeleton", lambda nb: retitle(nb, "## Setup", "### Setup")),
+    ("skeleton", lambda nb: retitle(nb, "## 1. A line", "## A line")),
+    ("skeleton", lambda nb: retitle(nb, "## 1.", "## 2.")),
+    ("skeleton", lambda nb: retitle(nb, "## Summary", "# Summary")),
+    ("skeleton", lambda nb: nb["cells"].insert(1, nb["cells"].pop())),
+    ("setup", lambda nb: nb["cells"].pop(4)),
+    ("setup", lambda nb: retitle(nb, "import os\n", "import os\n\nSEED = 1\n")),
+    ("setup", lambda nb: retitle(nb, PLOT, "import numpy\n" + PLOT)),
+    ("setup", lambda nb: retitle(nb, PLOT, "def late():\n    import numpy\n")),
+    ("exercises", lambda nb: retitle(nb, "3. Three.", "")),
+    ("exercises", lambda nb: retitle(nb, "3. Three.", "3. Three.\n4. Four.")),
+    ("cell_length", lambda nb: retitle(nb, PLOT, "x = 1\n" * 31)),
+    ("counts", lambda nb: nb["cells"][4].update(execution_count=None)),
+    ("counts", lambda nb: nb["cells"][4].update(execution_count=7)),
+    ("errors", error),
+    ("paths", lambda nb: print_out(nb, "read /home/someone/data/x.avi")),
+    ("paths", lambda nb: print_out(nb, r"read C:\Users\someone\x.avi")),
+    ("paths", lambda nb: print_out(nb, f"read {ROOT}/data")),
+    ("paths", lambda nb: print_out(nb, f"the checkout is {ROOT}")),
+    ("paths", lambda nb: print_out(nb, "<p>/tmp/echolib-1/data</p>", "text/html")),
+    ("paths", lambda nb: retitle(nb, PLOT, "open('/Users/me/x')")),
+    ("paths", lambda nb: retitle(nb, "What this is about.", "In /root/data.")),
+    ("widgets", lambda nb: nb["metadata"].update(widgets={"state": {}})),
+    ("widgets", lambda nb: print_out(nb, "{}", WIDGET_VIEW)),
+    ("timing", lambda nb: nb["cells"][4]["metadata"].update(execution={})),
+    ("images", lambda nb: [cell.update(outputs=[]) for cell in code_cells(nb)]),
+    ("independent", lambda nb: retitle(nb, "import os\n", "import import_ipynb, os\n")),
+    ("independent", lambda nb: retitle(nb, "import os\n", "from notebooks import x\n")),
+    ("independent", lambda nb: retitle(nb, PLOT, "%run 01_data_exploration.ipynb")),
+    ("size", lambda nb: print_out(nb, "A" * MAX_BYTES, "image/png")),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "breakage"), BREAKAGES, ids=[f"{rule}-{n}" for n, (rule, _) in enumerate(BREAKAGES)]
+)
+def test_a_broken_notebook_breaks_the_rule(refreshed, rule, breakage):
+    notebook = copy.deepcopy(refreshed)
+    breakage(notebook)
+    assert list(RULES[rule](notebook)) != []
+
+
+def test_every_rule_is_shown_to_fail():
+    assert {rule for rule, _ in BREAKAGES} == set(RULES)
+
+
+@pytest.mark.parametrize("text", ["data/phantom/x.avi", "http://example.org/home/a", "mm/root/2"])
+def test_relative_paths_and_addresses_are_allowed(refreshed, text):
+    notebook = copy.deepcopy(refreshed)
+    print_out(notebook, text)
+    assert list(RULES["paths"](notebook)) == []
+
+
+def test_embedded_data_is_not_searched_for_paths(refreshed):
+    notebook = copy.deepcopy(refreshed)
+    print_out(notebook, '<img src="data:image/png;base64,AAAA/tmp/BBBB/root/">', "text/html")
+    assert list(RULES["paths"](notebook)) == []
+
+
+# --- `make run` ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plain(tmp_path) -> Path:
+    """A notebook of one cell that can be executed quickly."""
+    path = tmp_path / "01_plain.ipynb"
+    nbformat.write(
+        new_notebook(cells=[new_code_cell("open('here.txt', 'w').close()\n6 * 7")]), path
+    )
+    return path
+
+
+@pytest.mark.parametrize("kind", ["grey", "colour", "transparent"])
+def test_pictures_are_stored_smaller_and_the_same(kind):
+    grey = np.random.default_rng(0).integers(0, 256, (40, 50, 1), np.uint8)
+    pixels = np.concatenate([grey, grey, grey, np.full_like(grey, 255)], axis=2)
+    pixels[..., {"grey": 3, "colour": 0, "transparent": 3}[kind]] = 255 if kind == "grey" else 7
+    data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+    small = base64.b64decode(tool.shrink(base64.b64encode(data).decode()))
+    assert len(small) < len(data) or kind == "transparent"
+    decoded = [
+        cv2.imdecode(np.frombuffer(some, np.uint8), cv2.IMREAD_COLOR) for some in (data, small)
+    ]
+    assert np.array_equal(*decoded)
+
+
+def test_run_keeps_the_notebook_and_stores_the_executed_one(plain, tmp_path, capsys):
+    before = plain.read_bytes()
+    tool.run([plain], tmp_path / "out")
+    assert plain.read_bytes() == before
+    assert (tmp_path / "here.txt").exists()  # the working folder is the notebook's
+    executed = json.loads((tmp_path / "out" / plain.name).read_text())
+    assert [output_text(output).strip() for output in outputs(executed)] == ["42"]
+    assert (tmp_path / "out" / "01_plain.html").exists()
+    assert "01_plain.html" in capsys.readouterr().out
+
+
+def test_run_stops_at_the_first_notebook_that_fails(plain, tmp_path):
+    failing = tmp_path / "00_failing.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell("1 / 0")]), failing)
+    with pytest.raises(SystemExit, match=r"ZeroDivisionError[\s\S]*00_failing.ipynb failed"):
+        tool.run([failing, plain], tmp_path / "out")
+    assert (tmp_path / "out" / "00_failing.html").exists()
+    assert not (tmp_path / "out" / "01_plain.ipynb").exists()
+
+
+def test_a_notebook_must_be_named():
+    with pytest.raises(SystemExit, match="No notebook"):
+        tool.main(["run"])

@@ -1,0 +1,322 @@
+"""Reports, read as a browser reads them: what they say, what they load, what they escape."""
+
+import base64
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from echolib.figures.overlay import write_video
+from echolib.figures.ventricle import function_video
+from echolib.report import page
+from echolib.report.ventricle import BANNER, write_report, write_study_report
+from echolib.ventricle.scores import ef_scores
+from tests.figures.test_ventricle import (
+    make_function,
+    study_table,
+    without_ef,
+    without_outlines,
+)
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;"
+EMPTY = {"meta", "img", "source", "br"}  # elements without an end
+LOADING = {"src", "href", "srcset", "poster", "action", "data", "background"}
+
+
+class Page(HTMLParser):
+    """A page taken apart: its elements with their attributes and texts, in order."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.elements, self.open = [], []
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+        assert self.open == [], "an element is not closed"
+
+    def handle_starttag(self, tag, attrs):
+        element = {"tag": tag, "text": "", **dict(attrs)}
+        self.elements.append(element)
+        if tag not in EMPTY:
+            self.open.append(element)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop()["tag"] == tag, "elements are not nested"
+
+    def handle_data(self, data):
+        for element in self.open:
+            element["text"] += data
+
+    def all(self, *tags: str) -> list[dict]:
+        return [element for element in self.elements if element["tag"] in tags]
+
+    def texts(self, *tags: str) -> list[str]:
+        return [element["text"] for element in self.all(*tags)]
+
+    def row(self, head: str) -> str:
+        """The row of a table that begins so."""
+        return next(text for text in self.texts("tr") if text.startswith(head))
+
+
+def check(path: Path) -> Page:
+    """What holds for every report."""
+    read = Page(path)
+    assert read.source.startswith("<!doctype html>") and read.all("html")[0]["lang"] == "en"
+    assert BANNER in read.texts("p")
+    assert not read.all("script", "link", "iframe", "object", "embed", "a", "base", "form")
+    for element in read.elements:
+        for name in LOADING & set(element):
+            assert element[name].startswith("data:")
+        assert not [name for name in element if name.startswith("on")]
+    style = "".join(read.texts("style"))
+    assert "url(" not in style and "@import" not in style and "@font-face" not in style
+    assert "default-src 'none'" in str(read.all("meta"))
+    levels = [int(heading["tag"][1]) for heading in read.all("h1", "h2", "h3", "h4", "h5", "h6")]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert np.diff(levels).max() <= 1, "a level of headings is left out"
+    assert all(image.get("alt") for image in read.all("img"))
+    assert all(head["scope"] in ("row", "col") for head in read.all("th"))
+    for image in read.all("img"):
+        with Image.open(BytesIO(content(image["src"]))) as picture:
+            picture.load()
+    return read
+
+
+def content(uri: str) -> bytes:
+    return base64.b64decode(uri.split(",", 1)[1], validate=True)
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("video") / "overlay.webm"
+    return write_video(path, function_video(make_function()), 20)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory, video) -> Page:
+    warnings = ["The outline touches the edge.", "Beat 2 is an extrasystole."]
+    result = replace(make_function(odd=1), warnings=warnings)
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    assert write_report(path, result, video=video, command="python -m echolib function x") == path
+    return check(path)
+
+
+def test_report_tells_the_numbers_with_their_units(report):
+    result = make_function(odd=1)
+    ef = result.ef
+    assert report.texts("title") == ["Heart function: 0X1A2B"] == report.texts("h1")
+    assert f"EF {ef:.0f} %" in report.texts("p")
+    interval = f"90 % interval {ef - 9:.0f} to {ef + 8:.0f} %"
+    assert interval in report.texts("p") and interval in report.row("Ejection fraction")
+    assert any("not patients" in text for text in report.texts("p"))
+    assert f"{result.edv:.0f}\N{NO-BREAK SPACE}ml" in report.row("End-diastolic")
+    assert f"{result.esv:.0f}\N{NO-BREAK SPACE}ml" in report.row("End-systolic")
+    assert "120\N{NO-BREAK SPACE}a minute" in report.row("Heart rate")
+    assert "1of 2" in report.row("Beats that count")
+    assert "0.90" in report.row("Agreement")
+    assert "24110 x 90 px; 1.2 s" in report.row("Frames")
+    assert "20.0" in report.row("Frames per second")
+    assert "1.500\N{NO-BREAK SPACE}mm per px" in report.row("Scale")
+    assert "unknown" not in "".join(report.texts("td"))
+
+
+def test_report_lists_warnings_and_beats(report):
+    assert "Warnings (2)" in report.texts("h2")
+    assert report.texts("li")[:2] == ["The outline touches the edge.", "Beat 2 is an extrasystole."]
+    assert report.row("10.00 s0.20 s").endswith("yes")
+    assert report.row("20.50 s0.70 s").endswith("no: extrasystole")
+
+
+def test_report_holds_pictures_and_the_video_itself(report, video):
+    source = report.all("video")[0]
+    assert {"controls", "loop", "muted"} <= set(source)
+    (film,) = [one for one in report.all("source") if one.get("type") == "video/webm"]
+    assert content(film["src"]) == video.read_bytes()
+    with Image.open(BytesIO(content(source["poster"]))) as still:
+        assert still.size[0] > still.size[1] == 448
+    captions = report.texts("figcaption")
+    assert captions[:2] == ["End-diastole, 0.00 s", "End-systole, 0.20 s"]
+    assert "0.20 s ES" in captions and "0.00 s ED" in captions
+    (dark,) = [one for one in report.all("source") if "media" in one]
+    assert "prefers-color-scheme: dark" in dark["media"]
+    assert dark["srcset"] != report.all("img")[2]["src"]
+    assert len(report.source) < 1_500_000
+
+
+def test_report_shows_cards_versions_and_command(report):
+    assert report.texts("summary") == ["Model card of lv", "Model card of lv_landmarks"]
+    assert "lv: the left ventricle, from phantoms alone" in report.texts("h3")
+    assert "echolib.networks.models.UNet(width=16, outputs=3)" in report.texts("code")
+    assert "**" not in "".join(report.texts("details")) and "| ---" not in report.source
+    assert report.row("echolib").strip() and re.search(r"\d\.\d", report.row("torch"))
+    assert re.search(r"\d{4}-\d\d-\d\d", report.row("Made"))
+    assert report.row("Command") == "Commandpython -m echolib function x"
+
+
+def test_what_comes_from_files_is_escaped(tmp_path):
+    result = make_function(odd=0)
+    beats = [replace(beat, note=HOSTILE) for beat in result.function.beats]
+    function = replace(result.function, beats=beats)
+    clip = replace(result.clip, name=HOSTILE)
+    result = replace(result, function=function, clip=clip, warnings=[HOSTILE], weights=(HOSTILE,))
+    path = tmp_path / "report.html"
+    write_report(path, result, card=f"# {HOSTILE}\n\n| {HOSTILE} | b |\n| --- | --- |\n| c | d |")
+    read = check(path)
+    assert read.texts("h1") == [f"Heart function: {HOSTILE}"]
+    assert read.texts("li") == [HOSTILE]
+    assert HOSTILE in read.texts("h3") and HOSTILE in read.texts("th")
+    write_report(path, result, command=HOSTILE)
+    assert "are your own" in check(path).texts("details")[0]
+
+
+def test_a_name_that_is_no_text_is_written_too(tmp_path):
+    clip = replace(make_function().clip, name="a\udcffb")  # of a file name that is no UTF-8
+    write_report(tmp_path / "report.html", replace(make_function(), clip=clip))
+    assert check(tmp_path / "report.html").texts("h1") == ["Heart function: a?b"]
+
+
+def test_what_is_unknown_is_told_with_its_reason(tmp_path):
+    result = without_ef(make_function(12, fps=None, spacing=None), beats=[])
+    result = replace(result, doubt=np.nan)
+    write_report(tmp_path / "report.html", result)
+    read = check(tmp_path / "report.html")
+    assert "EF unknown" in read.texts("p")
+    assert any(
+        text.startswith("No ejection fraction is given: no beat") for text in read.texts("p")
+    )
+    assert not any("90 % interval" in text for text in read.texts("p", "td"))
+    for head, reason in (
+        ("Ejection fraction", "no beat"),
+        ("End-diastolic", "no beat"),
+        ("Heart rate", "frames per second are unknown"),
+        ("Frames per second", "does not say"),
+        ("Scale", "does not say"),
+        ("Agreement", "no second network"),
+    ):
+        assert "unknown" in read.row(head) and reason in read.row(head)
+    assert "No beat is seen." in read.texts("p")
+    assert "Largest volume, frame 0" in read.texts("figcaption")
+
+
+def test_relative_volumes_are_called_so(tmp_path):
+    write_report(tmp_path / "report.html", make_function(spacing=None))
+    read = check(tmp_path / "report.html")
+    assert "px³/1000" in read.row("End-diastolic") and "relative" in read.row("End-diastolic")
+    assert "EDV (px³/1000)" in read.texts("th")
+
+
+def test_ef_without_interval(tmp_path):
+    result = replace(make_function(), ef_low=np.nan, ef_high=np.nan)
+    write_report(tmp_path / "report.html", result)
+    read = check(tmp_path / "report.html")
+    assert any(text.startswith("Interval unknown") for text in read.texts("p"))
+    assert "no interval" in read.row("Ejection fraction")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("change", [without_ef, without_outlines])
+def test_short_and_empty_clips_have_reports(tmp_path, count, change):
+    result = change(make_function(count))
+    write_report(tmp_path / "report.html", result)
+    read = check(tmp_path / "report.html")
+    assert "EF unknown" in read.texts("p")
+    assert sum("with its outline" in image["alt"] for image in read.all("img")) == count
+
+
+def test_a_gif_is_a_picture_and_other_videos_are_refused(tmp_path):
+    Image.new("L", (8, 8)).save(tmp_path / "overlay.gif")
+    write_report(tmp_path / "report.html", make_function(), video=tmp_path / "overlay.gif")
+    read = check(tmp_path / "report.html")
+    assert not read.all("video")
+    assert any(image["src"].startswith("data:image/gif") for image in read.all("img"))
+    with pytest.raises(ValueError, match=r"expected one of \.webm, \.mp4, \.gif, found '\.avi'"):
+        write_report(tmp_path / "report.html", make_function(), video="overlay.avi")
+
+
+def test_report_replaces_a_file_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "new" / "report.html"
+    write_report(path, make_function())
+    before = path.read_text(encoding="utf-8")
+    with pytest.raises(OSError):
+        write_report(path, make_function(), video=tmp_path / "absent.webm")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            write_report(path, make_function())
+    assert path.read_text(encoding="utf-8") == before
+    write_report(path, make_function(odd=1))
+    assert path.read_text(encoding="utf-8") != before
+    assert [file.name for file in path.parent.iterdir()] == ["report.html"]
+
+
+def test_no_figure_and_no_setting_is_left_behind(tmp_path):
+    figures, settings = plt.get_fignums(), dict(plt.rcParams)
+    write_report(tmp_path / "report.html", make_function())
+    write_study_report(tmp_path / "study.html", study_table(), {"mae": 4.0})
+    assert plt.get_fignums() == figures and dict(plt.rcParams) == settings
+
+
+# --- A study ------------------------------------------------------------------------------------
+
+
+def test_study_report_tells_scores_and_the_clips_to_look_at(tmp_path):
+    table = study_table(60).assign(split="test", warnings="")
+    table.loc[7, ["ef_low", "ef_high", "warnings"]] = [0.0, 90.0, HOSTILE]
+    scores = ef_scores(table, resamples=50)
+    write_study_report(tmp_path / "study.html", table, scores, title=HOSTILE)
+    read = check(tmp_path / "study.html")
+    assert read.texts("h1") == [f"Heart function: {HOSTILE}"]
+    assert "ScoreTestAll" == "".join(word.capitalize() for word in read.texts("th")[:3])
+    error = scores.iloc[0]
+    expected = f"{error.mae:.3g} ({error.mae_low:.3g} to {error.mae_high:.3g})"
+    assert expected in read.row("mean absolute error")
+    assert f"{error.loa_low:.3g} to {error.loa_high:.3g}" in read.row("95 % limits of agreement")
+    clips = [text for text in read.texts("tr") if text.startswith("0X")]
+    assert len(clips) == 30
+    assert clips[0].startswith("0X0000unknown")
+    assert clips[1].startswith("0X0007") and clips[1].endswith(HOSTILE)
+    assert "60 clips, 1 of them without an EF." in read.texts("p")
+    assert len(read.all("img")) == 1
+
+
+def test_study_without_true_ef_has_no_figure(tmp_path):
+    table = study_table(5).drop(columns="ef_true").assign(warnings=np.nan)
+    table["warnings"] = [["a", "b"], "c d", *table.warnings[2:]]
+    summary = {"clips": 5, "mae": np.nan, "auc_50": 0.97}
+    write_study_report(tmp_path / "study.html", table, summary, calibrated_on="a <few> patients")
+    read = check(tmp_path / "study.html")
+    assert any("calibrated on: a <few> patients." in text for text in read.texts("p"))
+    assert read.row("0X0000").endswith("a b") and read.row("0X0001").endswith("c d")
+    assert read.row("0X0002").endswith("unknown")
+    assert not read.all("img")
+    assert read.row("mean absolute error").endswith("unknown")
+    assert read.row("AUC for EF below 50 %").endswith("0.97")
+
+
+# --- Markdown -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("# a\n## b `c`", "<h3>a</h3>\n<h4>b <code>c</code></h4>"),
+        ("a **b** [`c`](d.md)\ne", "<p>a <b>b</b> <code>c</code>\ne</p>"),
+        ("- a\n  b\n- c", "<ul><li>a\n  b\n</li><li>c</li></ul>"),
+        ("a ` b < c", "<p>a ` b &lt; c</p>"),
+        ("| no table |", "<p>| no table |</p>"),
+        ("", ""),
+    ],
+)
+def test_simple_markdown(text, html):
+    assert page.markdown(text) == html
+
+
+def test_tables_of_markdown_have_heads_where_they_are_written():
+    named = page.markdown("| a | b |\n| --- | --- |\n| 1 | |")
+    assert '<th scope="col">b</th>' in named and '<th scope="row">1</th><td></td>' in named
+    assert "thead" not in page.markdown("| | |\n| --- | --- |\n| 1 | 2 |")

@@ -1,0 +1,294 @@
+"""The robustness benchmark: same noise for all, a row a case, resumable, honest tables."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from echolib.errors import DataError
+from echolib.figures import robustness as robustness_plots
+from echolib.geometry import disk_volume, ejection_fraction, landmarks_to_mask, mask_to_tracing
+from echolib.metrics import case_scores
+from echolib.networks import inference
+from echolib.networks.models import LandmarkUNet
+from echolib.report import robustness as robustness_report
+from echolib.robustness import benchmark as robustness
+from echolib.robustness.comparison import (
+    ALL,
+    compare_models,
+    fall_from_clean,
+    falls_from_clean,
+    mean_by_severity,
+    robustness_summary,
+)
+from tests.makers import ventricle_set
+
+FRAMES = ventricle_set(12)
+CPU = torch.device("cpu")
+
+
+class Darkness(torch.nn.Module):
+    """A masks model that calls dark pixels cavity: right on clean frames, thrown by noise."""
+
+    arguments = {"outputs": 1}
+
+    def forward(self, images):
+        return 60 * (0.3 - images)
+
+
+class Nothing(Darkness):
+    """A masks model that never finds anything."""
+
+    def forward(self, images):
+        return images - 10
+
+
+def models() -> dict:
+    torch.manual_seed(0)
+    return {"dark": Darkness(), "points": LandmarkUNet(2, depth=2)}
+
+
+def run(folder, names=("gaussian", "attenuation"), **options) -> pd.DataFrame:
+    options = {"severities": (1, 3), "progress": False, "device": CPU, **options}
+    return robustness.run_robustness(
+        options.pop("models", models()), FRAMES, folder, names, **options
+    )
+
+
+def test_all_models_meet_the_same_frames_in_every_condition(tmp_path):
+    cases = run(tmp_path, pairs={"both": ("dark", "points")})
+    assert len(cases) == 3 * 5 * len(FRAMES)
+    counts = cases.groupby(["model", "corruption", "severity"]).size()
+    assert (counts == len(FRAMES)).all() and len(counts) == 15
+    assert cases.equals(robustness.read_cases(tmp_path / robustness.CASES_FILE))
+    first = robustness.corrupted_images(FRAMES, "gaussian", 3)
+    assert np.array_equal(first, robustness.corrupted_images(FRAMES, "gaussian", 3))
+    assert not np.array_equal(first, robustness.corrupted_images(FRAMES, "gaussian", 3, seed=1))
+    assert not np.array_equal(*(first[:2].astype(int) - FRAMES.images[:2]))  # each its own noise
+
+
+def test_a_row_says_what_the_mask_is_worth():
+    cases = robustness.score_condition({"dark": Darkness()}, FRAMES, device=CPU)
+    assert cases.dice.min() > 0.95
+    row = cases.iloc[3]
+    mask = robustness.square_masks(robustness.predict(Darkness(), FRAMES.images[3:4], CPU), 48)[0]
+    truth = FRAMES.masks[3]
+    assert row[["dice", "iou", "hd95", "assd"]].to_dict() == case_scores(mask, truth)
+    assert row.area_error == pytest.approx(100 * (mask.sum() / truth.sum() - 1))
+    volumes = [[disk_volume(mask_to_tracing(m)) for m in FRAMES.masks[2:4]]]
+    volumes.append([cases.volume[2], row.volume])
+    true, found = (ejection_fraction(*pair) for pair in volumes)
+    assert cases.ef_error[2] == row.ef_error == pytest.approx(found - true)
+
+
+def test_an_empty_mask_is_kept_as_the_worst_case_without_an_ejection_fraction():
+    cases = robustness.score_condition({"none": Nothing()}, FRAMES, device=CPU)
+    assert (cases.dice == 0).all() and (cases.area_error == -100).all()
+    assert (cases.volume == 0).all() and cases.ef_error.isna().all()
+
+
+def test_an_empty_systole_is_no_ejection_fraction_of_100():
+    frames = replace(
+        FRAMES,
+        images=np.where(
+            FRAMES.table.frame.to_numpy()[:, None, None] == 1, np.uint8(255), FRAMES.images
+        ),
+    )
+    cases = robustness.score_condition({"dark": Darkness()}, frames, device=CPU)
+    assert (cases.volume[1::2] == 0).all() and cases.ef_error.isna().all()
+
+
+def test_landmarks_are_drawn_as_the_masks_of_the_frames_are():
+    class Expert(LandmarkUNet):
+        def forward(self, images):
+            return torch.from_numpy(np.array(FRAMES.landmarks))
+
+    for rounded in (True, False):
+        masks = [landmarks_to_mask(points, (48, 48), rounded) for points in FRAMES.landmarks]
+        frames = replace(FRAMES, masks=np.stack(masks))
+        assert frames.rounded == rounded
+        cases = robustness.score_condition({"expert": Expert(2, depth=2)}, frames, device=CPU)
+        assert (cases.dice == 1).all()
+        scored = inference.score(Expert(2, depth=2), frames, "all", 48, CPU, progress=False)
+        assert (scored.dice == 1).all()
+
+
+def test_what_is_finished_is_not_computed_again(tmp_path, monkeypatch):
+    whole = run(tmp_path / "whole")
+    scored = []
+    original = robustness.score_condition
+
+    def counted(models, frames, corruption, severity, *rest):
+        if len(scored) == 3:
+            raise KeyboardInterrupt
+        scored.append((corruption, severity))
+        return original(models, frames, corruption, severity, *rest)
+
+    monkeypatch.setattr(robustness, "score_condition", counted)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts")
+    assert not (tmp_path / "parts" / robustness.CASES_FILE).exists()
+    monkeypatch.setattr(robustness, "score_condition", original)
+    again = run(tmp_path / "parts")
+    assert again.equals(whole) and len(scored) == len(set(scored)) == 3
+
+
+def test_parts_of_another_run_are_refused(tmp_path):
+    run(tmp_path)
+    for changed in ({"seed": 1}, {"models": {"dark": Darkness()}}, {"pairs": {"x": ("dark",) * 2}}):
+        with pytest.raises(DataError, match=f"differ in {next(iter(changed))}"):
+            run(tmp_path, **changed)
+    (tmp_path / "parts" / "identity.json").write_text("{")
+    with pytest.raises(DataError, match="damaged"):
+        run(tmp_path)
+    with pytest.raises(ValueError, match="no frames"):
+        robustness.run_robustness(
+            models(), FRAMES.select(np.zeros(len(FRAMES), bool)), tmp_path / "new"
+        )
+    with pytest.raises(ValueError, match="Unknown corruptions"):
+        run(tmp_path / "new", ("rain",))
+    for severities in ((), (0,), (6,)):
+        with pytest.raises(ValueError, match="severities of"):
+            run(tmp_path / "new", severities=severities)
+    with pytest.raises(ValueError, match="a name of its own"):
+        run(tmp_path / "other", pairs={"dark": ("dark", "points")})
+
+
+def test_parts_of_frames_with_another_table_are_refused(tmp_path):
+    run(tmp_path)
+    renamed = replace(FRAMES, table=FRAMES.table.assign(patient="one"))
+    with pytest.raises(DataError, match="differ in frames"):
+        robustness.run_robustness(models(), renamed, tmp_path, ("gaussian",), device=CPU)
+
+
+def test_the_order_of_the_models_may_change_and_names_are_taken_once(tmp_path):
+    run(tmp_path)
+    turned = run(tmp_path, models=dict(reversed(models().items())))
+    assert turned.model.unique().tolist() == ["points", "dark"]
+    again = run(tmp_path / "again", ("gaussian", "gaussian"), severities=(3, 3))
+    assert len(again) == 2 * 2 * len(FRAMES)
+
+
+def test_a_damaged_table_is_refused(tmp_path):
+    (tmp_path / "cases.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match="not a table of robustness cases"):
+        robustness.read_cases(tmp_path / "cases.csv")
+
+
+def table(**dice: list[float]) -> pd.DataFrame:
+    """Cases of ten patients: for each model its Dice clean, then at severities 1 and 2."""
+    generator = np.random.default_rng(0)
+    rows = []
+    for model, levels in dice.items():
+        for corruption in ("clean", "haze", "jpeg"):
+            for severity, level in enumerate(levels):
+                if (corruption == "clean") == (severity == 0):
+                    rows += [
+                        {
+                            "model": model, "corruption": corruption, "severity": severity,
+                            "clip": f"c{p}", "frame": 0, "patient": f"p{p}",
+                            "dice": level + 0.01 * generator.standard_normal(), "ef_error": -3.0,
+                        }
+                        for p in range(10)
+                    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_the_summary_is_imagenet_cs_by_hand():
+    summary = robustness_summary(table(strong=[0.9, 0.85, 0.8], weak=[0.92, 0.7, 0.6]))
+    assert summary.loc["strong", "corrupted"] == pytest.approx(0.825, abs=0.01)
+    assert summary.loc["weak", "kept"] == pytest.approx(0.65 / 0.92, abs=0.02)
+    assert summary.loc["strong", "mce"] == pytest.approx(1)
+    assert summary.loc["weak", "mce"] == pytest.approx(0.35 / 0.175, abs=0.15)
+    assert summary.loc["weak", "relative_mce"] == pytest.approx(0.27 / 0.075, abs=0.6)
+    assert (summary.ef_error == 3).all() and (summary.without_ef == 0).all()
+    with pytest.raises(ValueError, match="baseline 'none'"):
+        robustness_summary(table(strong=[0.9, 0.8, 0.7]), "none")
+
+
+def test_the_verdict_follows_the_numbers():
+    cases = table(first=[0.9, 0.8, 0.7], second=[0.9, 0.6, 0.5])
+    compared = compare_models(cases, "first", "second").set_index("corruption")
+    assert list(compared.index) == ["clean", ALL, "haze", "jpeg"]
+    assert compared.verdict[ALL] == "first" and compared.difference[ALL] == pytest.approx(
+        0.2, abs=0.02
+    )
+    assert compared.verdict["clean"] == "no difference shown"
+    assert (compared.p_holm >= compared.p).all()
+    turned = compare_models(cases, "second", "first").set_index("corruption")
+    assert turned.verdict[ALL] == "first" and turned.difference[ALL] < 0
+    with pytest.raises(ValueError, match="two names"):
+        compare_models(cases.replace("first", "low"), "low", "second")
+    with pytest.raises(ValueError, match="No cases of 'third'"):
+        compare_models(cases, "first", "third")
+
+
+def test_the_fall_is_measured_from_the_same_frames():
+    fall, low, high = fall_from_clean(table(one=[0.9, 0.8, 0.7]), "one", ("haze",), 2)
+    assert low < fall < high and fall == pytest.approx(0.2, abs=0.02)
+    both = falls_from_clean(table(one=[0.9, 0.8, 0.7], two=[0.9, 0.9, 0.9]), 1)
+    assert both.model.tolist() == ["one", "two"] and set(both.corruptions) == {"unseen"}
+    assert both.fall.round(1).tolist() == [0.1, 0]
+    with pytest.raises(ValueError, match="severity 4"):
+        fall_from_clean(table(one=[0.9, 0.8, 0.7]), "one", ("haze",), 4)
+
+
+def test_curves_start_at_the_clean_frames():
+    means = mean_by_severity(table(one=[0.9, 0.8, 0.7]))
+    assert sorted(means.corruption.unique()) == ["haze", "jpeg"]
+    clean = means[means.severity == 0]["mean"]
+    assert len(clean) == 2 and clean.nunique() == 1
+    assert ((means.low <= means["mean"]) & (means["mean"] <= means.high)).all()
+
+
+def test_the_report_writes_its_tables_and_figures(tmp_path):
+    summary = robustness_report.report_robustness(
+        models(), FRAMES, tmp_path, ("gaussian", "haze"), (2, 3)
+    )
+    assert list(summary.index) == ["dark", "points", "combined"]
+    written = {path.name for path in tmp_path.iterdir()} - {"parts"}
+    assert written == {
+        "robustness.csv", "summary.csv", "falls.csv", "curves.png", "comparison.csv",
+        "comparison.png", "doubt.csv", "doubt_gain.csv", "doubt.png",
+    }  # fmt: skip
+    doubts = pd.read_csv(tmp_path / "doubt.csv")
+    assert len(doubts) == 3 * len(FRAMES) and set(doubts.severity) == {0, 3}
+    gains = pd.read_csv(tmp_path / "doubt_gain.csv")
+    assert len(gains) == 6 and (gains.p10_low <= gains.p10_high).all()
+    alone = tmp_path / "alone"
+    robustness_report.report_robustness({"dark": Darkness()}, FRAMES, alone, ("haze",), (1,))
+    assert {path.name for path in alone.iterdir()} == {
+        "parts", "robustness.csv", "summary.csv", "falls.csv", "curves.png"
+    }  # fmt: skip
+
+
+def test_figures_show_what_the_tables_say():
+    cases = table(first=[0.9, 0.8, 0.7], second=[0.9, 0.6, 0.5])
+    panel = robustness_plots.severity_curves(cases).axes[0]
+    assert [line.get_label() for line in panel.lines] == ["first", "second"]
+    assert panel.lines[0].get_xdata().tolist() == [0, 1, 2] and panel.get_title() == "haze"
+    compared = compare_models(cases, "first", "second")
+    forest = robustness_plots.comparison_forest(compared).axes[0]
+    offsets = [dots.get_offsets()[0][0] for dots in forest.collections]
+    assert offsets == pytest.approx(compared.difference.tolist())
+    sheet = robustness_plots.corruption_sheet(FRAMES.images[0], ["haze", "jpeg"])
+    assert sheet.axes[0].get_title() == "clean" and sheet.axes[5].get_title() == "severity 5"
+    masks = list(FRAMES.masks[:2])
+    titles = {"first": ["a", "b"], "second": ["c", "d"]}
+    worst = robustness_plots.worst_cases(
+        list(FRAMES.images[:2]), masks, {"first": masks, "second": masks[::-1]}, titles
+    )
+    assert [axes.get_title() for axes in worst.axes] == ["a", "b", "c", "d"]
+
+
+def test_the_identity_names_levels_and_weights(tmp_path):
+    run(tmp_path)
+    identity = json.loads((tmp_path / "parts" / "identity.json").read_text())
+    assert identity["frames"] == FRAMES.fingerprint() and set(identity["models"]) == {
+        "dark",
+        "points",
+    }
+    assert len(identity["levels"]) == 12

@@ -1,0 +1,272 @@
+"""A clip's heart function by the package's networks, alone, of a study, and from a shell."""
+
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from echolib.__main__ import main
+from echolib.config import weights_folder
+from echolib.data import Camus, Clip, EchoNet, read_clip
+from echolib.errors import DataError
+from echolib.networks.models import UNet, save_model
+from echolib.phantom.studies import write_lv_study
+from echolib.ventricle import study as function_study
+from echolib.ventricle.clip import (
+    CALIBRATION,
+    WEIGHTS,
+    load_networks,
+    measure_clip,
+    measure_pair,
+    within_beats,
+)
+from echolib.ventricle.study import COLUMNS, measure_study
+from tests.makers import camus_folder
+
+NETWORKS = load_networks()
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Six phantom clips of 30 to 60 frames."""
+    return EchoNet(write_lv_study(tmp_path_factory.mktemp("study"), clips=6, seed=5, workers=1))
+
+
+@pytest.fixture(scope="module")
+def measured(study):
+    name = study.table.index[0]
+    return measure_clip(study.clip(name), NETWORKS)
+
+
+# --- Networks -----------------------------------------------------------------------------------
+
+
+def test_the_package_brings_its_networks_with_a_calibration_of_just_these():
+    assert NETWORKS.names == WEIGHTS == NETWORKS.calibration.networks
+    assert NETWORKS.cycle.arguments["inputs"] == 3 and NETWORKS.landmarks is not None
+    assert "phantom" in NETWORKS.calibration.data and NETWORKS.calibration.level == 0.9
+
+
+def test_other_networks_get_no_calibration_by_default(tmp_path):
+    assert load_networks(("lv", "lv_landmarks")).calibration is None
+    given = load_networks(WEIGHTS[::-1], calibration=None)
+    assert given.calibration is None and given.cycle.arguments["inputs"] == 3
+
+
+def test_a_calibration_of_other_networks_is_refused():
+    with pytest.raises(DataError, match=r"is of the networks .*not of"):
+        load_networks(("lv",), weights_folder() / CALIBRATION)
+
+
+def test_networks_that_do_not_go_together_are_refused(tmp_path):
+    with pytest.raises(DataError, match="two are of one kind"):
+        load_networks(("lv", "lv_robust"))
+    with pytest.raises(DataError, match="network of single frames is needed"):
+        load_networks(("lv_landmarks",))
+    save_model(UNet(4, 2, inputs=3), tmp_path / "small.safetensors", {"size": 64})
+    with pytest.raises(DataError, match="squares of"):
+        load_networks(("lv", str(tmp_path / "small.safetensors")))
+
+
+# --- One clip -----------------------------------------------------------------------------------
+
+
+def test_a_phantom_clip_is_measured(study, measured):
+    clip = study.clip(measured.clip.name)
+    assert measured.masks.shape == clip.frames.shape and measured.masks.dtype == bool
+    assert measured.function.n_beats >= 1
+    assert 0 <= measured.ef_low < measured.ef < measured.ef_high <= 100
+    assert abs(measured.ef - study.table.EF.iloc[0]) < 25
+    assert measured.spreads["views"] > 0 and measured.spreads["networks"] > 0
+    assert 0 < measured.doubt < 0.5
+
+
+def test_corrected_volumes_give_the_corrected_ef(measured):
+    row = measured.row()
+    assert list(row) == COLUMNS
+    assert 100 * (row["edv"] - row["esv"]) / row["edv"] == pytest.approx(row["ef"])
+    assert row["unit"] == "px3/1000" and row["n_beats"] == measured.function.n_beats
+
+
+def test_spacing_makes_volumes_of_ml_and_leaves_the_ef(measured):
+    scaled = measure_clip(replace(measured.clip, spacing=0.5), NETWORKS)
+    assert scaled.row()["unit"] == "ml" and scaled.ef == pytest.approx(measured.ef)
+    assert scaled.edv == pytest.approx(measured.edv * 0.125)
+
+
+def test_a_larger_frame_is_measured_in_its_own_geometry(measured):
+    frames = np.stack([cv2.resize(frame, (224, 224)) for frame in measured.clip.frames])
+    wide = np.pad(frames, ((0, 0), (0, 0), (40, 40)))
+    large = measure_clip(Clip("large", wide, 50.0), NETWORKS)
+    assert large.masks.shape == wide.shape
+    assert large.edv == pytest.approx(8 * measured.edv, rel=0.35)
+
+
+def test_one_frame_has_an_outline_and_no_ef(measured):
+    one = measure_clip(Clip("one", measured.clip.frames[:1], 50.0), NETWORKS)
+    assert one.masks.any() and np.isnan([one.ef, one.ef_low, one.ef_high]).all()
+    assert np.isnan(one.doubt) and any("One frame" in warning for warning in one.warnings)
+
+
+def test_a_black_clip_is_no_error():
+    black = measure_clip(Clip("black", np.zeros((20, 112, 112), np.uint8), 50.0), NETWORKS)
+    assert np.isnan(black.ef) and black.row()["n_beats"] == 0 and black.warnings
+
+
+def test_a_still_heart_has_no_ef(measured):
+    still = Clip("still", np.repeat(measured.clip.frames[:1], 40, axis=0), 50.0)
+    assert np.isnan(measure_clip(still, NETWORKS).ef)
+
+
+def test_without_a_calibration_nothing_is_promised(measured):
+    bare = measure_clip(measured.clip, replace(NETWORKS, calibration=None))
+    assert bare.ef == bare.found == pytest.approx(measured.found)
+    assert np.isnan([bare.ef_low, bare.ef_high]).all()
+    assert any("no calibration" in warning for warning in bare.warnings)
+
+
+def test_the_first_network_is_measured_where_there_is_no_other(measured):
+    alone = measure_clip(measured.clip, load_networks(("lv",)))
+    assert alone.function.n_beats and np.isnan(alone.doubt)
+    assert np.isnan(alone.spreads["networks"]) or alone.spreads["networks"] == 0
+
+
+def test_disagreeing_networks_raise_a_warning(measured):
+    strict = replace(NETWORKS.calibration, doubt=0.0)
+    found = measure_clip(measured.clip, replace(NETWORKS, calibration=strict))
+    assert any("Masks and landmarks disagree" in warning for warning in found.warnings)
+
+
+def test_frames_are_seen_between_the_ends_of_their_own_beat():
+    squares = np.arange(20, dtype=np.uint8)[:, None, None] * np.ones((1, 2, 2), np.uint8)
+    seen = within_beats(squares, [(2, 6), (12, 16)])[:, :, 0, 0]
+    assert np.array_equal(seen[:, 1], np.arange(20))
+    assert (seen[:9, 0] == 2).all() and (seen[:9, 2] == 6).all()
+    assert (seen[10:, 0] == 12).all() and (seen[10:, 2] == 16).all()
+
+
+def test_the_experts_pair_is_measured(study):
+    name = study.table.index[1]
+    frames, _ = study.labelled(name)
+    pair = sorted(frames, key=lambda frame: frame.phase)
+    masks, row = measure_pair(np.stack([frame.image for frame in pair]), NETWORKS)
+    assert masks.shape == (2, 112, 112) and masks[0].sum() > masks[1].sum()
+    assert row["ef_low"] <= row["ef"] <= row["ef_high"]
+    assert abs(row["found"] - study.table.EF[name]) < 30
+
+
+# --- A study ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tables(study, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("measured")
+    return folder, measure_study(study, NETWORKS, folder, "all", progress=False)
+
+
+def test_a_study_has_a_row_for_each_clip_beat_and_labelled_frame(study, tables):
+    folder, found = tables
+    clips, beats, frames = (found[name] for name in ("clips", "beats", "frames"))
+    assert list(clips.name) == list(study.table.index) and list(clips)[:10] == COLUMNS
+    assert np.allclose(clips.ef_true, study.table.EF)
+    counted = beats[beats.counts].groupby("name").size()
+    assert (clips.set_index("name").n_beats == counted.reindex(clips.name, fill_value=0)).all()
+    assert len(frames) == 2 * len(study.table) and frames.dice.between(0.4, 1).all()
+    written = pd.read_csv(folder / "clips.csv")
+    assert np.allclose(written.ef, clips.ef, equal_nan=True)
+
+
+def test_an_interrupted_study_goes_on(study, tables, tmp_path, monkeypatch):
+    monkeypatch.setattr(function_study, "PART", 2)
+    calls = []
+
+    def counted(clip, networks, device=None):
+        calls.append(clip.name)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return measure_clip(clip, networks, device)
+
+    monkeypatch.setattr(function_study, "measure_clip", counted)
+    with pytest.raises(KeyboardInterrupt):
+        measure_study(study, NETWORKS, tmp_path, "all", progress=False)
+    again = measure_study(study, NETWORKS, tmp_path, "all", progress=False)
+    assert calls[4:] == list(study.table.index[2:])  # the part of the third clip was not finished
+    pd.testing.assert_frame_equal(again["clips"], tables[1]["clips"])
+
+
+def test_results_of_another_run_are_not_mixed_in(study, tables):
+    with pytest.raises(DataError, match="another run; they differ in networks"):
+        measure_study(study, replace(NETWORKS, calibration=None), tables[0], "all", progress=False)
+
+
+def test_an_unreadable_clip_keeps_its_row(study, tmp_path, monkeypatch):
+    def broken(name):
+        raise DataError(f"{name} does not decode")
+
+    monkeypatch.setattr(study, "clip", broken)
+    clips = measure_study(study, NETWORKS, tmp_path, "test", progress=False)["clips"]
+    assert len(clips) == 1 and np.isfinite(clips.ef).all()  # by the two frames of the expert
+    assert "expert chose" in clips.warnings[0] and clips.n_beats[0] == 0
+
+
+def test_a_set_of_pairs_is_measured_by_what_its_expert_outlined(tmp_path):
+    data = Camus(camus_folder(tmp_path / "camus"))
+    clips = measure_study(data, NETWORKS, tmp_path / "out", "all", progress=False)["clips"]
+    assert len(clips) == len(data.table) and np.isfinite(clips.ef_true).all()
+
+
+def test_an_empty_split_is_named(study, tmp_path):
+    study_without = EchoNet(study.folder)
+    study_without.table = study.table[study.table.split != "val"]
+    with pytest.raises(DataError, match="no clip in the split 'val'"):
+        measure_study(study_without, NETWORKS, tmp_path, "val", progress=False)
+
+
+# --- From a shell -------------------------------------------------------------------------------
+
+
+def test_function_of_a_clip_from_a_shell(study, tmp_path, capsys):
+    path = study.table.path.iloc[0]
+    with pytest.warns(UserWarning):
+        assert main(["function", str(path), "--out", str(tmp_path)]) == 0
+    clips = pd.read_csv(tmp_path / "clips.csv")
+    assert list(clips) == COLUMNS and len(clips) == 1
+    assert len(pd.read_csv(tmp_path / "beats.csv")) >= 1
+    video = read_clip(tmp_path / f"{path.stem}.webm")
+    assert len(video.frames) == study.table.frames.iloc[0]
+    page = (tmp_path / "report.html").read_text()
+    assert "Not for clinical use" in page and "seed 5" not in page
+    assert "EF" in capsys.readouterr().out
+
+
+def test_function_of_a_study_from_a_shell(study, tmp_path):
+    assert main(["function", str(study.folder), "--out", str(tmp_path), "--videos", "1"]) == 0
+    assert len(pd.read_csv(tmp_path / "clips.csv")) == (study.table.split == "test").sum()
+    assert {"scores.csv", "dice.csv", "beats.csv", "report.html"} <= {
+        path.name for path in tmp_path.iterdir()
+    }
+    assert len(list((tmp_path / "videos").glob("*.webm"))) <= 1
+
+
+def test_bad_inputs_from_a_shell(tmp_path, capsys):
+    assert main(["function", str(tmp_path / "none.avi"), "--out", str(tmp_path / "o")]) == 2
+    assert "none.avi" in capsys.readouterr().err
+    assert main(["function", str(tmp_path), "--out", str(tmp_path / "o")]) == 2
+    assert "no data set" in capsys.readouterr().err
+
+
+def test_too_few_clips_for_a_calibration_are_refused(study, tmp_path, capsys):
+    arguments = ["calibrate", str(study.folder), "--out", str(tmp_path / "own.json")]
+    assert main([*arguments, "--split", "test"]) == 2
+    assert "are needed for a calibration" in capsys.readouterr().err
+    assert not (tmp_path / "own.json").exists()
+
+
+def test_nothing_of_a_study_depends_on_torchs_state(study, measured):
+    torch.manual_seed(12345)
+    again = measure_clip(study.clip(measured.clip.name), NETWORKS)
+    assert json.dumps(again.row()) == json.dumps(measured.row())
