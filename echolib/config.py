@@ -1,4 +1,4 @@
-"""Where data, packs and figures live, how fast to run, on which device, from which seed.
+"""Settings: folders of data and figures, fast mode, device, precision, seeds.
 
 Environment variables: `ECHOLIB_DATA` (folder of the data sets), `ECHOLIB_FIGURES` (folder of the
 figures), `ECHOLIB_FAST=1` (smaller data and fewer steps, the same code paths), `ECHOLIB_DEVICE`
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 def project_root() -> Path:
-    """The checkout's folder; where the package was installed without one, the current folder."""
+    """Folder of the checkout; the current folder where the package was installed without one."""
     root = Path(__file__).resolve().parents[1]
     return root if (root / "pyproject.toml").is_file() else Path.cwd()
 
 
 def data_folder() -> Path:
-    """Folder in which data sets are dropped or linked, and packs and phantoms are written."""
+    """Folder for data sets, dropped or linked there, and for packed sets and phantoms."""
     return Path(os.environ.get("ECHOLIB_DATA", project_root() / "data"))
 
 
 def figures_folder() -> Path:
-    """Folder in which the notebooks' figures land."""
+    """Folder for the notebooks' figures."""
     return Path(os.environ.get("ECHOLIB_FIGURES", project_root() / "figures"))
 
 
@@ -47,6 +47,22 @@ def device() -> "torch.device":
 
     default = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(os.environ.get("ECHOLIB_DEVICE", default))
+
+
+def bf16_pays(device: "torch.device") -> bool:
+    """Whether a network runs faster in bfloat16 than in float32 on a device.
+
+    A GPU does, and a processor with instructions for bfloat16 (AVX512_BF16, which every processor
+    with AMX has too). On other processors bfloat16 is several times slower. The answer comes from
+    the processor's flags, so that one machine always computes in one precision.
+    """
+    import torch
+
+    if device.type != "cpu":
+        return device.type == "cuda"
+    if not hasattr(torch.cpu, "get_capabilities"):  # older torch has none
+        return False
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
 
 
 def seed_everything(seed: int) -> np.random.Generator:

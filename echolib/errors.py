@@ -1,4 +1,4 @@
-"""The package's own error: what it was given is not what it can read."""
+"""The package's own error, for data that it cannot read."""
 
 
 class DataError(ValueError):

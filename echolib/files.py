@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written is ever left behind."""
+"""Writing files whole or not at all, so that nothing half-written is ever left behind."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from .errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-OLD = 60  # s without a change after which a half-written file has no writer any more
+OLD = 60  # s: a half-written file that did not change for so long has no writer any more
 
 
 def _remove(path: Path) -> None:
@@ -49,9 +49,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: str | Path) -> None:
-    """Delete what killed processes left half-written of files that are in a folder by now.
+    """Delete temporary files that killed processes left beside finished files in a folder.
 
-    Only what has not changed for a minute: another process may be writing the same file.
+    A file that changed within the last minute is kept: another process may be writing it.
     """
     for path in Path(folder).glob(".*.*"):
         names = re.fullmatch(r"\.(.+)\.\d+(\.\w+)", path.name)  # as `atomic_path` gives them
@@ -62,16 +62,16 @@ def remove_leftovers(folder: str | Path) -> None:
 
 
 def write_table(table: "pd.DataFrame", path: str | Path, index: bool = False, **more: Any) -> None:
-    """Write a table as CSV, whole or not at all. more: for `DataFrame.to_csv`."""
+    """Write a table as CSV, whole or not at all. more: options of `DataFrame.to_csv`."""
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=index, **more)
 
 
 def write_npz(path: str | Path, arrays: Iterable[tuple[str, np.ndarray]]) -> None:
-    """Write what `numpy.savez_compressed` would, whole or not at all.
+    """Write an archive as `numpy.savez_compressed` does, whole or not at all.
 
-    arrays: names and arrays, taken one after the other, so that they need not lie in memory
-    together. A name may be anything, also one that numpy's function takes for an option.
+    arrays: names and arrays, taken one after the other, so that they need not be in memory
+    together. Any name is allowed, also one that numpy's function takes for an option.
     """
     with (
         atomic_path(path) as temporary,
@@ -83,9 +83,9 @@ def write_npz(path: str | Path, arrays: Iterable[tuple[str, np.ndarray]]) -> Non
 
 
 def claim_parts(parts: Path, identity: dict) -> None:
-    """Make a folder for the parts of a long run, or check that the one there is this run's.
+    """Make a folder for the parts of a long run, or check that an existing one is of this run.
 
-    identity: what the parts depend on, of JSON's types. Raises DataError where the folder holds
+    identity: what the parts depend on, as JSON values. Raises DataError where the folder holds
     the parts of another run, naming what differs, or where its identity cannot be read.
     """
     file = parts / "identity.json"

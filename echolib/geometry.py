@@ -1,4 +1,4 @@
-"""From a tracing to a polygon to a mask, and back: chords, landmarks, volumes.
+"""From a tracing to a polygon to a mask and back; chords, landmarks, volumes.
 
 Points are (x, y) in px, x to the right, y down, pixel centres at integers. The probe is at the
 top of the image, so that the apex of the ventricle lies above its base.
@@ -13,12 +13,16 @@ from skimage.measure import find_contours
 
 CHORDS = 20  # EchoNet-Dynamic traces a ventricle with 20 chords
 LANDMARKS = 2 * CHORDS
-# landmarks of models that know fewer: the apex, two on each wall, and both ends of the base
+TURNS = 10  # of a long axis at most, until it no longer changes
+# landmarks of models with fewer: the apex, two on each wall, and both ends of the base
 SUBSETS = {LANDMARKS: tuple(range(LANDMARKS)), 7: (0, 6, 13, 19, 20, 26, 33)}
 
 
-def _across(axis: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Unit vector along the axis, unit vector to its image-right, and the axis' length in px."""
+def axis_directions(axis: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Unit vectors along a long axis (2, 2) and to its image-right, and its length in px.
+
+    Raises ValueError for an axis without length.
+    """
     along = np.asarray(axis[1], float) - np.asarray(axis[0], float)
     length = float(np.hypot(*along))
     if not length > 0:
@@ -41,12 +45,12 @@ class Tracing:
     @property
     def length(self) -> float:
         """Length of the long axis in px."""
-        return _across(self.axis)[2]
+        return axis_directions(self.axis)[2]
 
     @property
     def positions(self) -> np.ndarray:
         """(n,) position of each chord's middle along the axis, in px from the apex."""
-        along, _, _ = _across(self.axis)
+        along, _, _ = axis_directions(self.axis)
         return (self.chords.mean(axis=1) - self.axis[0]) @ along
 
     @property
@@ -58,13 +62,13 @@ class Tracing:
     def landmarks(self) -> np.ndarray:
         """(40, 2) float32 chord ends in polygon order, the image-left wall first.
 
-        A tracing with another number of chords, or drawn from the other side, is resampled or
-        turned, so that each landmark has one anatomical meaning in every frame.
+        A tracing with another number of chords is resampled, and one drawn from the other side is
+        turned, so that each landmark has the same anatomical meaning in every frame.
         """
         tracing = self
         if len(tracing.chords) != CHORDS:
             tracing = outline_to_tracing(tracing.polygon, tracing.axis)
-        _, right, _ = _across(tracing.axis)
+        _, right, _ = axis_directions(tracing.axis)
         turned = np.mean((tracing.chords[:, 1] - tracing.chords[:, 0]) @ right) < 0
         chords = tracing.chords[:, ::-1] if turned else tracing.chords
         return Tracing(tracing.axis, chords).polygon.astype(np.float32)
@@ -77,9 +81,9 @@ class Tracing:
 def polygon_to_mask(points: np.ndarray, shape: tuple[int, int], rounded: bool = True) -> np.ndarray:
     """Rasterise a closed polygon.
 
-    points: (n, 2) px; what lies outside the image is cut off. shape: (H, W). rounded: round the
-    vertices to whole pixels first, as EchoNet-Dynamic does; without it the outline keeps its
-    sub-pixel place. Returns an (H, W) bool mask.
+    points: (n, 2) px; parts outside the image are cut off. shape: (H, W). rounded: round the
+    vertices to whole pixels first, as EchoNet-Dynamic does for tracings; without it the outline
+    keeps its sub-pixel position. Returns an (H, W) bool mask.
     """
     points = np.asarray(points, float)
     if rounded:
@@ -108,84 +112,8 @@ def crosses_itself(points: np.ndarray) -> bool:
     return bool(np.any(apart & apart.T))
 
 
-# --- Rows of a tracing file ---------------------------------------------------------------------
-
-
-def rows_to_tracing(rows: np.ndarray) -> tuple[Tracing, list[str]]:
-    """Build a tracing from EchoNet-Dynamic's rows, mending what is malformed.
-
-    rows: (m, 4) of X1, Y1, X2, Y2; the first is the long axis, the others are chords. Returns
-    the tracing and what had to be mended, in words; an empty list means that the rows were used
-    as they stand. Raises ValueError when too little is left to draw an outline.
-    """
-    rows = np.asarray(rows, float).reshape(-1, 2, 2)
-    notes = []
-    finite = np.isfinite(rows).all(axis=(1, 2))
-    axis_is_known = bool(len(rows)) and bool(finite[0])
-    if not finite.all():
-        notes.append(f"{int((~finite).sum())} rows without numbers left out")
-        rows = rows[finite]
-    _, first = np.unique(rows, axis=0, return_index=True)
-    if len(first) < len(rows):
-        notes.append(f"{len(rows) - len(first)} duplicated rows left out")
-        rows = rows[np.sort(first)]
-    axis, chords = (rows[0], rows[1:]) if axis_is_known else (None, rows)
-    chords = chords[np.hypot(*(chords[:, 1] - chords[:, 0]).T) > 0]
-    if len(chords) < 4:
-        raise ValueError(f"{len(chords)} usable chords; at least 4 are needed for an outline")
-    if axis is None:
-        axis = np.stack([chords[0].mean(axis=0), chords[-1].mean(axis=0)])
-        notes.append("long axis missing, taken from the chords' middles")
-    axis, chords, more = _one_tracing(axis, chords)
-    notes += more
-    tracing = Tracing(axis, chords)  # in full precision: a pixel hangs on how a half is rounded
-    if crosses_itself(tracing.polygon):
-        tracing = _mend(tracing)
-        notes.append("self-crossing outline put in order")
-    if polygon_area(tracing.polygon) < 1:
-        raise ValueError("the outline encloses no area")
-    return tracing, notes
-
-
-def _one_tracing(axis, chords) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Keep the first tracing where rows of a second one, led by its own long axis, follow."""
-    along, _, length = _across(axis)
-    direction = chords[:, 1] - chords[:, 0]
-    span = np.hypot(*direction.T)
-    like_axis = (np.abs(direction @ along) > 0.85 * span) & (span > 0.5 * length)
-    if not like_axis.any():
-        return axis, chords, []
-    second = int(np.flatnonzero(like_axis)[0])
-    if second >= 4:
-        return axis, chords[:second], [f"{len(chords) - second} rows of a second tracing left out"]
-    kept = chords[~like_axis]
-    if len(kept) < 4:
-        raise ValueError("the rows run along the long axis, not across it")
-    return axis, kept, [f"{int(like_axis.sum())} rows along the long axis left out"]
-
-
-def _mend(tracing: Tracing) -> Tracing:
-    """Turn all chords the same way and put the ends on each wall in order from apex to base.
-
-    Where the two walls still cross, the chord that departs most from its neighbours is left
-    out, until the outline is simple.
-    """
-    along, right, _ = _across(tracing.axis)
-    turned = (tracing.chords[:, 1] - tracing.chords[:, 0]) @ right < 0
-    chords = np.where(turned[:, None, None], tracing.chords[:, ::-1], tracing.chords)
-    walls = [wall[np.argsort(wall @ along, kind="stable")] for wall in chords.swapaxes(0, 1)]
-    chords = np.stack(walls, axis=1)
-    while crosses_itself(Tracing(tracing.axis, chords).polygon):
-        if len(chords) <= 4:
-            raise ValueError("the chords cross each other in every order")
-        middle = 0.5 * (chords[:-2] + chords[2:])
-        departure = np.abs(chords[1:-1] - middle).sum(axis=(1, 2))
-        chords = np.delete(chords, 1 + int(departure.argmax()), axis=0)
-    return Tracing(tracing.axis, chords)
-
-
 def check_masks(masks: np.ndarray) -> None:
-    """Raise ValueError unless masks of a clip are (T, H, W) bool, a frame and a pixel at least."""
+    """Raise ValueError unless masks of a clip are (T, H, W) bool, at least one frame and pixel."""
     found = f"{getattr(masks, 'dtype', type(masks).__name__)} of shape {np.shape(masks)}"
     if not isinstance(masks, np.ndarray) or masks.dtype != bool or masks.ndim != 3:
         raise ValueError(
@@ -207,31 +135,46 @@ def largest_component(mask: np.ndarray) -> np.ndarray:
     return ndimage.binary_fill_holes(mask)
 
 
+def bounding_box(mask: np.ndarray) -> tuple[slice, slice]:
+    """The (rows, columns) that just hold an (H, W) mask. Raises ValueError for an empty mask."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    if len(rows) == 0:
+        raise ValueError("The mask is empty: it has no bounding box.")
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def mask_outlines(mask: np.ndarray) -> list[np.ndarray]:
+    """All closed outlines of an (H, W) mask, holes too, each (n, 2) float32 px.
+
+    They run half-way between the pixels inside and those outside. Empty for an empty mask.
+    """
+    padded = np.pad(np.asarray(mask, bool), 1).astype(np.float32)
+    return [(line[:-1, ::-1] - 1).astype(np.float32) for line in find_contours(padded, 0.5)]
+
+
 def mask_outline(mask: np.ndarray) -> np.ndarray:
-    """(n, 2) float32 outline of the mask's largest component, half-way between in and out.
+    """(n, 2) float32 outline of the mask's largest component, without its holes.
 
     Raises ValueError for an empty mask.
     """
     mask = np.asarray(mask, bool)
     if not mask.any():
-        raise ValueError("The mask is empty: there is no outline to follow.")
-    padded = np.pad(largest_component(mask), 1).astype(np.float32)
-    contour = max(find_contours(padded, 0.5), key=len)
-    return (contour[:-1, ::-1] - 1).astype(np.float32)
+        raise ValueError("The mask is empty: it has no outline.")
+    return max(mask_outlines(largest_component(mask)), key=len)
 
 
-def long_axis(outline: np.ndarray, turns: int = 10) -> np.ndarray:
+def long_axis(outline: np.ndarray) -> np.ndarray:
     """Long axis (2, 2) float32 of a ventricle's outline: apex, and the middle of the annulus.
 
-    The base is the flat end, away from the probe. Its two corners are the outline's outermost
-    points diagonally down to either side of the axis; the apex is the point farthest from the
-    middle between them, within 45 degrees of the axis, which starts upright and is turned
-    until it rests.
+    The base is the flat end, away from the probe. Its two corners are the outermost points of the
+    outline diagonally downward on either side of the axis. The apex is the point farthest from
+    the middle between them, within 45 degrees of the axis. The axis starts upright and is turned
+    until it no longer changes.
     """
     outline = np.asarray(outline, float)
     axis = np.array([[0.0, 0.0], [0.0, 1.0]])
-    for _ in range(turns):
-        along, right, _ = _across(axis)
+    for _ in range(TURNS):
+        along, right, _ = axis_directions(axis)
         corners = [outline[np.argmax(outline @ (along + side * right))] for side in (-1, 1)]
         base = np.mean(corners, axis=0)
         from_base = outline - base
@@ -256,7 +199,7 @@ def outline_to_tracing(
     """
     outline = np.asarray(outline, float)
     axis = long_axis(outline) if axis is None else np.asarray(axis, float)
-    along, right, _ = _across(axis)
+    along, right, _ = axis_directions(axis)
     position, offset = (outline - axis[0]) @ along, (outline - axis[0]) @ right
     top, extent = position.min(), np.ptp(position)
     if not extent > 0:
@@ -275,28 +218,21 @@ def outline_to_tracing(
 
 
 def mask_to_tracing(mask: np.ndarray) -> Tracing:
-    """Tracing of an (H, W) mask that has none: long axis, 20 chords. ValueError when empty."""
+    """Tracing of an (H, W) mask: long axis and 20 chords. Raises ValueError for an empty mask."""
     return outline_to_tracing(mask_outline(mask))
 
 
-def landmarks_to_mask(
-    landmarks: np.ndarray, shape: tuple[int, int], rounded: bool = False
-) -> np.ndarray:
-    """(H, W) bool mask inside the closed outline through landmarks (n, 2) in polygon order."""
-    return polygon_to_mask(landmarks, shape, rounded)
-
-
 def drawn_rounded(landmarks: np.ndarray, mask: np.ndarray) -> bool:
-    """Whether a mask (H, W) looks as if drawn through landmarks (n, 2) rounded to whole px.
+    """Whether a mask (H, W) was drawn through landmarks (n, 2) rounded to whole px.
 
-    EchoNet-Dynamic's masks are, and 2 % larger for it; masks painted by hand are not. An outline
-    is compared fairly with masks that were drawn in the same way.
+    EchoNet-Dynamic's masks were, which makes them 2 % larger; masks painted by hand were not. A
+    comparison is fair only with masks that were drawn in the same way.
     """
     misses = [
-        np.count_nonzero(landmarks_to_mask(landmarks, mask.shape, rounded) != mask)
+        np.count_nonzero(polygon_to_mask(landmarks, mask.shape, rounded) != mask)
         for rounded in (True, False)
     ]
-    return misses[0] < misses[1]
+    return bool(misses[0] < misses[1])
 
 
 # --- Volumes -------------------------------------------------------------------------------------
@@ -320,11 +256,19 @@ def disk_volume(tracing: Tracing, spacing: float = 1.0) -> float:
     return float(np.pi / 4 * (diameter**2 @ np.diff(edges)) * spacing**3 / 1000)
 
 
-def area_length_volume(area: float, length: float, spacing: float = 1.0) -> float:
-    """Volume 8 A² / (3 pi L) from an area in px² and a long axis in px; ml for spacing in mm."""
+def mask_volume(mask: np.ndarray, spacing: float = 1.0) -> float:
+    """`disk_volume` of an (H, W) mask; NaN for one that is empty or too small for a long axis."""
+    try:
+        return disk_volume(mask_to_tracing(mask), spacing)
+    except ValueError:
+        return np.nan
+
+
+def area_length_volume(area: float, length: float) -> float:
+    """Volume 8 A² / (3 pi L) in px³ / 1000, from an area in px² and a long axis in px."""
     if not length > 0:
         raise ValueError(f"The long axis must be longer than 0 px, not {length}.")
-    return float(8 * area**2 / (3 * np.pi * length) * spacing**3 / 1000)
+    return float(8 * area**2 / (3 * np.pi * length) / 1000)
 
 
 def ejection_fraction(end_diastolic: float, end_systolic: float) -> float:

@@ -1,14 +1,15 @@
-"""How well a mask fits the expert's, a case at a time.
+"""How well a mask fits the expert's mask, case by case.
 
 The rule for empty masks: two empty masks agree (Dice and IoU 1, distances 0); where only one is
-empty, Dice and IoU are 0 and both distances are the diagonal of the frame, the worst there is.
-No case is dropped.
+empty, Dice and IoU are 0 and both distances are the diagonal of the frame, the worst value
+possible. No case is dropped.
 """
 
 import numpy as np
 import pandas as pd
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
+from .geometry import bounding_box
 from .statistics import bootstrap_interval
 
 SCORES = ("dice", "iou", "hd95", "assd")
@@ -47,17 +48,11 @@ def surface_distances(
     prediction, truth = _pair(prediction, truth)
     if not (prediction.any() and truth.any()):
         raise ValueError("An empty mask has no edge; see the rule for empty masks.")
-    box = np.s_[tuple(_extent(prediction | truth, axis) for axis in (0, 1))]
+    box = bounding_box(prediction | truth)
     edges = [mask[box] & ~binary_erosion(mask[box]) for mask in (prediction, truth)]
     there = distance_transform_edt(~edges[1])[edges[0]]
     back = distance_transform_edt(~edges[0])[edges[1]]
     return spacing * there, spacing * back
-
-
-def _extent(mask: np.ndarray, axis: int) -> slice:
-    """Rows (axis 0) or columns (axis 1) that hold the mask."""
-    where = np.flatnonzero(mask.any(axis=1 - axis))
-    return slice(where[0], where[-1] + 1)
 
 
 def case_scores(
@@ -86,7 +81,7 @@ def case_scores(
 def summarise(cases: pd.DataFrame, resamples: int = 2000) -> dict:
     """Mean, median, p10, p90 and the interval of the mean of each score over all cases.
 
-    cases: a row a case with dice, iou, hd95, assd, unit ("mm" or "px") and patient. The 95 %
+    cases: one row per case with dice, iou, hd95, assd, unit ("mm" or "px") and patient. The 95 %
     interval is a bootstrap over patients. Raises ValueError for an empty table, or for
     distances in two units.
     """

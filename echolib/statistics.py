@@ -1,6 +1,6 @@
 """Intervals and tests for scores of cases that are not all independent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,10 @@ def bootstrap_interval(
     values: np.ndarray,
     groups: np.ndarray | None = None,
     statistic: Callable[[np.ndarray], float] = np.mean,
-    level: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of a statistic.
+    """Percentile bootstrap interval (95 %) of a statistic.
 
     values: (N,) scores. groups: (N,) labels, such as patients; whole groups are drawn, because
     two frames of one patient are not two independent cases. Returns the lower and the upper
@@ -26,17 +25,56 @@ def bootstrap_interval(
     values = np.asarray(values, float)
     if values.size == 0:
         raise ValueError("No values: an interval needs at least one case.")
-    groups = np.arange(len(values)) if groups is None else pd.factorize(np.asarray(groups))[0]
-    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    generator = np.random.default_rng(seed)
-    draws = generator.integers(len(members), size=(resamples, len(members)))
+    groups = np.arange(len(values)) if groups is None else np.asarray(groups)
     if statistic is np.mean:  # the usual case, a hundred times faster from sums
+        members, draws = _drawn_groups(groups, resamples, seed)
         sums, counts = (np.array([f(values[m]) for m in members]) for f in (np.sum, len))
         results = sums[draws].sum(axis=1) / counts[draws].sum(axis=1)
     else:
-        results = [statistic(values[np.concatenate([members[i] for i in draw])]) for draw in draws]
-    tail = 50 * (1 - level)
-    low, high = np.percentile(results, [tail, 100 - tail])
+        results = [statistic(values[rows]) for rows in resampled_rows(groups, resamples, seed)]
+    return _percentiles(results)
+
+
+def bootstrap_intervals(
+    scores: Callable[[np.ndarray], Mapping[str, float]],
+    groups: np.ndarray,
+    resamples: int = 2000,
+) -> dict[str, tuple[float, float]]:
+    """Percentile bootstrap intervals (95 %) of several scores from the same resamples.
+
+    scores: takes the indices of the drawn cases and returns scores by name. groups: (N,) labels as
+    for `bootstrap_interval`. A resample in which a score is undefined (NaN) does not count for that
+    score; a score that is never defined has the interval (NaN, NaN).
+    """
+    drawn = pd.DataFrame([scores(rows) for rows in resampled_rows(groups, resamples)])
+    return {name: _percentiles(drawn[name].dropna().to_numpy()) for name in drawn}
+
+
+def resampled_rows(groups: np.ndarray, resamples: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """Indices of the cases in each bootstrap resample of whole groups (N,)."""
+    members, draws = _drawn_groups(groups, resamples, seed)
+    rows, counts = np.concatenate(members), np.array([len(some) for some in members])
+    starts = np.cumsum(counts) - counts
+    for draw in draws:
+        sizes = counts[draw]
+        shifts = np.repeat(starts[draw] - np.cumsum(sizes) + sizes, sizes)
+        yield rows[shifts + np.arange(len(shifts))]
+
+
+def _drawn_groups(
+    groups: np.ndarray, resamples: int, seed: int
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Indices of each group's cases, and the groups drawn in each resample (resamples, groups)."""
+    codes = pd.factorize(np.asarray(groups))[0]
+    members = [np.flatnonzero(codes == code) for code in np.unique(codes)]
+    generator = np.random.default_rng(seed)
+    return members, generator.integers(len(members), size=(resamples, len(members)))
+
+
+def _percentiles(results: np.ndarray | list[float]) -> tuple[float, float]:
+    if len(results) == 0:
+        return np.nan, np.nan
+    low, high = np.percentile(results, [2.5, 97.5])
     return float(low), float(high)
 
 
@@ -62,15 +100,15 @@ def paired_difference(
 ) -> PairedDifference:
     """Compare two scores of the same cases, first minus second, by patient.
 
-    first, second: (N,) scores, higher is better. patients: (N,) labels; a patient's cases are
-    averaged, because they are not independent. Raises ValueError for lengths that differ, for
-    no case and for scores that are no numbers. Source: Wilcoxon, Biometrics Bulletin 1, 1945;
+    first, second: (N,) scores, higher is better. patients: (N,) labels; the cases of one patient
+    are averaged, because they are not independent. Raises ValueError for lengths that differ, for
+    no cases and for scores that are not numbers. Source: Wilcoxon, Biometrics Bulletin 1, 1945;
     Kerby, Comprehensive Psychology 3, 2014 (rank-biserial correlation).
     """
     first, second = np.asarray(first, float), np.asarray(second, float)
     if not (len(first) == len(second) == len(patients) > 0):
         raise ValueError(
-            f"Two scores and a patient a case are needed, not {len(first)}, {len(second)} and "
+            f"Two scores and a patient per case are needed, not {len(first)}, {len(second)} and "
             f"{len(patients)} of them."
         )
     if not np.isfinite(first - second).all() or pd.isna(patients).any():

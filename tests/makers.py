@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from echolib.data.frames import COLUMNS, FrameSet
-from echolib.geometry import landmarks_to_mask, outline_to_tracing
+from echolib.geometry import outline_to_tracing, polygon_to_mask
+from echolib.networks.models import Encoder, save_model
 
 
 def ventricle(width: float = 16.0, length: float = 44.0, x: float = 56.0, y: float = 55.0):
@@ -99,7 +100,7 @@ def ventricle_set(count: int = 24, size: int = 48, seed: int = 0) -> FrameSet:
         place = size / 2 + generator.uniform(-3, 3, 2)
         landmarks.append(outline_to_tracing(ventricle(width, length, *place)).landmarks)
     shape = (size, size)
-    masks = np.stack([landmarks_to_mask(points, shape) for points in landmarks])
+    masks = np.stack([polygon_to_mask(points, shape, rounded=False) for points in landmarks])
     noise = generator.normal(0, 12, masks.shape)
     images = np.clip(np.where(masks, 30, 130) + noise, 0, 255).astype(np.uint8)
     table = frame_set(count, size).table
@@ -133,6 +134,13 @@ def camus_folder(folder: Path) -> Path:
     for number, name in enumerate(("training", "validation", "testing"), start=1):
         (splits / f"subgroup_{name}.txt").write_text(f"patient000{number}\n")
     return folder
+
+
+def save_network(network: Encoder, path: Path, size: int) -> Path:
+    """Save a network that sees squares of `size` px."""
+    network.size = size
+    save_model(network, path)
+    return path
 
 
 def fan(size: int = 112, half_angle: float = 0.7) -> tuple[np.ndarray, np.ndarray]:

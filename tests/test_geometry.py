@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.draw import polygon
 
+from echolib.data.tracings import rows_to_tracing
 from echolib.geometry import (
     Tracing,
     area_length_volume,
@@ -13,7 +14,6 @@ from echolib.geometry import (
     disk_volume,
     drawn_rounded,
     ejection_fraction,
-    landmarks_to_mask,
     largest_component,
     long_axis,
     mask_outline,
@@ -21,7 +21,6 @@ from echolib.geometry import (
     outline_to_tracing,
     polygon_area,
     polygon_to_mask,
-    rows_to_tracing,
 )
 from echolib.metrics import dice
 from tests.makers import chord_rows, ventricle
@@ -73,7 +72,7 @@ def test_a_mask_survives_the_round_trip_through_landmarks(outline, degrees):
     mask = polygon_to_mask(turn(outline, degrees), SHAPE, rounded=False)
     landmarks = mask_to_tracing(mask).landmarks
     assert landmarks.shape == (40, 2) and landmarks.dtype == np.float32
-    assert dice(landmarks_to_mask(landmarks, SHAPE), mask) > 0.97
+    assert dice(polygon_to_mask(landmarks, SHAPE, rounded=False), mask) > 0.97
 
 
 def test_every_camus_mask_survives_the_round_trip(camus):
@@ -82,7 +81,7 @@ def test_every_camus_mask_survives_the_round_trip(camus):
     data = Camus(camus)
     for clip in data.table.index[:60]:
         for frame in data.labelled(clip)[0]:
-            rebuilt = landmarks_to_mask(frame.landmarks, frame.mask.shape)
+            rebuilt = polygon_to_mask(frame.landmarks, frame.mask.shape, rounded=False)
             assert dice(rebuilt, frame.mask) > 0.98, (clip, frame.phase)
 
 
@@ -238,5 +237,5 @@ def test_ejection_fraction():
 def test_how_a_mask_was_drawn_is_seen_from_its_landmarks():
     landmarks = mask_to_tracing(polygon_to_mask(ventricle(), (112, 112))).landmarks
     for rounded in (True, False):
-        mask = landmarks_to_mask(landmarks, (112, 112), rounded)
+        mask = polygon_to_mask(landmarks, (112, 112), rounded)
         assert drawn_rounded(landmarks, mask) == rounded
