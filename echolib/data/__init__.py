@@ -1,37 +1,36 @@
-"""Readers: whatever people have on their disk, as clips and labelled frames."""
+"""Readers of data sets and single files, which return clips and labelled frames."""
 
 from pathlib import Path
 
 from ..errors import DataError
-from .camus import Camus, camus_images
+from .camus import Camus, find_patients
 from .clips import Clip, example_clip, read_clip
 from .echonet import EchoNet
-from .frames import (
-    Dataset,
-    FrameSet,
-    LabelledFrame,
-    Problem,
-    labelled_frames,
-    problem_summary,
-    problem_table,
-)
+from .frames import Dataset, FrameSet, LabelledFrame, labelled_frames
 from .letterbox import Letterbox
 from .packing import pack, pack_once
+from .problems import Problem, problem_summary, problem_table
+from .sector import clip_sector, crop_to_sector, find_sector
+from .tracings import rows_to_tracing
 from .valve.nn_mitralseg import read_nn_mitralseg
+from .valve.plain_pickle import read_plain_pickle
+from .valve.squares import bounds_of, close_set, crop_around, labelled_valves, whole_set
 from .valve.study import MitralStudy, ValveClip, open_mitral, read_mitral_pickle
 
 __all__ = [
     "Camus", "Clip", "DataError", "Dataset", "EchoNet", "FrameSet", "LabelledFrame", "Letterbox",
-    "MitralStudy", "Problem", "ValveClip", "example_clip", "labelled_frames", "open_data",
-    "open_mitral", "pack", "pack_once", "problem_summary", "problem_table", "read_clip",
-    "read_mitral_pickle", "read_nn_mitralseg",
+    "MitralStudy", "Problem", "ValveClip", "bounds_of", "clip_sector", "close_set",
+    "crop_around", "crop_to_sector", "example_clip", "find_sector", "labelled_frames",
+    "labelled_valves", "open_data", "open_mitral", "pack", "pack_once", "problem_summary",
+    "problem_table", "read_clip", "read_mitral_pickle", "read_nn_mitralseg",
+    "read_plain_pickle", "rows_to_tracing", "whole_set",
 ]  # fmt: skip
 
 
 def open_data(folder: str | Path) -> Dataset | FrameSet:
-    """Open a data set folder of any known kind, recognised by its files.
+    """Open the folder of a data set. Its files decide which reader opens it.
 
-    Raises DataError when the folder is missing or of no known kind.
+    Raises DataError when the folder is missing or holds none of the known layouts.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -40,11 +39,11 @@ def open_data(folder: str | Path) -> Dataset | FrameSet:
         return FrameSet.load(folder)
     if (folder / "FileList.csv").is_file() or (folder / "VolumeTracings.csv").is_file():
         return EchoNet(folder)
-    if camus_images(folder) is not None:
+    if find_patients(folder) is not None:
         return Camus(folder)
-    found = sorted(path.name for path in folder.iterdir())[:5]
+    names = sorted(path.name for path in folder.iterdir())[:5]
     raise DataError(
-        f"{folder} is no data set that is known here: expected FileList.csv and "
-        "VolumeTracings.csv (EchoNet), database_nifti/ (CAMUS) or frames.csv (a packed set); "
-        f"found {found or 'nothing'}."
+        f"{folder} holds no data set that echolib can read: expected FileList.csv and "
+        "VolumeTracings.csv (EchoNet), database_nifti/ (CAMUS) or frames.csv (a packed set), "
+        f"found {names or 'nothing'}. Give the folder that holds these files."
     )

@@ -1,7 +1,7 @@
-"""Clips as people have them: AVI, MP4, MOV, WebM, GIF and DICOM, read into one plain form.
+"""One clip from an AVI, MP4, MOV, WebM, GIF or DICOM file, as grey frames.
 
-A file is recognised by its first bytes, never by its suffix. Frames are decoded in order, without
-seeking, and become grey through one function, whatever the container.
+The first bytes of a file decide its kind, never its suffix. Frames are decoded in order, without
+seeking. One function converts them to grey, whatever the container.
 """
 
 import math
@@ -20,10 +20,10 @@ from .video import missing_file, read_gif, read_video
 class Clip:
     """One echocardiogram.
 
-    name: what to call it, usually the file's stem
+    name: the clip's name, usually the file's stem
     frames: (T, H, W) uint8, grey, T >= 1
-    fps: frames a second, or None where the file does not say
-    spacing: mm per px, the same in x and y, or None where the file does not say
+    fps: frames per second, or None where unknown
+    spacing: mm per px, equal in x and y, or None where unknown
     """
 
     name: str
@@ -32,7 +32,7 @@ class Clip:
     spacing: float | None = None
 
     def __post_init__(self) -> None:
-        """Raise DataError unless the fields are what the class promises."""
+        """Raise DataError where a field is not as the class documents it."""
         frames = self.frames
         if not isinstance(frames, np.ndarray) or frames.dtype != np.uint8 or frames.ndim != 3:
             kind = getattr(frames, "dtype", type(frames).__name__)
@@ -43,7 +43,7 @@ class Clip:
         if 0 in frames.shape:
             raise DataError(
                 f"Clip {self.name!r}: expected at least one frame of at least one pixel, found "
-                f"shape {frames.shape}. Check the file or the slice it was made from."
+                f"shape {frames.shape}. Check the file or the slice that the frames come from."
             )
         for field in ("fps", "spacing"):
             value = getattr(self, field)
@@ -57,12 +57,12 @@ class Clip:
 def read_clip(path: str | Path) -> Clip:
     """Read a clip from an AVI, MP4, MOV, WebM, GIF or DICOM file.
 
-    Returns a Clip in the file's own frame size; its name is the file's stem. `spacing` is known
-    only for DICOM. Warns when fewer frames decode than the header announces.
+    The frames keep the file's own size, and the clip's name is the file's stem. Only DICOM files
+    give a spacing. Warns when fewer frames decode than the header announces.
     Raises DataError when the file is absent, empty, broken, or of another kind.
     """
     path = Path(path)
-    kind = _recognise(path)
+    kind = _file_kind(path)
     if kind == "dicom":
         frames, fps, spacing = read_dicom(path)
     else:
@@ -72,12 +72,12 @@ def read_clip(path: str | Path) -> Clip:
 
 
 def example_clip() -> Clip:
-    """The one real clip that is always there: an apical four-chamber cine out of pydicom's wheel.
+    """Read the real clip that pydicom's wheel carries: an apical four-chamber cine.
 
     30 frames of 240 x 320 px at 30 fps, from a SonoSite machine. The file's scale tags belong to
-    the 480 x 640 px original (their region ends at column 595 of a 320 px wide frame), so
-    `read_clip` leaves the spacing out. The frame was halved: the depth ruler burned into it has
-    its 5 cm marks 49 px apart, 1.02 mm per px, which is twice the tag's 0.5105 mm.
+    the 480 x 640 px original (their region ends at column 595, but a frame is 320 px wide), so
+    `read_clip` leaves the spacing out. The frames were halved in size: in the depth ruler burned
+    into them, the 5 cm marks are 49 px apart. That gives 1.02 mm per px, twice the tag's 0.5105 mm.
     """
     from pydicom.examples import get_path
 
@@ -87,8 +87,11 @@ def example_clip() -> Clip:
     return replace(clip, name="example_a4c", spacing=2 * 0.5104970559477806)
 
 
-def _recognise(path: Path) -> str:
-    """One of "dicom", "gif" and "video", by the first bytes of the file."""
+def _file_kind(path: Path) -> str:
+    """Return "dicom", "gif" or "video", decided by the first bytes of the file.
+
+    Raises DataError for a file that is absent, empty or of another kind.
+    """
     if not path.is_file():
         raise missing_file(path)
     with path.open("rb") as file:
@@ -106,12 +109,12 @@ def _recognise(path: Path) -> str:
         return "video"
     raise DataError(
         f"{path}: expected AVI, MP4, MOV, WebM, GIF or DICOM, found a file that starts with "
-        f"{head[:12]!r}. The name's suffix does not count; convert the clip, for example with "
+        f"{head[:12]!r}. The suffix of the name does not count. Convert the clip, for example with "
         f"`ffmpeg -i {path.name} -c:v mjpeg -q:v 2 clip.avi`."
     )
 
 
 def _is_bare_dicom(head: bytes) -> bool:
-    """True for DICOM written without the 128-byte preamble: it starts at group 0002 or 0008."""
+    """Detect DICOM without the 128-byte preamble: it starts with group 0002 or 0008."""
     group, element = head[:2], head[2:4]
     return group in (b"\x02\x00", b"\x08\x00") and element <= b"\x18\x00" and element[1:] == b"\x00"

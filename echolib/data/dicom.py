@@ -1,4 +1,4 @@
-"""DICOM clips: pixels of all common kinds, frame rate, and spacing from the region tags."""
+"""DICOM clips: grey frames from all common pixel formats, frame rate, and spacing from the tags."""
 
 import tempfile
 import warnings
@@ -13,11 +13,15 @@ from .video import decode_video, to_grey
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-ANISOTROPY = 0.01  # relative difference of the two pixel spacings that one number may hide
+ANISOTROPY = 0.01  # largest relative difference of spacings in x and y that count as equal
 
 
 def read_dicom(path: Path) -> tuple[np.ndarray, float | None, float | None]:
-    """Grey frames, fps and spacing of a DICOM file."""
+    """Read a DICOM file: grey frames (T, H, W) uint8, fps, and spacing in mm per px.
+
+    fps and spacing are None where the tags do not give them. Raises DataError for a file that is
+    broken, has no pixel data, or needs a decoder that is not installed.
+    """
     import pydicom
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -31,13 +35,13 @@ def read_dicom(path: Path) -> tuple[np.ndarray, float | None, float | None]:
             raise DataError(
                 f"{path}: expected a DICOM image, found a data set without pixel data "
                 f"({dataset.get('Modality', 'no modality')}). A study has such files besides its "
-                "clips (directory, report): choose another of its files. If this one should be a "
+                "clips (directory, report): choose another of its files. If this file should be a "
                 "clip, it is truncated: export it again."
             )
         return _dicom_frames(dataset, path), _dicom_fps(dataset), _dicom_spacing(dataset, path)
     except DataError:
         raise
-    # pydicom raises whatever the broken part happens to trip over, KeyError to struct.error.
+    # pydicom raises many kinds of errors for broken files, from KeyError to struct.error.
     except Exception as error:
         raise DataError(
             f"{path}: expected a DICOM clip, found one that cannot be read ({error}). "
@@ -46,7 +50,7 @@ def read_dicom(path: Path) -> tuple[np.ndarray, float | None, float | None]:
 
 
 def _dicom_frames(dataset: "Dataset", path: Path) -> np.ndarray:
-    """Grey frames (T, H, W) uint8 of a DICOM data set, decoded one by one."""
+    """Decode the frames of a DICOM data set one by one, as grey (T, H, W) uint8."""
     from pydicom.pixels import iter_pixels
 
     syntax = dataset.file_meta.TransferSyntaxUID
@@ -54,7 +58,7 @@ def _dicom_frames(dataset: "Dataset", path: Path) -> np.ndarray:
         return _mpeg_frames(dataset, path)
     _require_decoder(syntax, path)
     photometric = dataset.PhotometricInterpretation
-    decoded = iter_pixels(dataset)  # YBR arrives as RGB
+    decoded = iter_pixels(dataset)  # it converts YBR to RGB
     if photometric == "PALETTE COLOR":
         return to_grey((_apply_palette(frame, dataset) for frame in decoded), str(path))
     if not photometric.startswith("MONOCHROME"):
@@ -64,7 +68,7 @@ def _dicom_frames(dataset: "Dataset", path: Path) -> np.ndarray:
 
 
 def _require_decoder(syntax, path: Path) -> None:
-    """Raise DataError, with the package to install, where nothing here decodes the syntax."""
+    """Raise DataError where no installed package decodes the syntax, and name one that does."""
     from pydicom.pixels import get_decoder
 
     package = "pylibjpeg pylibjpeg-openjpeg" if "2000" in syntax.name else "python-gdcm"
@@ -81,7 +85,7 @@ def _require_decoder(syntax, path: Path) -> None:
 
 
 def _mpeg_frames(dataset: "Dataset", path: Path) -> np.ndarray:
-    """Frames of a DICOM file that wraps an MPEG stream: pydicom has no decoder, OpenCV has."""
+    """Decode a DICOM file that wraps an MPEG stream, with OpenCV: pydicom cannot decode MPEG."""
     from pydicom.encaps import generate_frames
 
     stream = b"".join(generate_frames(dataset.PixelData, number_of_frames=1))
@@ -93,12 +97,12 @@ def _mpeg_frames(dataset: "Dataset", path: Path) -> np.ndarray:
         except DataError as error:
             raise DataError(
                 f"{path}: expected an MPEG stream inside the DICOM file, found {len(stream)} bytes "
-                "of which no frame decodes. Export the clip again, as JPEG, or as AVI or MP4."
+                "that decode to no frame. Export the clip again, as JPEG, or as AVI or MP4."
             ) from error
 
 
 def _apply_palette(frame: np.ndarray, dataset: "Dataset") -> np.ndarray:
-    """(H, W) indices to (H, W, 3) uint8 RGB; palettes of 16 bits are brought to 8."""
+    """Convert (H, W) palette indices to (H, W, 3) uint8 RGB; 16-bit palettes are reduced to 8."""
     from pydicom.pixels import apply_color_lut
 
     colours = apply_color_lut(frame, dataset)
@@ -106,14 +110,19 @@ def _apply_palette(frame: np.ndarray, dataset: "Dataset") -> np.ndarray:
 
 
 def _scale_to_8_bit(frame: np.ndarray, dataset: "Dataset") -> np.ndarray:
-    """(H, W) stored values to uint8: as they are where 8 bits, else by window or BitsStored."""
+    """Convert (H, W) stored values to uint8.
+
+    Unsigned 8-bit values stay as they are. Others are scaled by the window, or by BitsStored
+    where there is no window.
+    """
     bits, signed = int(dataset.BitsStored), bool(dataset.PixelRepresentation)
     if bits == 8 and not signed:
         return frame.astype(np.uint8)
     values = frame.astype(np.float32)
-    centre, width = _first(dataset.get("WindowCenter")), _first(dataset.get("WindowWidth"))
+    centre = _first_number(dataset.get("WindowCenter"))
+    width = _first_number(dataset.get("WindowWidth"))
     if centre is not None and width is not None and width > 1:
-        # The window counts in rescaled values (DICOM PS3.3 C.11.2.1.2).
+        # The window applies to rescaled values (DICOM PS3.3 C.11.2.1.2).
         slope, intercept = dataset.get("RescaleSlope", 1), dataset.get("RescaleIntercept", 0)
         values = values * float(slope) + float(intercept)
         scaled = (values - (centre - 0.5)) / (width - 1) + 0.5
@@ -123,8 +132,8 @@ def _scale_to_8_bit(frame: np.ndarray, dataset: "Dataset") -> np.ndarray:
     return np.rint(255 * np.clip(scaled, 0, 1)).astype(np.uint8)
 
 
-def _first(value) -> float | None:
-    """A tag's value, the first of several, as a float; None where it is absent or empty."""
+def _first_number(value) -> float | None:
+    """The first value of a tag as a float; None where the tag is absent or empty."""
     if value is None or value == "":
         return None
     try:
@@ -134,22 +143,22 @@ def _first(value) -> float | None:
 
 
 def _dicom_fps(dataset: "Dataset") -> float | None:
-    """Frames a second: first what was acquired (times between frames), then what to display."""
-    frame_time = _first(dataset.get("FrameTime"))
+    """Frames per second: from the times between acquired frames, else from the display rate."""
+    frame_time = _first_number(dataset.get("FrameTime"))
     intervals = dataset.get("FrameTimeVector")
     if not frame_time and intervals is not None and np.size(intervals) > 1:
         frame_time = float(np.median(np.asarray(intervals, float)[1:]))  # the first is always 0
     if frame_time and frame_time > 0:
         return round(1000 / frame_time, 3)
     for tag in ("CineRate", "RecommendedDisplayFrameRate"):
-        rate = _first(dataset.get(tag))
+        rate = _first_number(dataset.get(tag))
         if rate and rate > 0:
             return rate
     return None
 
 
 def _dicom_spacing(dataset: "Dataset", path: Path) -> float | None:
-    """mm per px of the 2-D tissue image, or None, with a warning where tags contradict."""
+    """mm per px of the 2-D tissue image, or None. Warns where the tags contradict each other."""
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     spacings = []
     for region in dataset.get("SequenceOfUltrasoundRegions", None) or []:
@@ -161,7 +170,7 @@ def _dicom_spacing(dataset: "Dataset", path: Path) -> float | None:
         if (last_x or 0) > columns or (last_y or 0) > rows:
             _warn_spacing(
                 path,
-                f"the scale tags describe a region up to ({last_x}, {last_y}), the frame has "
+                f"the scale tags describe a region up to ({last_x}, {last_y}), but the frame has "
                 f"{columns} x {rows} px: it was resized after the tags were written",
             )
             return None

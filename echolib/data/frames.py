@@ -16,58 +16,30 @@ from ..files import atomic_path
 from ..geometry import drawn_rounded
 from .clips import Clip
 from .letterbox import Letterbox
+from .problems import Problem, problem_table
 
 SPLITS = ("train", "val", "test")
 COLUMNS = [
-    "clip",  # name of the clip the frame is from
+    "clip",  # name of the clip that holds the frame
     "frame",  # 0-based index in the clip
     "phase",  # ED, ES or empty
     "split",  # train, val or test
     "patient",
     "source",  # name of the data set
-    "fps",  # frames a second, NaN where unknown
+    "fps",  # frames per second, NaN where unknown
     "spacing",  # mm per px of the packed image, NaN where unknown
     "height",  # of the source frame, px
     "width",
 ]
 TEXT_COLUMNS = ("clip", "phase", "split", "patient", "source")
+NUMBER_COLUMNS = ("fps", "spacing")
+OPTIONAL_ARRAYS = ("landmarks", "regions", "neighbours")  # of a FrameSet
+ROUNDING_SAMPLE = 25  # frames that decide how the masks of a set were drawn
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Something malformed that a reader met: where, what, and what it did about it.
-
-    action: "left out" (the record is not in the result), "mended" (used after a repair) or
-    "noted" (used as it is). row: 1-based line of the file, None where the whole file is meant.
-    """
-
-    file: str
-    row: int | None
-    reason: str
-    action: str = "left out"
-
-    def __str__(self) -> str:
-        where = self.file if self.row is None else f"{self.file}, row {self.row}"
-        return f"{where}: {self.reason} ({self.action})"
-
-
-def problem_table(problems: Iterable[Problem]) -> pd.DataFrame:
-    """Problems as a table: file, row, reason, action."""
-    columns = ["file", "row", "reason", "action"]
-    table = pd.DataFrame([vars(problem) for problem in problems], columns=columns)
-    return table.astype({"row": "Int64"})  # whole numbers, where a whole file has none
-
-
-def problem_summary(problems: Iterable[Problem]) -> str:
-    """One line a kind: how often each action was taken, with the first example of it."""
-    table = problem_table(problems)
-    if table.empty:
-        return "no problems found"
-    kinds = table.reason.str.replace(r"-?\d+(\.\d+)?", "#", regex=True)
-    lines = []
-    for (action, _), rows in table.groupby(["action", kinds], sort=False):
-        lines.append(f"{len(rows)} x {action}: {rows.reason.iloc[0]} (first: {rows.file.iloc[0]})")
-    return "\n".join(lines)
+def number_or_none(value: float) -> float | None:
+    """The value as a float, or None for NaN, which stands for unknown in a table."""
+    return None if pd.isna(value) else float(value)
 
 
 @dataclass(frozen=True)
@@ -75,8 +47,8 @@ class LabelledFrame:
     """One frame with its expert label, in the geometry of its source.
 
     image: (H, W) uint8. mask: (H, W) bool. landmarks: (40, 2) float32 px or None.
-    fps: frames a second or None. spacing: mm per px or None. regions: (H, W) uint8 as in a
-    FrameSet, or None.
+    fps: frames per second or None. spacing: mm per px or None. regions: (H, W) uint8, numbered
+    as in a FrameSet, or None.
     """
 
     image: np.ndarray
@@ -94,10 +66,10 @@ class LabelledFrame:
 
 
 class Dataset(Protocol):
-    """What every reader offers.
+    """The interface of every reader of a data set.
 
-    table has a row a clip (index: its name) with at least patient, split, fps; problems holds
-    what the tables of the data set itself were found to lack.
+    table: one row per clip (index: its name), at least with patient, split and fps. problems:
+    what is malformed in the tables of the data set.
     """
 
     name: str
@@ -106,13 +78,13 @@ class Dataset(Protocol):
     problems: list[Problem]
 
     def labelled(self, clip: str) -> tuple[list[LabelledFrame], list[Problem]]:
-        """The labelled frames of one clip, and what of it was malformed. Thread-safe."""
+        """The labelled frames of one clip, and the problems found. Thread-safe."""
 
     def clip(self, clip: str) -> Clip:
         """All frames of one clip. Raises DataError where they cannot be read."""
 
     def fingerprint(self) -> str:
-        """Short text that changes when the files of the data set change."""
+        """A short text that changes when the files of the data set change."""
 
 
 @dataclass(frozen=True)
@@ -120,12 +92,12 @@ class FrameSet:
     """The labelled frames of a data set, all of one square size.
 
     images: (N, S, S) uint8. masks: (N, S, S) bool. landmarks: (N, 40, 2) float32 px of the
-    square, or None. table: N rows of `COLUMNS`. problems: what the reader met. regions:
-    (N, S, S) uint8 or None, where more than the cavity is known: 0 background, 1 cavity (the
-    same as the mask), 2 wall of the left ventricle, 3 left atrium; or, of the mitral valve,
-    1 leaflets, 2 what else lies in the valve's box. neighbours: (N, 2, S, S) uint8 or None, two
-    frames that are seen beside each image: those before and after it, or, where a network is to
-    know how far the walls move, the end-diastolic and the end-systolic one (`within_cycle`).
+    square, or None. table: N rows of `COLUMNS`. problems: those that the reader found. regions:
+    (N, S, S) uint8, or None where only the masks are known. Ventricle: 0 background, 1 cavity
+    (equal to the mask), 2 wall of the left ventricle, 3 left atrium. Mitral valve: 0 background,
+    1 leaflets (equal to the mask), 2 the rest of the valve's box. neighbours: (N, 2, S, S) uint8
+    or None, two frames that a network gets beside each image: the frames before and after it, or
+    the end-diastolic and end-systolic frames, which show how far the walls move (`within_cycle`).
     """
 
     images: np.ndarray
@@ -139,20 +111,24 @@ class FrameSet:
     def __post_init__(self) -> None:
         count = len(self.table)
         arrays = {"images": self.images, "masks": self.masks}
-        arrays |= self._optional
-        wrong = [f"{name} {a.shape}" for name, a in arrays.items() if len(a) != count]
-        if wrong or self.images.shape != self.masks.shape:
-            raise ValueError(f"Frames, masks and table ({count} rows) do not match: {wrong}.")
+        arrays |= self._optional_arrays
+        wrong = [f"{name} {array.shape}" for name, array in arrays.items() if len(array) != count]
+        if not wrong and self.images.shape != self.masks.shape:
+            wrong = [f"images {self.images.shape}", f"masks {self.masks.shape}"]
+        if wrong:
+            raise ValueError(
+                f"Expected {count} frames, one per row of the table, and masks of the same shape "
+                f"as the images; found {', '.join(wrong)}."
+            )
         missing = [column for column in COLUMNS if column not in self.table]
         if missing:
-            raise ValueError(f"The table lacks the columns {missing}.")
+            raise ValueError(f"The table lacks the columns {missing}; expected all of {COLUMNS}.")
 
     @property
-    def _optional(self) -> dict[str, np.ndarray]:
-        """The arrays that not every set has, by name."""
-        names = ("landmarks", "regions", "neighbours")
-        some = {name: getattr(self, name) for name in names}
-        return {name: array for name, array in some.items() if array is not None}
+    def _optional_arrays(self) -> dict[str, np.ndarray]:
+        """The optional arrays that this set has, by name."""
+        arrays = {name: getattr(self, name) for name in OPTIONAL_ARRAYS}
+        return {name: array for name, array in arrays.items() if array is not None}
 
     def __len__(self) -> int:
         return len(self.table)
@@ -164,12 +140,12 @@ class FrameSet:
 
     @property
     def outputs(self) -> int:
-        """Regions that are known beside the background; 1 where only the masks are."""
+        """Number of regions besides the background; 1 where only the masks are known."""
         return 1 if self.regions is None else max(1, int(np.max(self.regions, initial=1)))
 
     @property
     def inputs(self) -> int:
-        """Frames that a network sees at a time: 3 with neighbours, else 1."""
+        """Number of frames that a network gets as one input: 3 with neighbours, else 1."""
         return 1 if self.neighbours is None else 3
 
     @cached_property
@@ -177,13 +153,15 @@ class FrameSet:
         """Whether the masks were drawn through landmarks rounded to whole px (`drawn_rounded`)."""
         if self.landmarks is None or not len(self):
             return False
-        some = np.linspace(0, len(self) - 1, min(len(self), 25)).round().astype(int)
-        return np.mean([drawn_rounded(self.landmarks[i], self.masks[i]) for i in some]) > 0.5
+        count = min(len(self), ROUNDING_SAMPLE)
+        rows = np.linspace(0, len(self) - 1, count).round().astype(int)
+        drawn = [drawn_rounded(self.landmarks[i], self.masks[i]) for i in rows]
+        return bool(np.mean(drawn) > 0.5)
 
     def fingerprint(self) -> str:
-        """Short text that changes with any pixel, label or row of the table."""
+        """A short text that changes with any pixel, label or row of the table."""
         digest = hashlib.sha256(self.table.to_csv(index=False).encode())
-        for array in (self.images, self.masks, *self._optional.values()):
+        for array in (self.images, self.masks, *self._optional_arrays.values()):
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()[:16]
 
@@ -191,39 +169,41 @@ class FrameSet:
         """The frames at `rows`: a boolean array of length N, or indices."""
         rows = np.asarray(rows)
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        optional = {name: array[rows] for name, array in self._optional_arrays.items()}
         return replace(
             self,
             images=self.images[rows],
             masks=self.masks[rows],
+            landmarks=optional.get("landmarks"),
             table=self.table.iloc[rows].reset_index(drop=True),
-            **{name: array[rows] for name, array in self._optional.items()},
+            regions=optional.get("regions"),
+            neighbours=optional.get("neighbours"),
         )
 
     @staticmethod
     def joined(sets: "Iterable[FrameSet]") -> "FrameSet":
-        """Several sets as one, in their order; what one of them does not know is left out."""
+        """Join sets in their order; optional arrays that one of them lacks are left out."""
         if not (sets := list(sets)):
-            raise ValueError("There are no sets to join.")
-        known = set.intersection(*(set(some._optional) for some in sets))
+            raise ValueError("There are no sets to join; expected one or more.")
+        shared = set.intersection(*(set(frames._optional_arrays) for frames in sets))
 
         def stack(name: str) -> np.ndarray:
-            return np.concatenate([getattr(some, name) for some in sets])
+            return np.concatenate([getattr(frames, name) for frames in sets])
 
-        table = pd.concat([some.table for some in sets], ignore_index=True)
-        problems = tuple(problem for some in sets for problem in some.problems)
-        optional = {"landmarks": None} | {name: stack(name) for name in known}
+        table = pd.concat([frames.table for frames in sets], ignore_index=True)
+        problems = tuple(problem for frames in sets for problem in frames.problems)
+        optional = {"landmarks": None} | {name: stack(name) for name in shared}
         return FrameSet(stack("images"), stack("masks"), table=table, problems=problems, **optional)
 
     def split(self, name: str) -> "FrameSet":
         """The frames of one split: "train", "val", "test", or "all"."""
+        _check_split(name)
         if name == "all":
             return self
-        if name not in SPLITS:
-            raise ValueError(f"Unknown split {name!r}; expected one of {SPLITS} or 'all'.")
         return self.select((self.table.split == name).to_numpy())
 
     def spread(self, count: int) -> "FrameSet":
-        """At most `count` frames, whole clips spread evenly over the set; one clip at least."""
+        """Choose whole clips evenly over the set: at most `count` frames, but at least one clip."""
         if not len(self):
             return self
         clips = self.table["clip"].unique()
@@ -235,22 +215,18 @@ class FrameSet:
     def frame(self, index: int) -> LabelledFrame:
         """One frame as a LabelledFrame, in the geometry of the square."""
         row = self.table.iloc[index]
-        optional = {name: np.array(array[index]) for name, array in self._optional.items()}
-        landmarks = optional.pop("landmarks", None)
-        optional.pop("neighbours", None)
-        known = {
-            name: None if pd.isna(row[name]) else float(row[name]) for name in ("fps", "spacing")
-        }
-        text = {name: row[name] for name in TEXT_COLUMNS}
+        optional = {name: np.array(a[index]) for name, a in self._optional_arrays.items()}
+        landmarks, regions = optional.get("landmarks"), optional.get("regions")
         image, mask = np.array(self.images[index]), np.array(self.masks[index])
-        text |= {"frame": int(row.frame)}
-        return LabelledFrame(image, mask, landmarks, **text, **known, **optional)
+        columns = {name: row[name] for name in TEXT_COLUMNS} | {"frame": int(row.frame)}
+        columns |= {name: number_or_none(row[name]) for name in NUMBER_COLUMNS}
+        return LabelledFrame(image, mask, landmarks, **columns, regions=regions)
 
     def save(self, folder: str | Path) -> None:
-        """Write the set as `.npy` files and two CSVs, whole or not at all."""
+        """Write the set as `.npy` files and two CSVs, completely or not at all."""
         with atomic_path(folder) as temporary:
             temporary.mkdir()
-            arrays = {"images": self.images, "masks": self.masks} | self._optional
+            arrays = {"images": self.images, "masks": self.masks} | self._optional_arrays
             for name, array in arrays.items():
                 np.save(temporary / f"{name}.npy", array)
             self.table.to_csv(temporary / "frames.csv", index=False)
@@ -258,85 +234,96 @@ class FrameSet:
 
     @classmethod
     def load(cls, folder: str | Path) -> "FrameSet":
-        """Open a saved set, its arrays memory-mapped. Raises DataError when it is not one."""
+        """Open a saved set with memory-mapped arrays. Raises DataError for an incomplete set."""
         folder = Path(folder)
         try:
-            text = dict.fromkeys(TEXT_COLUMNS, str)
             table = pd.read_csv(
                 folder / "frames.csv",
-                dtype=text,
+                dtype=dict.fromkeys(TEXT_COLUMNS, str),
                 keep_default_na=False,
-                na_values={"fps": "", "spacing": ""},
+                na_values=dict.fromkeys(NUMBER_COLUMNS, ""),
             )
             images, masks = (
                 np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks")
             )
             optional = {
                 name: np.load(folder / f"{name}.npy", mmap_mode="r")
-                for name in ("landmarks", "regions", "neighbours")
+                for name in OPTIONAL_ARRAYS
                 if (folder / f"{name}.npy").is_file()
             }
             landmarks = optional.pop("landmarks", None)
-            found = pd.read_csv(folder / "problems.csv", dtype={"row": "Int64"})
-            problems = json.loads(found.to_json(orient="records"))
+            saved = pd.read_csv(folder / "problems.csv", dtype={"row": "Int64"})
+            problems = json.loads(saved.to_json(orient="records"))
             problems = tuple(Problem(**problem) for problem in problems)
             return cls(images, masks, landmarks, table, problems, **optional)
         except (OSError, ValueError, EOFError, TypeError) as error:
             raise DataError(
-                f"{folder} is not a whole set of packed frames ({error}). "
+                f"{folder} is not a complete set of packed frames ({error}). "
                 "Remove the folder and pack the data set again."
             ) from error
 
 
 def with_neighbours(frames: FrameSet, inputs: int) -> np.ndarray:
-    """(N, inputs, S, S) uint8 images as a network of 1 or 3 inputs sees them.
+    """Images (N, inputs, S, S) uint8 for a network of 1 or 3 inputs.
 
-    Three: the frame between its two neighbours, or thrice itself where none are known.
+    The three inputs are a frame between its two neighbours. A set without neighbours repeats
+    each frame three times.
     """
     images = np.array(frames.images, np.uint8)[:, None]
     if inputs == 1:
         return images
-    known = frames.neighbours
-    before, after = (images, images) if known is None else (known[:, :1], known[:, 1:])
+    before = after = images
+    if frames.neighbours is not None:
+        before, after = frames.neighbours[:, :1], frames.neighbours[:, 1:]
     return np.concatenate([before, images, after], axis=1)
 
 
 def within_cycle(frames: FrameSet) -> FrameSet:
-    """The frames between the end-diastolic and the end-systolic frame of their clips.
+    """Take the end-diastolic and end-systolic frames of each clip as its frames' neighbours.
 
-    These become the neighbours. Frames of clips that lack one of the two are left out.
+    Frames of clips that lack one of the two phases are left out.
     """
     ends = {}
     for phase in ("ED", "ES"):
-        rows = frames.table[frames.table.phase == phase]
-        ends[phase] = pd.Series(rows.index, rows["clip"]).groupby(level=0).first()
+        table = frames.table[frames.table.phase == phase]
+        ends[phase] = pd.Series(table.index, table["clip"]).groupby(level=0).first()
     clips = frames.table["clip"]
-    known = clips.isin(ends["ED"].index) & clips.isin(ends["ES"].index)
-    places = [clips[known].map(ends[phase]).to_numpy(int) for phase in ("ED", "ES")]
-    beside = np.stack([np.asarray(frames.images)[rows] for rows in places], axis=1)
-    return replace(frames.select(known.to_numpy()), neighbours=beside)
+    complete = clips.isin(ends["ED"].index) & clips.isin(ends["ES"].index)
+    images = np.asarray(frames.images)
+    pair = [images[clips[complete].map(ends[phase]).to_numpy(int)] for phase in ("ED", "ES")]
+    return replace(frames.select(complete.to_numpy()), neighbours=np.stack(pair, axis=1))
 
 
 def to_square(frame: LabelledFrame, size: int) -> LabelledFrame:
-    """The labelled frame padded and resized to (size, size), its landmarks and spacing too."""
-    box = Letterbox(*frame.image.shape, size)
-    landmarks = None if frame.landmarks is None else box.points(frame.landmarks)
-    spacing = None if frame.spacing is None else frame.spacing / box.scale
-    changed = {"image": box.image(frame.image), "mask": box.mask(frame.mask)}
-    changed |= {"landmarks": landmarks, "spacing": spacing}
-    if frame.regions is not None:
-        changed["regions"] = box.regions(frame.regions)
-    return LabelledFrame(**{**vars(frame), **changed})
+    """Pad and resize a labelled frame to (size, size), with its landmarks and spacing."""
+    height, width = frame.image.shape
+    square = Letterbox(height, width, size)
+    return replace(
+        frame,
+        image=square.image(frame.image),
+        mask=square.mask(frame.mask),
+        landmarks=None if frame.landmarks is None else square.points(frame.landmarks),
+        spacing=None if frame.spacing is None else frame.spacing / square.scale,
+        regions=None if frame.regions is None else square.regions(frame.regions),
+    )
+
+
+def _check_split(name: str) -> None:
+    if name not in (*SPLITS, "all"):
+        raise ValueError(f"Unknown split {name!r}; expected one of {SPLITS} or 'all'.")
 
 
 def labelled_frames(data: "Dataset | FrameSet", split: str = "all") -> Iterator[LabelledFrame]:
-    """The labelled frames of one split, one after the other, in their source's geometry."""
+    """Yield the labelled frames of one split, in the geometry of their source.
+
+    data: a reader, or a FrameSet, whose frames stay squares. split: "train", "val", "test" or
+    "all".
+    """
+    _check_split(split)
     if isinstance(data, FrameSet):
         chosen = data.split(split)
         yield from (chosen.frame(index) for index in range(len(chosen)))
         return
-    if split not in (*SPLITS, "all"):
-        raise ValueError(f"Unknown split {split!r}; expected one of {SPLITS} or 'all'.")
     table = data.table
     for clip in table.index[(table.split == split) | (split == "all")]:
         yield from data.labelled(clip)[0]

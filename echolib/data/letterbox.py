@@ -170,4 +170,4 @@ class Crop:
 
     def points_back(self, points: np.ndarray) -> np.ndarray:
         """Points (..., 2) of the square to source px, float32: the inverse of `points`."""
-        return self.letterbox.points_back(points) + np.float32([self.left, self.top])
+        return self.letterbox.points_back(points) + np.array([self.left, self.top], np.float32)

@@ -1,16 +1,19 @@
-"""The sector that a probe shows: where it lies in a picture, and how to cut it out."""
+"""The sector that a probe shows: where it lies in a frame, and how to crop to it."""
 
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
+from ..geometry import bounding_box
 from .clips import Clip
+from .letterbox import Crop, Letterbox
 
 DARK = 4  # grey levels up to this count as black
-SAMPLED = 16  # frames of a clip in which the sector is looked for
-MARGIN = 0.02  # of the sector's larger side, left around it
-WORTH = 0.9  # of the larger side: a cut that leaves more than that is none
+SAMPLED = 16  # frames of a clip, spread evenly, that are searched for the sector
+MARGIN = 0.02  # of the sector's larger side, kept around it
+NEARLY_ALL = 0.8  # of the larger side: a sector that is larger is not cropped
+PIECE = 0.25  # of the largest piece's area: smaller ones are letters, bars and marks
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,9 @@ def find_sector(image: np.ndarray) -> Sector:
     Marks and text beside it are left out where a dark gap of 3 px parts them from it. An image
     without anything bright counts as all inside.
     """
-    bright = cv2.morphologyEx((image > DARK).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5)))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(bright)
-    inside = np.ones(image.shape, np.uint8)
-    if count > 1:
+    labels, stats = _bright_pieces(image)
+    inside: np.ndarray = np.ones(image.shape, np.uint8)
+    if len(stats) > 1:
         largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
         rows, columns = np.nonzero((labels == largest) & (image > DARK))
         if len(rows):
@@ -56,28 +58,103 @@ def find_sector(image: np.ndarray) -> Sector:
     return Sector(inside > 0, apex, distance / reach, angle, reach)
 
 
+def _bright_pieces(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (H, W) of the bright pieces, 0 for none, and OpenCV's statistics of each label."""
+    bright = cv2.morphologyEx((image > DARK).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5)))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(bright)
+    return labels, stats
+
+
 def clip_sector(clip: Clip) -> Sector:
-    """The sector of a whole clip: what is bright in any of some frames leaves no gaps in it."""
-    count = len(clip.frames)
+    """The sector of a whole clip: frames are joined, so that dark parts of one leave no gap."""
+    return find_sector(_brightest(clip.frames))
+
+
+def _brightest(frames: np.ndarray) -> np.ndarray:
+    """(H, W) maximum of some frames (T, H, W), spread over the clip."""
+    count = len(frames)
     chosen = np.linspace(0, count - 1, min(SAMPLED, count)).round().astype(int)
-    return find_sector(clip.frames[chosen].max(axis=0))
+    return frames[chosen].max(axis=0)
+
+
+def sector_window(frames: np.ndarray) -> tuple[slice, slice]:
+    """The (rows, columns) of frames (T, H, W) uint8 that hold their sector, with a small margin.
+
+    They leave out a machine's letters, bars and black margins. Where the sector fills most of the
+    frames, they are the whole frame: a crop would gain little, and a dim sector may look smaller
+    than it is.
+    """
+    shape = frames.shape[1:]
+    rows, columns = bounding_box(_sector_pieces(_brightest(frames)))
+    larger = max(rows.stop - rows.start, columns.stop - columns.start)
+    if larger > NEARLY_ALL * max(shape):
+        return slice(0, shape[0]), slice(0, shape[1])
+    margin = round(MARGIN * larger)
+    rows, columns = (
+        slice(max(0, part.start - margin), min(side, part.stop + margin))
+        for part, side in zip((rows, columns), shape, strict=True)
+    )
+    return rows, columns
+
+
+def _sector_pieces(image: np.ndarray) -> np.ndarray:
+    """(H, W) bool: the bright pieces of a sector, which dark bands may part; all if there is none.
+
+    Letters and bars are much smaller than the largest piece.
+    """
+    labels, stats = _bright_pieces(image)
+    if len(stats) == 1:
+        return np.ones(image.shape, bool)
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    kept = 1 + np.flatnonzero(areas >= PIECE * areas.max())
+    return np.isin(labels, kept) & (image > DARK)
 
 
 def crop_to_sector(clip: Clip) -> tuple[Clip, tuple[slice, slice]]:
-    """The clip without what lies around its sector: a machine's letters, bars and black margins.
+    """The clip without the surroundings of its sector, and the `sector_window` that is kept.
 
-    Returns the clip and the (rows, columns) of the frames that it shows; its pixels are the
-    file's own, so that spacing and aspect stay. A clip whose sector nearly fills it stays whole.
+    Pixels are the file's own, so that spacing and proportions stay.
     """
-    inside = clip_sector(clip).inside
-    rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
-    extents = [(int(line[0]), int(line[-1]) + 1) for line in (rows, columns)]
-    larger = max(stop - start for start, stop in extents)
-    if larger > WORTH * max(inside.shape):
-        return clip, (slice(0, inside.shape[0]), slice(0, inside.shape[1]))
-    margin = round(MARGIN * larger)
-    window = tuple(
-        slice(max(0, start - margin), min(side, stop + margin))
-        for (start, stop), side in zip(extents, inside.shape, strict=True)
-    )
-    return replace(clip, frames=np.ascontiguousarray(clip.frames[:, *window])), window
+    rows, columns = sector_window(clip.frames)
+    if (rows.stop - rows.start, columns.stop - columns.start) == clip.frames.shape[1:]:
+        return clip, (rows, columns)
+    frames = np.ascontiguousarray(clip.frames[:, rows, columns])
+    return replace(clip, frames=frames), (rows, columns)
+
+
+@dataclass(frozen=True)
+class SectorBox:
+    """The sector of a frame, or a part of it, as the square that a network sees, and the way back.
+
+    height, width: of the frame, px. rows, columns: of the frame, its `sector_window`. part: how
+    that window, or a crop of it, becomes the square.
+    """
+
+    height: int
+    width: int
+    rows: slice
+    columns: slice
+    part: Letterbox | Crop
+
+    def image(self, frame: np.ndarray) -> np.ndarray:
+        """(H, W) uint8 frame to the (size, size) uint8 square."""
+        return self.part.image(frame[self.rows, self.columns])
+
+    def back(self, values: np.ndarray) -> np.ndarray:
+        """(size, size) probabilities to (H, W) float32 of the frame, 0 beside the window."""
+        frame = np.zeros((self.height, self.width), np.float32)
+        frame[self.rows, self.columns] = self.part.back(values)
+        return frame
+
+    def points_back(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 2) of the square to px of the frame, float32."""
+        corner = np.array([self.columns.start, self.rows.start], np.float32)
+        return self.part.points_back(points) + corner
+
+
+def sector_box(frames: np.ndarray, size: int) -> SectorBox:
+    """The box of frames (T, H, W) uint8 of one clip, for a network that sees (size, size) px."""
+    height, width = frames.shape[1:]
+    rows, columns = sector_window(frames)
+    part = Letterbox(rows.stop - rows.start, columns.stop - columns.start, size)
+    return SectorBox(height, width, rows, columns, part)

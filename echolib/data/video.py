@@ -9,15 +9,17 @@ import numpy as np
 
 from ..errors import DataError
 
-COLOUR_SPREAD = 20  # grey levels between a pixel's strongest and weakest channel
-TINTED_SHARE = 0.5  # more coloured pixels than this: the display is tinted, nothing is burned in
+COLOUR_SPREAD = (
+    20  # grey levels; a pixel is coloured if its channels differ by more, lit if brighter
+)
+TINTED_SHARE = 0.5  # of the lit pixels: where more are coloured, the whole display is tinted
 
 
 def decode_video(path: str | Path, stop: int | None = None) -> np.ndarray:
     """Decode a video from its first frame on, at most `stop` frames.
 
-    Returns (T, H, W) uint8, grey. Of a truncated file the frames that decode are returned.
-    Raises DataError when the file is absent or not a frame decodes.
+    Returns (T, H, W) uint8, grey. A truncated file gives the frames that decode.
+    Raises DataError when the file is absent or no frame decodes.
     """
     path = Path(path)
     if not path.is_file():
@@ -26,7 +28,7 @@ def decode_video(path: str | Path, stop: int | None = None) -> np.ndarray:
 
 
 def count_frames(path: Path) -> int:
-    """Frames that a video holds, by going through it: what its header says may be wrong."""
+    """Count the frames of a video by going through it, because its header may be wrong."""
     reader, count = cv2.VideoCapture(str(path)), 0
     while reader.grab():
         count += 1
@@ -35,7 +37,7 @@ def count_frames(path: Path) -> int:
 
 
 def missing_file(path: Path) -> DataError:
-    """The error for a path at which there is no file."""
+    """Build the error for a path that is not a file."""
     if path.is_dir():
         return DataError(f"{path}: expected a file, found a folder. Name one clip inside it.")
     return DataError(f"{path}: no such file. Check the name and the folder {path.parent}.")
@@ -45,14 +47,14 @@ def missing_file(path: Path) -> DataError:
 
 
 def to_grey(frames: Iterable[np.ndarray], name: str) -> np.ndarray:
-    """Grey clip (T, H, W) uint8 from (H, W, 3) uint8 RGB frames, burned-in colour blackened.
+    """Convert (H, W, 3) uint8 RGB frames to grey (T, H, W) uint8 and blacken burned-in colour.
 
-    An ECG trace, a Doppler box or a menu is no echo, but as brightness it would look like a
-    strong one. Tissue is grey, so what is clearly coloured becomes black, the background of
-    every echocardiogram, and so does a rim of 1 px: JPEG and MPEG store colour at half the
-    resolution, and leave a bright edge without its colour. Where most of the lit pixels are
-    coloured, the whole display is tinted (sepia, blue): then colour says nothing, brightness is
-    kept, and a warning says so.
+    An ECG trace, a Doppler box or a menu is not an echo, but its brightness would look like a
+    strong one. Tissue is grey, so clearly coloured pixels become black, as the background of an
+    echocardiogram is. A rim of 1 px around them becomes black too: JPEG and MPEG store colour at
+    half the resolution, which leaves a bright edge without colour. Where most of the lit pixels
+    are coloured, the whole display is tinted (sepia, blue). Colour then carries no information:
+    the brightness is kept, and a warning is given. name: the clip's name in that warning.
     """
     grey, burned_in = [], []
     coloured_pixels = lit_pixels = 0
@@ -63,8 +65,8 @@ def to_grey(frames: Iterable[np.ndarray], name: str) -> np.ndarray:
         coloured = (cv2.subtract(strongest, weakest) > COLOUR_SPREAD).astype(np.uint8)
         brightness = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         lit = brightness > COLOUR_SPREAD
-        lit_pixels += np.count_nonzero(lit)
-        coloured_pixels += np.count_nonzero(coloured[lit])
+        lit_pixels += int(np.count_nonzero(lit))
+        coloured_pixels += int(np.count_nonzero(coloured[lit]))
         grey.append(brightness)
         burned_in.append(cv2.dilate(coloured, np.ones((3, 3), np.uint8)) > 0)
     if not grey:
@@ -81,8 +83,8 @@ def to_grey(frames: Iterable[np.ndarray], name: str) -> np.ndarray:
 
 
 def _decode(path: Path, stop: int | None) -> tuple[np.ndarray, float | None, int]:
-    """Grey frames, fps and the number of frames that the header announces."""
-    # Grey values differ between decoders, so one is named.
+    """Return the grey frames, fps, and the number of frames that the header announces."""
+    # Grey values differ between decoders, so the decoder is fixed.
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     try:
         frames = to_grey(_captured_frames(capture, stop), str(path))
@@ -92,15 +94,15 @@ def _decode(path: Path, stop: int | None) -> tuple[np.ndarray, float | None, int
         capture.release()
     if len(frames) == 0:
         raise DataError(
-            f"{path}: expected a video, found none of its frames readable in "
-            f"{path.stat().st_size} bytes. The file is truncated or damaged: copy it again, or "
-            "play it to see whether it was ever whole."
+            f"{path}: expected a video, found no readable frame in {path.stat().st_size} bytes. "
+            "The file is truncated or damaged: copy it again, or play it to see whether the "
+            "original is whole."
         )
     return frames, (round(fps, 3) if 0 < fps < 1000 else None), announced
 
 
 def _captured_frames(capture: cv2.VideoCapture, stop: int | None) -> Iterator[np.ndarray]:
-    """The frames in order, (H, W, 3) uint8 RGB, at most `stop` of them."""
+    """Yield at most `stop` frames in order, (H, W, 3) uint8 RGB."""
     count = 0
     while stop is None or count < stop:
         decoded, frame = capture.read()
@@ -111,12 +113,12 @@ def _captured_frames(capture: cv2.VideoCapture, stop: int | None) -> Iterator[np
 
 
 def read_video(path: Path) -> tuple[np.ndarray, float | None]:
-    """Grey frames and fps of a video; warns when fewer decode than the header announces."""
+    """Read the grey frames and fps of a video; warn when fewer decode than the header announces."""
     frames, fps, announced = _decode(path, stop=None)
     if announced - len(frames) > 1:  # containers are often off by one
         warnings.warn(
-            f"{path}: the header announces {announced} frames, {len(frames)} decode. The file "
-            "is probably truncated; the frames that decode are used.",
+            f"{path}: the header announces {announced} frames, but only {len(frames)} decode. The "
+            "file is probably truncated; the frames that decode are used.",
             stacklevel=3,
         )
     return frames, fps
@@ -126,7 +128,7 @@ def read_video(path: Path) -> tuple[np.ndarray, float | None]:
 
 
 def read_gif(path: Path) -> tuple[np.ndarray, float | None]:
-    """Grey frames and fps of a GIF; its delays are whole hundredths of a second."""
+    """Read the grey frames and fps of a GIF; GIF delays are whole hundredths of a second."""
     from PIL import Image, ImageSequence
 
     delays = []
@@ -139,7 +141,7 @@ def read_gif(path: Path) -> tuple[np.ndarray, float | None]:
     try:
         with Image.open(path) as gif:
             frames = to_grey(rgb_frames(gif), str(path))
-    # Pillow raises whatever the broken part trips over, IndexError among others.
+    # Pillow raises many kinds of errors for broken files, IndexError among them.
     except Exception as error:
         raise DataError(
             f"{path}: expected a GIF, found one that does not decode ({error}). "

@@ -1,5 +1,6 @@
-"""CAMUS: a made folder in its layout, and the real frames where they are at hand."""
+"""CAMUS: a generated folder in its layout, and the real frames where they are available."""
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -30,18 +31,25 @@ def test_a_folder_is_read_upright_with_its_spacing(folder):
     assert np.array_equal(diastole.regions == 1, diastole.mask) and diastole.regions[90, 40] == 3
 
 
-def test_regions_are_packed_as_the_masks_are(folder, tmp_path):
+def test_packed_regions_agree_with_the_masks(folder, tmp_path):
     frames = pack(open_data(folder), tmp_path / "packed", 48)
     assert np.array_equal(frames.regions == 1, frames.masks)
     assert np.unique(frames.regions).tolist() == [0, 1, 3]
     assert np.array_equal(frames.frame(0).regions, frames.regions[0])
 
 
+def test_a_file_of_another_kind_of_scan_is_refused(tmp_path):
+    surface = tmp_path / "surface.gii"
+    nibabel.save(nibabel.gifti.GiftiImage(), surface)
+    with pytest.raises(DataError, match="surface.gii is not a readable NIfTI .*a GiftiImage"):
+        read_nifti(surface)
+
+
 def test_the_inner_folder_is_accepted_too(folder):
     assert Camus(folder / "database_nifti").table.split.tolist() == ["train", "val", "test"]
 
 
-def test_without_official_splits_patients_are_hashed_and_it_is_said(folder):
+def test_without_official_splits_patients_are_hashed_and_this_is_reported(folder):
     for path in (folder / "database_split").iterdir():
         path.unlink()
     data = Camus(folder)
@@ -96,7 +104,7 @@ def test_pixels_that_are_not_square_are_refused(tmp_path):
 
 
 def test_a_folder_without_patients_is_refused(tmp_path):
-    with pytest.raises(DataError, match="no patientNNNN folders"):
+    with pytest.raises(DataError, match="expected the patientNNNN folders of CAMUS, found none"):
         Camus(tmp_path)
 
 

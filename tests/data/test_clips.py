@@ -1,4 +1,4 @@
-"""Clips read from files made on the fly, in every container, and from every kind of broken file."""
+"""Clips read from generated files: every container, and every kind of broken file."""
 
 import shutil
 import warnings
@@ -25,7 +25,7 @@ from echolib.data.video import decode_video
 from echolib.errors import DataError
 
 FRAMES, HEIGHT, WIDTH = 7, 48, 64
-UNDECODABLE = "1.2.840.10008.1.2.4.94"  # a syntax whose pixels lie elsewhere: JPIP Referenced
+UNDECODABLE = "1.2.840.10008.1.2.4.94"  # JPIP Referenced: the file does not hold the pixels
 
 
 def make_frames(seed: int = 0) -> np.ndarray:
@@ -99,7 +99,7 @@ def make_region(delta_x=0.05, delta_y=0.05, units=3, data_type=1, last=(63, 47))
         {"frames": np.zeros((2, 3, 4), np.uint8), "spacing": float("nan")},
     ],
 )
-def test_clip_refuses_what_it_does_not_promise(fields):
+def test_clip_refuses_wrong_fields(fields):
     with pytest.raises(DataError, match="'bad'.*expected.*found"):
         Clip("bad", **fields)
 
@@ -119,7 +119,7 @@ def test_videos_are_read_whole_and_in_order(tmp_path, suffix, fourcc):
     assert np.abs(clip.frames.astype(int) - frames).mean() < 4
 
 
-def test_the_content_decides_and_not_the_suffix(tmp_path):
+def test_the_content_decides_the_kind_not_the_suffix(tmp_path):
     avi = write_opencv(tmp_path / "clip.avi", make_frames(), "MJPG")
     renamed = shutil.copy(avi, tmp_path / "clip.dcm")
     np.testing.assert_array_equal(read_clip(renamed).frames, read_clip(avi).frames)
@@ -130,7 +130,7 @@ def test_a_number_in_the_name_does_not_make_a_series(tmp_path):
     assert len(read_clip(avi).frames) == FRAMES
 
 
-def test_decode_video_stops_where_asked(tmp_path):
+def test_decode_video_stops_after_the_given_number_of_frames(tmp_path):
     avi = write_opencv(tmp_path / "clip.avi", make_frames(), "MJPG")
     whole = decode_video(avi)
     assert len(whole) == FRAMES
@@ -138,7 +138,7 @@ def test_decode_video_stops_where_asked(tmp_path):
     np.testing.assert_array_equal(decode_video(avi, stop=99), whole)
 
 
-def test_gif_is_read_with_its_rate(tmp_path):
+def test_gif_is_read_with_its_frame_rate(tmp_path):
     frames = make_frames()
     pages = [Image.fromarray(frame) for frame in frames]
     path = tmp_path / "clip.gif"
@@ -152,7 +152,7 @@ def test_gif_is_read_with_its_rate(tmp_path):
 
 
 def with_trace(frames: np.ndarray) -> np.ndarray:
-    """RGB frames with a green trace in rows 40 to 43, as an ECG is burned in."""
+    """RGB frames with a green trace in rows 40 to 43, like a burned-in ECG."""
     rgb = np.repeat(frames[..., None], 3, axis=-1)
     rgb[:, 40:44] = (40, 230, 60)
     return rgb
@@ -361,7 +361,7 @@ def expect_error(path, *words):
         assert word in message
 
 
-def test_files_that_are_no_clips(tmp_path):
+def test_files_that_are_not_clips(tmp_path):
     expect_error(tmp_path / "absent.avi", "no such file")
     expect_error(tmp_path, "found a folder")
     with pytest.raises(DataError, match="no such file"):
@@ -388,10 +388,10 @@ def test_a_truncated_avi_gives_the_frames_that_decode(tmp_path):
 def test_a_video_without_a_frame(tmp_path):
     mp4 = write_opencv(tmp_path / "clip.mp4", make_frames(), "mp4v")
     (tmp_path / "half.mp4").write_bytes(mp4.read_bytes()[:300])
-    expect_error(tmp_path / "half.mp4", "none of its frames", "truncated")
+    expect_error(tmp_path / "half.mp4", "no readable frame", "truncated")
     avi = write_opencv(tmp_path / "clip.avi", make_frames(), "MJPG")
     (tmp_path / "header.avi").write_bytes(avi.read_bytes()[:4000])
-    expect_error(tmp_path / "header.avi", "none of its frames")
+    expect_error(tmp_path / "header.avi", "no readable frame")
     (tmp_path / "broken.gif").write_bytes(b"GIF89a\x10\x00\x10\x00\x00\x00\x00;")
     expect_error(tmp_path / "broken.gif", "GIF")
 
@@ -426,7 +426,7 @@ def test_truncated_compressed_dicom(tmp_path, part):
     path = save(dataset, tmp_path / "cut.dcm")
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's own remark on the missing end
+        warnings.simplefilter("ignore")  # pydicom warns about the missing end
         expect_error(path, "truncated", "export it again")
 
 

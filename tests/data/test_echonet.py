@@ -1,11 +1,10 @@
-"""EchoNet-Dynamic and EchoNet-Pediatric: what is read, and the dirt that is met."""
+"""EchoNet-Dynamic and EchoNet-Pediatric: clean folders and malformed ones."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from echolib.data import EchoNet, FrameSet, pack
-from echolib.data.frames import problem_summary
+from echolib.data import EchoNet, FrameSet, pack, problem_summary
 from echolib.errors import DataError
 from echolib.geometry import polygon_to_mask
 from tests.makers import EchoNetFolder, chord_rows, ventricle, write_avi
@@ -17,7 +16,7 @@ def folder(tmp_path):
 
 
 def read(folder: EchoNetFolder, clip: str = "0X0001"):
-    """Data set, the clip's labelled frames, and all problems of both."""
+    """The data set, the labelled frames of a clip, and the problems of both."""
     data = EchoNet(folder.write())
     frames, problems = data.labelled(clip) if clip in data.table.index else ([], [])
     return data, frames, [str(problem) for problem in [*data.problems, *problems]]
@@ -38,7 +37,7 @@ def test_a_clean_folder_has_no_problems(folder):
 
 
 def test_the_right_frame_is_read(folder):
-    """Frames get brighter by 10 from 40, so that the grey level tells the index."""
+    """Frames get brighter by 10 from 40 on, so the grey level gives the index."""
     _, frames, _ = read(folder)
     levels = [int(np.median(frame.image)) for frame in frames]
     assert levels == pytest.approx([60, 130], abs=3)
@@ -51,7 +50,16 @@ def test_end_diastole_is_the_larger_area_whichever_comes_first(folder):
     assert [(frame.frame, frame.phase) for frame in frames] == [(2, "ES"), (9, "ED")]
 
 
-def test_names_with_and_without_suffix_are_one(folder):
+def test_frames_of_equal_area_are_end_diastole_and_end_systole(folder):
+    coordinates = ["X1", "Y1", "X2", "Y2"]
+    traced = folder.tracings.loc[folder.rows(1, 2), coordinates].to_numpy()
+    folder.tracings.loc[folder.rows(1, 9), coordinates] = traced
+    _, frames, problems = read(folder)
+    assert frames[0].mask.sum() == frames[1].mask.sum() and problems == []
+    assert [frame.phase for frame in frames] == ["ED", "ES"]
+
+
+def test_names_with_and_without_suffix_match(folder):
     folder.tracings["FileName"] = folder.tracings.FileName.str.replace(".avi", "")
     folder.files["FileName"] = folder.files.FileName + ".avi"
     data, frames, problems = read(folder)
@@ -63,14 +71,14 @@ def test_a_listed_size_that_differs_is_noted(folder):
     _, frames, problems = read(folder)
     assert len(frames) == 2
     assert problems == [
-        "FileList.csv, row 3: 0X0001 is listed as 768 x 1024, the others as 112 x 112 (noted)"
+        "FileList.csv, row 3: 0X0001 is listed as 768 x 1024 px, most clips as 112 x 112 px (noted)"
     ]
 
 
 def test_one_traced_frame_leaves_the_clip_out(folder):
     folder.tracings = folder.tracings.drop(folder.rows(1, 9))
     _, frames, problems = read(folder)
-    assert frames == [] and "1 usable traced frames; ED and ES are both needed" in problems[0]
+    assert frames == [] and "usable traced frames: 1; both ED and ES are needed" in problems[0]
 
 
 def test_another_row_count_is_mended(folder):
@@ -87,8 +95,8 @@ def test_another_row_count_is_mended(folder):
 
 
 def test_coordinates_beyond_the_image_are_cut_off_and_noted(folder):
-    where = folder.rows(1, 2)
-    folder.tracings.loc[where, ["X1", "X2"]] += 45.0
+    rows = folder.rows(1, 2)
+    folder.tracings.loc[rows, ["X1", "X2"]] += 45.0
     _, frames, problems = read(folder)
     assert len(frames) == 2
     assert "outline leaves the image" in problems[0] and problems[0].endswith("(noted)")
@@ -106,13 +114,13 @@ def test_a_frame_past_the_end_is_reported(folder):
     folder.tracings.loc[folder.rows(1, 9), "Frame"] = 500
     _, frames, problems = read(folder)
     assert frames == []
-    assert "traced frame 500 is past the end: 12 frames decode" in problems[0]
+    assert "traced frame 500 is past the end: only 12 frames decode" in problems[0]
 
 
-def test_fewer_frames_than_the_list_says(folder):
+def test_a_video_shorter_than_listed_is_reported(folder):
     write_avi(folder.folder / "Videos" / "0X0001.avi", count=5)
     _, frames, problems = read(folder)
-    assert frames == [] and "past the end: 5 frames decode" in problems[0]
+    assert frames == [] and "past the end: only 5 frames decode" in problems[0]
 
 
 def test_a_missing_video_is_reported(folder):
@@ -142,7 +150,7 @@ def test_a_truncated_video_is_reported(folder):
 def test_a_video_of_another_size_is_left_out(folder):
     write_avi(folder.folder / "Videos" / "0X0001.avi", size=(96, 128))
     _, frames, problems = read(folder)
-    assert frames == [] and "frames are 96 x 128 px, the data set's 112 x 112" in problems[0]
+    assert frames == [] and "frames are 96 x 128 px, those of the data set 112 x 112" in problems[0]
 
 
 @pytest.mark.parametrize("value", ["nan", "twelve", "", "inf"])
@@ -171,7 +179,7 @@ def test_duplicated_rows_are_mended(folder):
     assert np.array_equal(frames[0].mask, expected[0].mask)
 
 
-def test_a_clip_listed_twice_is_used_once_and_in_two_splits_never(folder):
+def test_a_clip_listed_twice_is_used_once_but_never_from_two_splits(folder):
     again = folder.files.iloc[[1, 2]].copy()
     again["Split"] = ["TRAIN", "TEST"]
     folder.files = pd.concat([folder.files, again], ignore_index=True)
@@ -208,7 +216,7 @@ def test_problems_reach_the_packed_set(folder, tmp_path):
 
 
 class TestMalformedDataSet:
-    """One error that names the file and says what to do."""
+    """Each is one error that names the file and says what to do."""
 
     def fails(self, folder, match):
         with pytest.raises(DataError, match=match):
@@ -224,7 +232,7 @@ class TestMalformedDataSet:
         (folder.folder / "Videos").rename(folder.folder / "videos-elsewhere")
         self.fails(folder, "Videos is missing")
 
-    def test_no_listed_video_is_there(self, folder):
+    def test_no_listed_video_exists(self, folder):
         folder.write()
         for path in (folder.folder / "Videos").iterdir():
             path.rename(path.with_name(f"other-{path.name}"))
@@ -262,7 +270,7 @@ class TestMalformedDataSet:
 
 @pytest.fixture
 def pediatric(folder):
-    """The same clips traced in EchoNet-Pediatric's way: polygons in row order, folds as splits."""
+    """The clips of `folder` in the format of EchoNet-Pediatric: polygons, and folds as splits."""
     files = pd.DataFrame({"FileName": folder.files.FileName + ".avi", "EF": 60.0, "Sex": "F"})
     folder.files = files.assign(Split=[0, 3, 7, 8, 9, 9]).astype(object)
     tables = []
@@ -287,6 +295,19 @@ def test_pediatric_clip_without_systole_is_kept(pediatric):
     _, frames, problems = read(pediatric)
     assert len(frames) == 1 and frames[0].phase == ""
     assert any("Frame of 0X0001 is 'No Systolic'" in problem for problem in problems)
+
+
+def test_pediatric_outline_that_crosses_itself_is_used_unchanged_and_noted(pediatric):
+    is_traced = (pediatric.tracings.FileName == "0X0001.avi") & (pediatric.tracings.Frame == 2)
+    rows = pediatric.tracings.index[is_traced][[20, 25]]
+    swapped = pediatric.tracings.loc[rows[::-1], ["X", "Y"]].to_numpy()
+    pediatric.tracings.loc[rows, ["X", "Y"]] = swapped
+    _, frames, problems = read(pediatric)
+    outline = pediatric.tracings[is_traced][["X", "Y"]].to_numpy(float)
+    assert np.array_equal(frames[0].mask, polygon_to_mask(outline, (112, 112)))
+    assert problems == [
+        "Videos/0X0001.avi: tracing of frame 2: self-crossing outline used as it is (noted)"
+    ]
 
 
 def test_pediatric_point_without_a_number(pediatric):

@@ -30,7 +30,7 @@ sides = st.integers(2, 90)
 
 
 @given(sides, sides, sides)
-def test_points_go_there_and_back(height, width, size):
+def test_points_map_to_the_square_and_back(height, width, size):
     box = Letterbox(height, width, size)
     points = np.random.default_rng(0).uniform(-5, 100, (20, 2)).astype(np.float32)
     assert np.allclose(box.points_back(box.points(points)), points, atol=1e-3)
@@ -39,7 +39,7 @@ def test_points_go_there_and_back(height, width, size):
 
 
 @given(sides, sides, st.integers(1, 4))
-def test_a_mask_comes_back_exactly_when_the_square_is_a_multiple(height, width, factor):
+def test_a_mask_maps_back_exactly_when_the_square_is_a_multiple(height, width, factor):
     mask = np.random.default_rng(height).random((height, width)) < 0.5
     box = Letterbox(height, width, factor * max(height, width))
     assert np.array_equal(box.mask_back(box.mask(mask)), mask)
@@ -48,11 +48,11 @@ def test_a_mask_comes_back_exactly_when_the_square_is_a_multiple(height, width, 
 @given(sides, sides)
 def test_the_aspect_is_preserved(height, width):
     box = Letterbox(height, width, 64)
-    spread = np.ptp(box.points(np.array([[0, 0], [1, 1]])), axis=0)
-    assert spread[0] == pytest.approx(spread[1], rel=1e-4)
+    width, height = np.ptp(box.points(np.array([[0, 0], [1, 1]])), axis=0)
+    assert width == pytest.approx(height, rel=1e-4)
 
 
-def test_a_disk_keeps_its_place_through_shrinking_and_back():
+def test_a_disk_keeps_its_place_when_shrunk_and_mapped_back():
     y, x = np.mgrid[:240, :300]
     mask = (x - 170) ** 2 + (y - 90) ** 2 < 60**2
     box = Letterbox(240, 300, 112)
@@ -73,7 +73,7 @@ def test_wrong_shapes_are_refused():
         Letterbox(0, 12, 8)
 
 
-def test_a_frame_set_survives_saving(tmp_path):
+def test_a_saved_frame_set_loads_unchanged(tmp_path):
     frames = frame_set()
     frames.save(tmp_path / "set")
     loaded = FrameSet.load(tmp_path / "set")
@@ -84,7 +84,7 @@ def test_a_frame_set_survives_saving(tmp_path):
     assert len(open_data(tmp_path / "set")) == len(frames)
 
 
-def test_regions_travel_with_their_frames(tmp_path):
+def test_regions_are_saved_and_selected_with_their_frames(tmp_path):
     frames = frame_set()
     regions = (
         frames.masks.astype(np.uint8) * np.arange(1, len(frames) + 1, dtype=np.uint8)[:, None, None]
@@ -99,13 +99,13 @@ def test_regions_travel_with_their_frames(tmp_path):
 
 
 def with_random_neighbours(count=12, seed=0):
-    """A frame set whose neighbours tell the frames apart."""
+    """A frame set in which every frame has different neighbours."""
     frames = frame_set(count, seed=seed)
-    beside = np.random.default_rng(seed).integers(0, 256, (count, 2, 32, 32), np.uint8)
-    return replace(frames, neighbours=beside)
+    neighbours = np.random.default_rng(seed).integers(0, 256, (count, 2, 32, 32), np.uint8)
+    return replace(frames, neighbours=neighbours)
 
 
-def test_neighbours_travel_with_their_frames(tmp_path):
+def test_neighbours_are_saved_and_selected_with_their_frames(tmp_path):
     frames = with_random_neighbours()
     frames.save(tmp_path / "set")
     loaded = FrameSet.load(tmp_path / "set")
@@ -121,39 +121,39 @@ def test_neighbours_travel_with_their_frames(tmp_path):
         replace(frames, neighbours=frames.neighbours[1:])
 
 
-def test_a_network_of_three_inputs_sees_a_frame_between_its_neighbours():
+def test_three_inputs_are_a_frame_between_its_neighbours():
     frames = with_random_neighbours()
-    seen = with_neighbours(frames, 3)
-    assert seen.shape == (12, 3, 32, 32) and seen.dtype == np.uint8
-    assert np.array_equal(seen[:, 1], frames.images)
-    assert np.array_equal(seen[:, [0, 2]], frames.neighbours)
+    inputs = with_neighbours(frames, 3)
+    assert inputs.shape == (12, 3, 32, 32) and inputs.dtype == np.uint8
+    assert np.array_equal(inputs[:, 1], frames.images)
+    assert np.array_equal(inputs[:, [0, 2]], frames.neighbours)
     assert np.array_equal(with_neighbours(frames, 1), frames.images[:, None])
-    alone = with_neighbours(frame_set(), 3)  # without neighbours, the frame itself
-    assert np.array_equal(alone, np.repeat(frame_set().images[:, None], 3, axis=1))
+    repeated = with_neighbours(frame_set(), 3)  # without neighbours, three times the frame
+    assert np.array_equal(repeated, np.repeat(frame_set().images[:, None], 3, axis=1))
     assert len(with_neighbours(frames.select(np.zeros(12, bool)), 3)) == 0
 
 
-def test_within_a_cycle_the_neighbours_are_the_ends_of_systole():
-    frames = frame_set()  # two frames a patient
+def test_within_a_cycle_the_neighbours_are_ed_and_es():
+    frames = frame_set()  # two frames per patient
     rows = np.arange(len(frames))
     phases = np.where(rows % 2 == 0, "ED", "ES")
     frames = replace(frames, table=frames.table.assign(clip=frames.table.patient, phase=phases))
-    seen = within_cycle(frames)
-    assert seen.inputs == 3 and frames.inputs == 1 and len(seen) == len(frames)
-    assert np.array_equal(seen.neighbours[:, 0], frames.images[rows // 2 * 2])
-    assert np.array_equal(seen.neighbours[:, 1], frames.images[rows // 2 * 2 + 1])
-    without = frames.table.assign(phase=np.where(rows == 1, "", phases))
-    left = within_cycle(replace(frames, table=without))
-    assert set(frames.table.patient) - set(left.table.patient) == {frames.table.patient[1]}
+    cycle = within_cycle(frames)
+    assert cycle.inputs == 3 and frames.inputs == 1 and len(cycle) == len(frames)
+    assert np.array_equal(cycle.neighbours[:, 0], frames.images[rows // 2 * 2])
+    assert np.array_equal(cycle.neighbours[:, 1], frames.images[rows // 2 * 2 + 1])
+    table = frames.table.assign(phase=np.where(rows == 1, "", phases))
+    remaining = within_cycle(replace(frames, table=table))
+    assert set(frames.table.patient) - set(remaining.table.patient) == {frames.table.patient[1]}
 
 
-def test_joined_sets_follow_each_other_and_know_what_both_know(tmp_path):
+def test_joined_sets_keep_their_order_and_the_arrays_that_all_have(tmp_path):
     first, second = with_random_neighbours(8), with_random_neighbours(6, seed=1)
     first = replace(first, regions=first.masks.astype(np.uint8))
     both = FrameSet.joined([first, second])
     assert len(both) == 14 and both.regions is None and both.landmarks is None
     for name in ("images", "masks", "neighbours"):
-        parts = [getattr(some, name) for some in (first, second)]
+        parts = [getattr(frames, name) for frames in (first, second)]
         assert np.array_equal(getattr(both, name), np.concatenate(parts)), name
     clips = [*first.table["clip"], *second.table["clip"]]
     assert both.table["clip"].tolist() == clips and both.table.index.tolist() == list(range(14))
@@ -163,36 +163,36 @@ def test_joined_sets_follow_each_other_and_know_what_both_know(tmp_path):
     assert FrameSet.load(tmp_path / "set").fingerprint() == both.fingerprint()
 
 
-def test_outputs_are_the_regions_that_are_known():
+def test_outputs_count_the_regions():
     frames = frame_set()
     assert frames.outputs == 1
     for highest in (0, 1, 2, 3):
         regions = np.zeros(frames.images.shape, np.uint8)
         regions[3, 5, 5] = highest
         assert replace(frames, regions=regions).outputs == max(1, highest)
-    nothing = np.zeros((0, 32, 32), np.uint8)
+    no_regions = np.zeros((0, 32, 32), np.uint8)
     empty = frames.select(np.zeros(12, bool))
-    assert replace(empty, regions=nothing).outputs == 1
+    assert replace(empty, regions=no_regions).outputs == 1
 
 
-@pytest.mark.parametrize(("count", "left"), [(1, 2), (4, 4), (5, 4), (8, 8), (100, 12)])
-def test_some_frames_are_whole_clips_spread_over_the_set(count, left):
+@pytest.mark.parametrize(("count", "expected"), [(1, 2), (4, 4), (5, 4), (8, 8), (100, 12)])
+def test_spread_chooses_whole_clips_evenly(count, expected):
     frames = frame_set(count=12)
-    some = frames.spread(count)
-    assert len(some) == left and (some.table.groupby("clip").size() == 2).all()
+    chosen = frames.spread(count)
+    assert len(chosen) == expected and (chosen.table.groupby("clip").size() == 2).all()
     assert len(frames.select(np.zeros(12, bool)).spread(count)) == 0
-    if left == 4:
-        assert some.table["clip"].unique().tolist() == ["p0", "p5"]
+    if expected == 4:
+        assert chosen.table["clip"].unique().tolist() == ["p0", "p5"]
 
 
-def test_regions_agree_with_the_mask_where_two_cover_a_pixel_by_half():
+def test_regions_agree_with_the_mask_where_two_regions_share_a_pixel():
     regions = np.zeros((40, 40), np.uint8)
     regions[:, 11:21], regions[:, 21:31] = 1, 2
     box = Letterbox(40, 40, 20)
     assert np.array_equal(box.regions(regions) == 1, box.mask(regions == 1))
 
 
-def test_splits_of_a_frame_set_do_not_part_a_patient():
+def test_all_frames_of_a_patient_are_in_one_split():
     frames = frame_set()
     parts = [frames.split(name) for name in ("train", "val", "test")]
     assert sum(len(part) for part in parts) == len(frames)
@@ -211,7 +211,7 @@ def test_a_damaged_frame_set_is_refused(tmp_path, file):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     if file == "problems.csv":
         path.unlink()
-    with pytest.raises(DataError, match="not a whole set"):
+    with pytest.raises(DataError, match="not a complete set"):
         FrameSet.load(tmp_path / "set")
 
 
@@ -239,7 +239,7 @@ def test_the_order_does_not_depend_on_the_workers(tmp_path):
     assert np.array_equal(one.images, four.images) and one.table.equals(four.table)
 
 
-def test_packing_once_reads_what_was_packed(tmp_path, monkeypatch):
+def test_packing_once_loads_the_packed_frames(tmp_path, monkeypatch):
     monkeypatch.setenv("ECHOLIB_DATA", str(tmp_path / "data"))
     data = open_data(EchoNetFolder(tmp_path / "echonet").write())
     first = pack_once(data)
@@ -247,8 +247,8 @@ def test_packing_once_reads_what_was_packed(tmp_path, monkeypatch):
     assert len(pack_once(data)) == len(first)
 
 
-def test_packing_goes_on_after_a_kill(tmp_path):
-    """A real kill -9 in the middle; the next call reads only what is left."""
+def test_packing_continues_after_a_kill(tmp_path):
+    """A real kill -9 in the middle; the next call reads only the remaining clips."""
     folder = EchoNetFolder(tmp_path / "echonet", clips=8).write()
     script = textwrap.dedent("""
         import sys, time
@@ -267,8 +267,8 @@ def test_packing_goes_on_after_a_kill(tmp_path):
     """)
     command = [sys.executable, "-c", script, str(folder), str(tmp_path / "packed")]
     first = subprocess.Popen([*command, "4"], stdout=subprocess.PIPE, text=True)
-    seen = [first.stdout.readline().strip() for _ in range(5)]
-    assert seen[-1] == "0X0004"
+    printed = [first.stdout.readline().strip() for _ in range(5)]
+    assert printed[-1] == "0X0004"
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert not (tmp_path / "packed").exists()
@@ -281,7 +281,7 @@ def test_packing_goes_on_after_a_kill(tmp_path):
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path):
-    """Files may not grow over 40 kB here, which fails the write as a full disk does."""
+    """Files are limited to 40 kB here; a larger one fails like a write to a full disk."""
     folder = EchoNetFolder(tmp_path / "echonet").write()
     script = textwrap.dedent("""
         import resource, signal, sys
@@ -297,31 +297,40 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_too_little_space_is_said_before_the_work(tmp_path, monkeypatch):
+def test_too_little_space_is_reported_before_the_work(tmp_path, monkeypatch):
     data = open_data(EchoNetFolder(tmp_path / "echonet").write())
     usage = type("Usage", (), {"free": 1000})()
     monkeypatch.setattr(packing.shutil, "disk_usage", lambda folder: usage)
-    with pytest.raises(OSError, match="the disk is full") as caught:
+    with pytest.raises(OSError, match="the disk is full.* Free some space") as caught:
         pack(data, tmp_path / "packed", progress=False)
     assert caught.value.errno == errno.ENOSPC
     assert sorted(os.listdir(tmp_path)) == ["echonet"]
 
 
-def test_nothing_readable_is_one_error_that_says_why(tmp_path):
+def test_a_data_set_without_readable_frames_is_one_error(tmp_path):
     echonet = EchoNetFolder(tmp_path / "echonet")
     for path in (tmp_path / "echonet" / "Videos").iterdir():
         path.write_bytes(b"")
     data = open_data(echonet.write())
     with pytest.raises(DataError, match="no labelled frame could be read"):
         pack(data, tmp_path / "packed", progress=False)
-    assert not (tmp_path / "packed").exists()
+    assert os.listdir(tmp_path) == ["echonet"]
+
+
+def test_only_a_full_disk_needs_more_space(tmp_path):
+    data = open_data(EchoNetFolder(tmp_path / "echonet").write())
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="stopped: Not a directory .*/file/") as caught:
+        pack(data, tmp_path / "file" / "packed", progress=False)
+    assert "that this folder can be written: " in str(caught.value)
+    assert "space" not in str(caught.value) and "another disk" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [[], ["notes.txt"]])
 def test_an_unknown_folder_is_refused(tmp_path, content):
     for name in content:
         (tmp_path / name).write_text("hello")
-    with pytest.raises(DataError, match="no data set that is known"):
+    with pytest.raises(DataError, match="no data set that echolib can read"):
         open_data(tmp_path)
     with pytest.raises(DataError, match="not a folder"):
         open_data(tmp_path / "missing")

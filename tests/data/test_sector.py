@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from echolib.data import Clip, example_clip
-from echolib.data.sector import clip_sector, crop_to_sector, find_sector
+from echolib.data.sector import (
+    clip_sector,
+    crop_to_sector,
+    find_sector,
+    sector_box,
+    sector_window,
+)
 from tests.makers import fan
 
 
@@ -57,3 +63,37 @@ def test_the_real_clip_loses_its_margins_only():
     cut, _ = crop_to_sector(example_clip())
     assert cut.frames.shape[1] < 220 and cut.frames.shape[2] < 240
     assert cut.frames.max(axis=0)[:, 0].mean() < 20
+
+
+def test_a_dark_band_does_not_cut_a_sector_in_two():
+    image, inside = fan()
+    screen = np.zeros((300, 400), np.uint8)
+    screen[90:202, 150:262] = image
+    screen[150:158] = 0  # swallowed by a shadow
+    rows, columns = sector_window(screen[None])
+    y, x = np.nonzero(inside)
+    assert rows.start <= 90 + y.min() and rows.stop > 90 + y.max()
+    assert columns.start <= 150 + x.min() and columns.stop > 150 + x.max()
+
+
+def test_a_dim_frame_is_not_cropped_to_its_bright_half():
+    image, _ = fan()
+    image[40:48], image[48:] = 0, image[48:] // 2
+    assert sector_window(image[None]) == (slice(0, 112), slice(0, 112))
+
+
+def test_a_box_of_the_sector_leads_there_and_back():
+    image, inside = fan()
+    frames = np.zeros((1, 240, 320), np.uint8)
+    frames[:, 60:172, 100:212] = image
+    box = sector_box(frames, 64)
+    assert box.image(frames[0]).shape == (64, 64)
+    back = box.back(np.ones((64, 64)))
+    assert back.shape == (240, 320) and back[box.rows, box.columns].min() > 0.99
+    assert back.sum() == pytest.approx(
+        (box.rows.stop - box.rows.start) * (box.columns.stop - box.columns.start)
+    )
+    points = np.array([[150.0, 90.0], [110.5, 160.25]])
+    corner = [box.columns.start, box.rows.start]
+    there = box.part.points(points - corner)
+    assert np.allclose(box.points_back(there), points, atol=1e-3)

@@ -1,9 +1,9 @@
-"""Pickles of plain data, read without running them.
+"""Read pickles of plain data without executing them.
 
-A pickle is a small program, and Python's own unpickler calls whatever function it names. Here
-its opcodes are read with the standard library's `pickletools`, and only those are followed that
-lists, tuples, dicts, strings, bytes, numbers and numpy arrays are written with; nothing that the
-file names is imported or called.
+A pickle is a small program, and Python's own unpickler calls any function that it names. This
+module reads the opcodes with the standard library's `pickletools`. It follows only the opcodes
+that write lists, tuples, dicts, strings, bytes, numbers and numpy arrays, and it imports and calls
+nothing that the file names.
 """
 
 import gzip
@@ -11,21 +11,30 @@ import pickletools
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 from ...errors import DataError
 from ..video import missing_file
-from .pickled_arrays import PendingArray, Refused, StandIn, built, called, stand_in
+from .pickled_arrays import (
+    PendingArray,
+    RefusedPickle,
+    StandIn,
+    call_function,
+    refused_name,
+    resolve_name,
+    set_state,
+)
 
 GZIP = b"\x1f\x8b"
-MOST_BYTES = 16 << 30
-CHUNK = 1 << 24  # bytes; a length that a file announces is allocated in steps of this
-MOST_OPCODES = 1_000_000  # the course task's data have a few thousand
-MOST_CALLS = 400_000  # up to four an array
-MOST_NESTING = 100
-MOST_ENTRIES = 10_000  # of a dict: forged keys of one hash take time that grows with its square
+MAX_BYTES = 16 << 30
+CHUNK = 1 << 24  # bytes; a length that a file announces is allocated in steps of this size
+MAX_OPCODES = 1_000_000  # the course task's data have a few thousand
+MAX_CALLS = 400_000  # up to four per array
+MAX_DEPTH = 100  # levels of nested lists, tuples and dicts
+MAX_ENTRIES = 10_000  # per dict: with forged keys of equal hash, the time grows with the square
 NEWEST_PROTOCOL = 5
 
 # opcodes that put their argument on the stack
@@ -43,18 +52,25 @@ REFUSED = {
     **dict.fromkeys(("EMPTY_SET", "ADDITEMS", "FROZENSET"), "a set"),
     "LONG4": "a number of more than 255 bytes",
 }
-DAMAGE = (ValueError, LookupError, OverflowError, EOFError, OSError, struct.error, zlib.error)
+DAMAGE_ERRORS = (
+    ValueError,
+    LookupError,
+    OverflowError,
+    EOFError,
+    OSError,
+    struct.error,
+    zlib.error,
+)
 
 
-def read_plain_pickle(path: str | Path, most_bytes: int = MOST_BYTES) -> object:
-    """What a pickle holds, if that is plain data: nothing in the file is executed.
+def read_plain_pickle(path: str | Path, max_bytes: int = MAX_BYTES) -> object:
+    """Return the content of a pickle of plain data; nothing in the file is executed.
 
-    path: a pickle of protocol 0 to 5 from Python 3, as it is or compressed with gzip, whatever
-    its name. Plain are lists, tuples, dicts (of plain keys), str, bytes, bytearray, int, float,
-    bool, None, and numpy's arrays and scalars of bool, whole and real numbers of numpy 1 and 2.
-    Arrays are read-only, in the byte and memory order in which they were written.
-    most_bytes: of the decompressed file. Raises DataError for a file that is absent, broken,
-    larger, or holds anything else.
+    path: a pickle of protocol 0 to 5 from Python 3, plain or compressed with gzip, whatever its
+    name. Plain data are lists, tuples, dicts (with plain keys), str, bytes, bytearray, int, float,
+    bool, None, and arrays and scalars of bool, integers and floats of numpy 1 and 2. Arrays are
+    read-only and keep the byte and memory order of the file. max_bytes: limit of the decompressed
+    size. Raises DataError for a file that is absent, broken, larger, or holds anything else.
     """
     path = Path(path)
     if not path.is_file():
@@ -64,41 +80,41 @@ def read_plain_pickle(path: str | Path, most_bytes: int = MOST_BYTES) -> object:
         raw.seek(0)
         if not head:
             raise DataError(f"{path}: expected a pickle, found an empty file. Copy it again.")
-        source = _Source(gzip.GzipFile(fileobj=raw) if head == GZIP else raw, most_bytes)
+        source = _Source(gzip.GzipFile(fileobj=raw) if head == GZIP else raw, max_bytes)
         try:
-            with warnings.catch_warnings(action="ignore"):  # of escapes in a damaged name
-                return _Walk(source).value()
-        except Refused as error:
+            with warnings.catch_warnings(action="ignore"):  # about escapes in a damaged name
+                return _Interpreter(source).value()
+        except RefusedPickle as error:
             raise DataError(
-                f"{path}, byte {source.opcode}: expected lists, dicts, text, numbers and numpy "
-                f"arrays alone, found {error}; nothing was executed. Get the file from its source "
+                f"{path}, byte {source.opcode}: expected only lists, dicts, text, numbers and "
+                f"numpy arrays, found {error}; nothing was executed. Get the file from its source "
                 "again, and do not unpickle it by other means."
             ) from error
-        except DAMAGE as error:
+        except DAMAGE_ERRORS as error:
             reason = str(error)[:200] or type(error).__name__
             raise DataError(
-                f"{path}, byte {source.opcode}: expected a whole pickle, found one that is cut "
-                f"off or damaged, or another kind of file ({reason}). Copy it again."
+                f"{path}, byte {source.opcode}: expected a complete pickle, found a truncated or "
+                f"damaged one, or another kind of file ({reason}). Copy it again."
             ) from error
 
 
 class _Source:
-    """The decompressed bytes of a file, counted and capped, as `pickletools.genops` wants them.
+    """The decompressed bytes of a file, counted and limited, for `pickletools.genops`.
 
-    opcode: offset of the opcode that is being read.
+    opcode: offset of the current opcode.
     """
 
-    def __init__(self, file: BinaryIO, most: int) -> None:
-        self._file, self._most = file, most
+    def __init__(self, file: BufferedIOBase, limit: int) -> None:
+        self._file, self._limit = file, limit
         self._position = self._copied = self.opcode = 0
 
     def tell(self) -> int:
-        """The offset; `genops` asks for it where an opcode begins."""
+        """The offset; `genops` calls this at the beginning of each opcode."""
         self.opcode = self._position
         return self._position
 
     def read(self, count: int) -> bytes:
-        """The next `count` bytes, fewer at the file's end."""
+        """Read the next `count` bytes, fewer at the end of the file."""
         self._check(self._position + count)
         if count <= CHUNK:
             data = self._file.read(count)
@@ -113,32 +129,35 @@ class _Source:
             yield chunk
 
     def readline(self) -> bytes:
-        """The bytes up to and with the next line end."""
-        line = self._file.readline(self._most - self._position + 1)
+        """Read the bytes up to and including the next line end."""
+        line = self._file.readline(self._limit - self._position + 1)
         self._position += len(line)
         self._check(self._position)
         return line
 
-    def spend(self, count: int) -> None:
-        """Count bytes that are copied in memory: text that a small file names again and again."""
+    def count_copied(self, count: int) -> None:
+        """Count copied bytes: a small file can name the same text again and again."""
         self._copied += count
         self._check(self._copied)
 
     def _check(self, total: int) -> None:
-        if total > self._most:
-            raise Refused(
-                f"at least {total} bytes of content, more than `most_bytes` = {self._most}"
+        if total > self._limit:
+            raise RefusedPickle(
+                f"at least {total} bytes of content, more than `max_bytes` = {self._limit}"
             )
 
     def check_end(self) -> None:
-        """Raise Refused where bytes follow the pickle; at a gzip file's end its sum is checked."""
+        """Raise RefusedPickle where bytes follow the pickle.
+
+        Reading to the end of a gzip file also checks its checksum.
+        """
         if self._file.read(1):
             self.tell()
-            raise Refused("more bytes after the pickle's end")
+            raise RefusedPickle("more bytes after the end of the pickle")
 
 
-class _Walk:
-    """One pass over the opcodes of a pickle, with a stack and a memo of its own."""
+class _Interpreter:
+    """One pass over the opcodes of a pickle, with its own stack and memo."""
 
     def __init__(self, source: _Source) -> None:
         self._source = source
@@ -148,18 +167,20 @@ class _Walk:
         self._calls = 0
 
     def value(self) -> object:
-        """The value that the pickle ends with."""
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(self._source)):
-            if count >= MOST_OPCODES:
-                raise Refused(f"more than {MOST_OPCODES} opcodes")
+        """Follow all opcodes and return the final value."""
+        opcodes = pickletools.genops(self._source)  # type: ignore[arg-type]  # only reads and tells
+        for count, (opcode, argument, _) in enumerate(opcodes):
+            if count >= MAX_OPCODES:
+                raise RefusedPickle(f"more than {MAX_OPCODES} opcodes")
             self._step(opcode.name, argument)
         self._source.check_end()
         if len(self._stack) != 1 or self._outer:
             raise ValueError("it does not end with one value")
-        _height(self._stack[0], {}, MOST_NESTING)
+        _depth(self._stack[0], {}, MAX_DEPTH)
         return self._stack[0]
 
-    def _step(self, name: str, argument: object) -> None:
+    def _step(self, name: str, argument: Any) -> None:
+        """Follow one opcode. argument: of the opcode, such as an int or a text; often None."""
         if name in PUSHED:
             self._stack.append(argument)
         elif name in CONSTANTS:
@@ -169,25 +190,25 @@ class _Walk:
         elif name in STEPS:
             STEPS[name](self, argument)
         elif name == "INST":
-            raise Refused(f"the name {ascii(argument)[1:-1][:200].replace(' ', '.', 1)}")
+            raise refused_name(argument.replace(" ", ".", 1))
         else:
-            raise Refused(REFUSED.get(name, f"the opcode {name}"))
+            raise RefusedPickle(REFUSED.get(name, f"the opcode {name}"))
 
     # --- Containers -------------------------------------------------------------------------
 
     def _mark(self, _: object) -> None:
-        if len(self._outer) >= 4 * MOST_NESTING:  # a level of an array takes several marks
-            raise Refused(f"data nested deeper than {MOST_NESTING} levels")
+        if len(self._outer) >= 4 * MAX_DEPTH:  # one level of an array takes several marks
+            raise RefusedPickle(f"data nested deeper than {MAX_DEPTH} levels")
         self._outer.append(self._stack)
         self._stack = []
 
-    def _since_mark(self) -> list:
+    def _pop_to_mark(self) -> list:
         items, self._stack = self._stack, self._outer.pop()
         return items
 
-    def _last(self, count: int) -> list:
+    def _pop(self, count: int) -> list:
         if len(self._stack) < count:
-            raise ValueError("it takes more values than it gave")
+            raise ValueError("it takes more values from the stack than it put there")
         items = self._stack[len(self._stack) - count :]
         del self._stack[len(self._stack) - count :]
         return items
@@ -196,35 +217,35 @@ class _Walk:
         self._stack.append(tuple(items))
 
     def _list(self, _: object) -> None:
-        items = self._since_mark()
+        items = self._pop_to_mark()
         self._stack.append(items)
 
     def _dict(self, _: object) -> None:
-        items = self._since_mark()
+        items = self._pop_to_mark()
         self._stack.append({})
         self._set(items)
 
     def _append(self, items: list) -> None:
         if type(self._stack[-1]) is not list:
-            raise Refused("items of what is no list")
+            raise RefusedPickle("list items for an object that is not a list")
         self._stack[-1].extend(items)
 
     def _set(self, items: list) -> None:
         target = self._stack[-1]
         if type(target) is not dict or len(items) % 2:
-            raise Refused("entries of what is no dict")
+            raise RefusedPickle("dict entries for an object that is not a dict")
         keys = items[::2]
         if not all(_is_plain(k) or type(k) is tuple and all(map(_is_plain, k)) for k in keys):
-            raise Refused("a dict with a key that is no text, number or tuple of them")
-        if len(target) + len(keys) > MOST_ENTRIES:
-            raise Refused(f"a dict of more than {MOST_ENTRIES} entries")
+            raise RefusedPickle("a dict with a key that is not text, a number or a tuple of these")
+        if len(target) + len(keys) > MAX_ENTRIES:
+            raise RefusedPickle(f"a dict of more than {MAX_ENTRIES} entries")
         target.update(zip(keys, items[1::2], strict=True))
 
     # --- Memo -------------------------------------------------------------------------------
 
     def _put(self, index: int) -> None:
-        if not 0 <= index < MOST_OPCODES:
-            raise Refused(f"a memo of more than {MOST_OPCODES} entries")
+        if not 0 <= index < MAX_OPCODES:
+            raise RefusedPickle(f"a memo of more than {MAX_OPCODES} entries")
         self._memo[index] = self._stack[-1]
 
     def _get(self, index: int) -> None:
@@ -237,66 +258,68 @@ class _Walk:
 
     def _name(self, names: list) -> None:
         if len(names) != 2 or not all(isinstance(name, str) for name in names):
-            raise Refused("a name that is no text")
-        self._stack.append(stand_in(*names))
+            raise RefusedPickle("a name that is not text")
+        self._stack.append(resolve_name(*names))
 
     def _call(self, _: object) -> None:
         self._calls += 1
-        if self._calls > MOST_CALLS:
-            raise Refused(f"more than {MOST_CALLS // 4} arrays")
-        self._stack.append(called(*self._last(2), self._source.spend))
+        if self._calls > MAX_CALLS:
+            raise RefusedPickle(f"more than {MAX_CALLS // 4} arrays")
+        function, arguments = self._pop(2)
+        self._stack.append(call_function(function, arguments, self._source.count_copied))
 
     def _build(self, _: object) -> None:
-        self._stack.append(built(*self._last(2)))
+        self._stack.append(set_state(*self._pop(2)))
 
     def _protocol(self, number: int) -> None:
         if number > NEWEST_PROTOCOL:
-            raise Refused(f"protocol {number}, newer than {NEWEST_PROTOCOL}")
+            raise RefusedPickle(f"protocol {number}, newer than {NEWEST_PROTOCOL}")
 
 
-STEPS = {
-    "PROTO": _Walk._protocol,
-    "FRAME": lambda walk, _: None,
-    "STOP": lambda walk, _: None,
-    "MARK": _Walk._mark,
-    "LIST": _Walk._list,
-    "TUPLE": lambda walk, _: walk._tuple(walk._since_mark()),
-    "TUPLE1": lambda walk, _: walk._tuple(walk._last(1)),
-    "TUPLE2": lambda walk, _: walk._tuple(walk._last(2)),
-    "TUPLE3": lambda walk, _: walk._tuple(walk._last(3)),
-    "DICT": _Walk._dict,
-    "APPEND": lambda walk, _: walk._append(walk._last(1)),
-    "APPENDS": lambda walk, _: walk._append(walk._since_mark()),
-    "SETITEM": lambda walk, _: walk._set(walk._last(2)),
-    "SETITEMS": lambda walk, _: walk._set(walk._since_mark()),
-    "MEMOIZE": lambda walk, _: walk._put(len(walk._memo)),
-    "GLOBAL": lambda walk, names: walk._name(names.split(" ", 1)),
-    "STACK_GLOBAL": lambda walk, _: walk._name(walk._last(2)),
-    "REDUCE": _Walk._call,
-    "BUILD": _Walk._build,
-    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _Walk._put),
-    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _Walk._get),
+STEPS: dict[str, Callable[[_Interpreter, Any], None]] = {
+    "PROTO": _Interpreter._protocol,
+    "FRAME": lambda self, _: None,
+    "STOP": lambda self, _: None,
+    "MARK": _Interpreter._mark,
+    "LIST": _Interpreter._list,
+    "TUPLE": lambda self, _: self._tuple(self._pop_to_mark()),
+    "TUPLE1": lambda self, _: self._tuple(self._pop(1)),
+    "TUPLE2": lambda self, _: self._tuple(self._pop(2)),
+    "TUPLE3": lambda self, _: self._tuple(self._pop(3)),
+    "DICT": _Interpreter._dict,
+    "APPEND": lambda self, _: self._append(self._pop(1)),
+    "APPENDS": lambda self, _: self._append(self._pop_to_mark()),
+    "SETITEM": lambda self, _: self._set(self._pop(2)),
+    "SETITEMS": lambda self, _: self._set(self._pop_to_mark()),
+    "MEMOIZE": lambda self, _: self._put(len(self._memo)),
+    "GLOBAL": lambda self, names: self._name(names.split(" ", 1)),
+    "STACK_GLOBAL": lambda self, _: self._name(self._pop(2)),
+    "REDUCE": _Interpreter._call,
+    "BUILD": _Interpreter._build,
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _Interpreter._put),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _Interpreter._get),
 }
 
 
 def _is_plain(key: object) -> bool:
-    """True for what hashes fast: a tuple of tuples of tuples that share parts does not."""
+    """True for a key that hashes fast; nested tuples that share parts can hash very slowly."""
     return key is None or isinstance(key, (str, bytes, int, float))
 
 
-def _height(value: object, heights: dict[int, int], room: int) -> int:
-    """Levels of lists, tuples and dicts in a value, at most `room`; heights: known ones, by id.
+def _depth(value: object, depths: dict[int, int], limit: int) -> int:
+    """Count the levels of lists, tuples and dicts in a value.
 
-    Raises Refused for more levels, a list that holds itself, or a stand-in left in the value.
+    depths: results so far, by the id of the value. limit: largest allowed number of levels.
+    Raises RefusedPickle for more levels, a list that holds itself, or a stand-in in the value.
     """
     if isinstance(value, StandIn):
-        raise Refused("a part of an array where a value should be")
+        raise RefusedPickle("a part of an array where a value should be")
     if not isinstance(value, (list, tuple, dict)):
         return 0
-    if room > 0 and id(value) not in heights:
-        inside = value.values() if isinstance(value, dict) else value
-        levels = [_height(item, heights, room - 1) for item in inside]
-        heights[id(value)] = 1 + max(levels, default=0)
-    if heights.get(id(value), room + 1) > room:
-        raise Refused(f"data nested deeper than {MOST_NESTING} levels")
-    return heights[id(value)]
+    if limit > 0 and id(value) not in depths:
+        items = value.values() if isinstance(value, dict) else value
+        levels = [_depth(item, depths, limit - 1) for item in items]
+        depths[id(value)] = 1 + max(levels, default=0)
+    if depths.get(id(value), limit + 1) > limit:
+        raise RefusedPickle(f"data nested deeper than {MAX_DEPTH} levels")
+    return depths[id(value)]

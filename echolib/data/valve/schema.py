@@ -1,4 +1,4 @@
-"""What an item of the mitral valve set's pickles must look like, and what is wrong with one."""
+"""Checks of the items in the pickles of the mitral valve set."""
 
 from collections.abc import Iterator
 from reprlib import Repr
@@ -7,8 +7,8 @@ import numpy as np
 
 LABEL_KEYS = {"box", "label", "frames", "dataset"}
 DATASETS = ("amateur", "expert")
-LONGEST_NAME = 200  # bytes: names become those of files
-NO_FILE_NAME = '/\\:*?"<>|'
+MAX_NAME_BYTES = 200  # because names become file names
+FORBIDDEN_IN_NAME = '/\\:*?"<>|'
 
 _short = Repr()
 _short.maxlevel = 1
@@ -16,12 +16,13 @@ _short.maxstring = _short.maxother = 60
 
 
 def item_problems(item: object, names: set[str]) -> list[str]:
-    """What is wrong with one item: key, what was expected, what was found, what to do.
+    """List the problems of one item: key, what was expected, what was found, what to do.
 
-    names: of the items before; this one's is added.
+    names: names of the items before it; the name of this item is added.
     """
     if not isinstance(item, dict):
-        return [_problem("item", "a dict", found(item), "Write it as a dict with name and video.")]
+        remedy = "Write it as a dict with name and video."
+        return [_problem("item", "a dict", _describe(item), remedy)]
     problems = list(_name_problems(item, names))
     problems += _video_problems(item)
     if LABEL_KEYS & item.keys():
@@ -30,31 +31,31 @@ def item_problems(item: object, names: set[str]) -> list[str]:
 
 
 def item_name(item: object) -> str:
-    """The name to call an item by in a report, short and printable."""
+    """The name of an item for a message, short and printable."""
     name = item.get("name") if isinstance(item, dict) else None
     return _short.repr(name) if isinstance(name, str) else "no name"
 
 
-def found(value: object) -> str:
-    """A short description of a value of any kind and size."""
+def _describe(value: object) -> str:
+    """Describe a value of any kind and size in a few words."""
     if isinstance(value, np.ndarray):
         return f"{value.dtype} of shape {value.shape}"
     return " ".join(f"{type(value).__name__} {_short.repr(value)}".split())  # on one line
 
 
-def frame_numbers(value: object) -> list[int] | None:
-    """Frame numbers as ints, from a list, tuple or array of whole numbers; None for others."""
+def frame_numbers(value: object) -> list[int]:
+    """Convert a list, tuple or array of whole numbers to ints; empty for any other value."""
     if isinstance(value, np.ndarray) and value.ndim == 1:
         value = list(value)
     if not isinstance(value, (list, tuple)):
-        return None
+        return []
     numbers = [number[()] if isinstance(number, np.ndarray) else number for number in value]
     whole = (isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in numbers)
-    return [int(number) for number in numbers] if all(whole) else None
+    return [int(number) for number in numbers] if all(whole) else []
 
 
 def as_mask(value: object) -> np.ndarray | None:
-    """A mask as bool, from an array of bool or of uint8 that holds only 0 and 1; else None."""
+    """Convert an array of bool, or of uint8 with only 0 and 1, to bool; None for other values."""
     if isinstance(value, np.ndarray) and value.dtype == bool:
         return value
     if isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.max(initial=0) <= 1:
@@ -68,17 +69,23 @@ def _problem(key: str, expected: str, found: str, remedy: str) -> str:
 
 def _name_problems(item: dict, names: set[str]) -> Iterator[str]:
     if "name" not in item:
-        yield _problem("name", "one", "none", "Give every item a name.")
+        yield _problem("name", "a name", "none", "Give every item a name.")
         return
     name = item["name"]
     size = len(name.encode(errors="replace")) if isinstance(name, str) else 0
     if not isinstance(name, str):
-        yield _problem("name", "text", found(name), "Write it as a str.")
-    elif not name.isprintable() or set(name) & set(NO_FILE_NAME) or not 0 < size <= LONGEST_NAME:
-        expected = f"1 to {LONGEST_NAME} bytes of printable text without any of {NO_FILE_NAME}"
-        yield _problem("name", expected, f"{size}: {_short.repr(name)}", "Rename the item.")
+        yield _problem("name", "text", _describe(name), "Write it as a str.")
+    elif (
+        not name.isprintable()
+        or set(name) & set(FORBIDDEN_IN_NAME)
+        or not 0 < size <= MAX_NAME_BYTES
+    ):
+        expected = f"1 to {MAX_NAME_BYTES} bytes of printable text without {FORBIDDEN_IN_NAME}"
+        text = f"{size} bytes: {_short.repr(name)}"
+        yield _problem("name", expected, text, "Rename the item.")
     elif name in names:
-        yield _problem("name", "a name a clip", "that of an item before", "Rename one of them.")
+        text = "the name of an earlier item"
+        yield _problem("name", "a different name for each clip", text, "Rename one of them.")
     else:
         names.add(name)
 
@@ -91,23 +98,25 @@ def _video_problems(item: dict) -> Iterator[str]:
     video = item["video"]
     if not isinstance(video, np.ndarray) or video.dtype != np.uint8:
         remedy = "Scale it to 0..255 and convert it with astype(np.uint8)."
-        yield _problem("video", expected, found(video), remedy)
+        yield _problem("video", expected, _describe(video), remedy)
     elif video.ndim != 3 or 0 in video.shape:
-        remedy = "Write a grey video of at least a frame, time last."
-        yield _problem("video", expected, found(video), remedy)
+        remedy = "Write a grey video of at least one frame, with time as the last axis."
+        yield _problem("video", expected, _describe(video), remedy)
 
 
 def _label_problems(item: dict) -> Iterator[str]:
-    """The problems of a labelled item beside those of its name and video."""
+    """The problems of a labelled item except those of its name and video."""
     for key in ("box", "label", "frames", "dataset"):
         if key not in item:
-            remedy = f"Add it, or take all of {', '.join(sorted(LABEL_KEYS))} away."
-            yield _problem(key, "one, as in every labelled item", "none", remedy)
+            remedy = f"Add it, or remove all of {', '.join(sorted(LABEL_KEYS))}."
+            yield _problem(key, "an entry, as in every labelled item", "none", remedy)
     video = item.get("video")
-    usable = isinstance(video, np.ndarray) and video.ndim == 3 and 0 not in video.shape
-    shape = video.shape if usable else None  # one fault is told once
-    if "dataset" in item and not (isinstance(item["dataset"], str) and item["dataset"] in DATASETS):
-        yield _problem("dataset", " or ".join(DATASETS), found(item["dataset"]), "Correct it.")
+    shape = None  # a wrong video is reported only once
+    if isinstance(video, np.ndarray) and video.ndim == 3 and 0 not in video.shape:
+        shape = video.shape
+    dataset = item.get("dataset")
+    if "dataset" in item and not (isinstance(dataset, str) and dataset in DATASETS):
+        yield _problem("dataset", " or ".join(DATASETS), _describe(dataset), "Correct it.")
     if "box" in item:
         yield from _mask_problems("box", item["box"], shape and shape[:2], "(H, W)")
     if "label" in item:
@@ -120,35 +129,36 @@ def _mask_problems(key: str, value: object, shape: tuple | None, axes: str) -> I
     mask = as_mask(value)
     if mask is None:
         remedy = "Convert it with astype(bool)."
-        yield _problem(key, f"{axes} bool", found(value), remedy)
+        yield _problem(key, f"{axes} bool", _describe(value), remedy)
     elif shape is not None and mask.shape != shape:
-        expected = f"{axes} {shape}, as the video has it"
-        yield _problem(key, expected, found(value), "Cut both from the same clip.")
+        expected = f"{axes} {shape}, to match the video"
+        remedy = f"Take {key} and video from the same clip."
+        yield _problem(key, expected, _describe(value), remedy)
     elif key == "box" and not mask.any():
-        yield _problem(key, "a region around the valve", "no pixel", "Draw one.")
+        yield _problem(key, "a region around the valve", "no pixel", "Draw the region.")
 
 
 def _frame_problems(value: object, shape: tuple | None, label: object) -> Iterator[str]:
     frames = frame_numbers(value)
     if not frames or len(set(frames)) < len(frames):
         expected = "the numbers of the labelled frames, each once"
-        yield _problem("frames", expected, found(value), "Write a list of ints from 0 on.")
+        yield _problem("frames", expected, _describe(value), "Write a list of 0-based ints.")
         return
     if shape is None:
         return
     outside = [frame for frame in frames if not 0 <= frame < shape[2]]
     if outside:
-        expected = f"numbers from 0 to {shape[2] - 1}, the video's last frame"
-        yield _problem("frames", expected, _short.repr(outside), "Count frames from 0 on.")
+        expected = f"numbers from 0 to {shape[2] - 1}, the last frame of the video"
+        yield _problem("frames", expected, _short.repr(outside), "Count frames from 0.")
         return
     mask = as_mask(label)
     if mask is None or mask.shape != shape:
         return
     drawn = set(np.flatnonzero(mask.any(axis=(0, 1))).tolist())
-    for text, some in (
-        ("a leaflet in every listed frame, found an empty label in", set(frames) - drawn),
-        ("labels in the listed frames alone, found some in", drawn - set(frames)),
+    for expected, found, wrong in (
+        ("a leaflet in every listed frame", "an empty label in frames", set(frames) - drawn),
+        ("labels only in the listed frames", "labels also in frames", drawn - set(frames)),
     ):
-        if some:
-            numbers = ", ".join(map(str, sorted(some)[:5]))
-            yield f"label: expected {text} frames {numbers}. Correct frames or label."
+        if wrong:
+            numbers = ", ".join(map(str, sorted(wrong)[:5]))
+            yield _problem("label", expected, f"{found} {numbers}", "Correct frames or label.")

@@ -1,4 +1,4 @@
-"""Plain pickles: what Python and numpy write comes back, and nothing in a file is executed."""
+"""Plain pickles: values of Python and numpy are read back, and nothing in a file is executed."""
 
 import gzip
 import io
@@ -30,7 +30,7 @@ ITEM = {
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    """A file to write to, one for all examples of a test."""
+    """A file to write to, shared by all tests of the module."""
     return tmp_path_factory.mktemp("pickles") / "data.pkl"
 
 
@@ -40,7 +40,7 @@ def read(path, content, **options):
 
 
 def refused(path, content, *words, **options):
-    """Check that a content is refused in one sentence or two that name the file and `words`."""
+    """Check that content is refused with a short message that contains the path and `words`."""
     with pytest.raises(DataError) as caught:
         read(path, content, **options)
     message = str(caught.value)
@@ -51,36 +51,36 @@ def refused(path, content, *words, **options):
 
 @pytest.fixture
 def peak():
-    """A function that gives the most bytes of memory that Python held since the test began."""
+    """A function that returns the peak memory of Python since the test began, in bytes."""
     tracemalloc.start()
     yield lambda: tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
 
-def same(found, expected):
+def same(value, expected):
     """True for equal values of equal types; arrays also of equal dtype and shape."""
     if isinstance(expected, (np.ndarray, np.generic)):
-        alike = type(found) is type(expected) and found.shape == expected.shape
-        return alike and found.dtype == expected.dtype and found.tobytes() == expected.tobytes()
-    if type(found) is not type(expected):
+        alike = type(value) is type(expected) and value.shape == expected.shape
+        return alike and value.dtype == expected.dtype and value.tobytes() == expected.tobytes()
+    if type(value) is not type(expected):
         return False
     if isinstance(expected, dict):
-        return list(found) == list(expected) and all(same(found[k], expected[k]) for k in found)
+        return list(value) == list(expected) and all(same(value[k], expected[k]) for k in value)
     if isinstance(expected, (list, tuple)):
-        return len(found) == len(expected) and all(map(same, found, expected))
-    return found == expected or (expected != expected and found != found)
+        return len(value) == len(expected) and all(map(same, value, expected))
+    return value == expected or (expected != expected and value != value)
 
 
-# --- What is written comes back -----------------------------------------------------------------
+# --- Values are read back ------------------------------------------------------------------------
 
 numbers = st.integers() | st.floats() | st.integers(-(2**600), 2**600)
 leaves = st.none() | st.booleans() | numbers | st.text() | st.binary() | st.builds(bytearray)
 leaves |= st.binary().map(bytearray)
-some_arrays = arrays.arrays(
+plain_arrays = arrays.arrays(
     st.sampled_from(CODES).map(np.dtype), arrays.array_shapes(min_dims=0, max_dims=4, min_side=0)
 )
 nested = st.recursive(
-    leaves | some_arrays,
+    leaves | plain_arrays,
     lambda inside: (
         st.lists(inside)
         | st.lists(inside).map(tuple)
@@ -93,27 +93,27 @@ nested = st.recursive(
 @given(nested, st.sampled_from(PROTOCOLS), st.booleans())
 @example([ITEM, ITEM], 2, True)
 @example(["\n\\\0\U0001f600"], 0, False)
-def test_plain_data_come_back(path, value, protocol, zipped):
+def test_plain_data_are_read_back(path, value, protocol, zipped):
     content = pickle.dumps(value, protocol)
     assert same(read(path, gzip.compress(content, 1) if zipped else content), value)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("code", CODES)
-def test_arrays_of_any_memory_layout_come_back(path, protocol, code):
+def test_arrays_of_any_memory_layout_are_read_back(path, protocol, code):
     array = (np.arange(60) % 2).reshape(3, 4, 5).astype(code)
     views = [array, array.T, array.transpose(2, 0, 1), np.asfortranarray(array), array[::2, 1:]]
     views += [array[:0], array[1, 1, 1, None], array[1, 1, 1, None].reshape(())]
     views += [np.broadcast_to(array[0, 0], (2, 5)), array[::-1], array[1, 1, 1]]
     if array.itemsize > 1:
         views.append(array.astype(array.dtype.newbyteorder(">")))
-    for found, view in zip(read(path, pickle.dumps(views, protocol)), views, strict=True):
-        assert same(found, view)
-        assert not found.flags.writeable
+    for array, view in zip(read(path, pickle.dumps(views, protocol)), views, strict=True):
+        assert same(array, view)
+        assert not array.flags.writeable
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_numpy_1_names_are_known(path, protocol):
+def test_numpy_1_names_are_accepted(path, protocol):
     modern = pickle.dumps([ITEM, ITEM["video"].T], protocol)
     old = _rename(modern)
     assert b"numpy.core" in old and b"numpy._core" not in old
@@ -121,7 +121,7 @@ def test_numpy_1_names_are_known(path, protocol):
 
 
 def _rename(content):
-    """The same pickle with numpy 1's module names; the lengths before names are corrected."""
+    """A pickle with the module names of numpy 1; the lengths before names are corrected."""
     parts, end = [], 0
     for opcode, argument, start in pickletools.genops(content):
         if isinstance(argument, str) and "numpy._core" in argument:
@@ -137,8 +137,8 @@ def _rename(content):
 
 def test_shared_values_stay_shared(path):
     array, part = np.arange(3), ["part"]
-    found = read(path, pickle.dumps([array, array, part, part]))
-    assert found[0] is found[1] and found[2] is found[3]
+    values = read(path, pickle.dumps([array, array, part, part]))
+    assert values[0] is values[1] and values[2] is values[3]
 
 
 def test_several_gzip_members_are_one_file(path):
@@ -151,10 +151,10 @@ def test_large_arrays_are_not_copied(path):
         pickle.dump(np.zeros((64, 1 << 20), np.uint8), file, 3)
     tracemalloc.start()
     video = read_plain_pickle(path)
-    held, most = tracemalloc.get_traced_memory()
+    current, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert video.nbytes == 64 << 20
-    assert held < 65 << 20 and most < 131 << 20  # chunks are joined once
+    assert current < 65 << 20 and peak < 131 << 20  # chunks are joined once
 
 
 # --- Nothing is executed ------------------------------------------------------------------------
@@ -213,15 +213,15 @@ def test_other_names_are_refused(path, function, name):
         (b"c__main__\x1b[31m\nx\n.", "__main__\\x1b[31m.x"),
         (b"cnumpy\ndtype\n.", "a part of an array"),
         (b"](cnumpy\ndtype\ne.", "a part of an array"),
-        (b"K\x01K\x02\x93.", "a name that is no text"),
+        (b"K\x01K\x02\x93.", "a name that is not text"),
         (b"K\x01)R.", "a call of int"),
         (b"c__builtin__\nbytes\nK\x05\x85R.", "a call of bytes"),
         (b"c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R.", "a call of bytearray"),
         (b"]}b.", "the state of an object"),
         (b"}(]K\x01u.", "a dict with a key"),
         (b"}(K\x01K\x01\x86\x85K\x01u.", "a dict with a key"),
-        (b"}K\x01a.", "items of what is no list"),
-        (b"]K\x01K\x02s.", "entries of what is no dict"),
+        (b"}K\x01a.", "list items for an object that is not a list"),
+        (b"]K\x01K\x02s.", "dict entries for an object that is not a dict"),
         (b"N\x30.", "the opcode POP"),
     ],
 )
@@ -234,7 +234,7 @@ def test_opcodes_that_plain_data_do_not_need_are_refused(path, content, found):
 
 def forged(data=bytes(6), shape=(2, 3), code="u1", state=(3, "|", None, None, None, -1, -1, 0),
            version=1, turned=False):  # fmt: skip
-    """A pickle of an array with parts of one's own choice."""
+    """A pickle of an array with freely chosen parts."""
     dtype = b"cnumpy\ndtype\n" + _opcodes((code, False, True)) + b"R" + _opcodes(state) + b"b"
     start = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n" + _opcodes((0,))
     start += _opcodes(b"b") + b"tR"
@@ -246,7 +246,10 @@ def _opcodes(value):
     return pickle.dumps(value, 3)[2:-1].replace(b"q\x00", b"")
 
 
-def test_a_forged_array_without_forgery_is_read(path):
+WRONG_LENGTH = "length is not a whole number from 0 to 2**40"
+
+
+def test_an_array_with_the_default_parts_is_read(path):
     assert same(read(path, forged()), np.zeros((2, 3), np.uint8))
 
 
@@ -268,14 +271,14 @@ def test_a_forged_array_without_forgery_is_read(path):
         ({"state": (3, "x", None, None, None, -1, -1, 0)}, "byte order 'x'"),
         ({"state": (3, "|", None, None, None, -1, -1, 0), "code": "u2"}, "byte order '|'"),
         ({"shape": (2, 4)}, "6 bytes for an array of shape (2, 4) and dtype u1, which needs 8"),
-        ({"shape": (-2, -3)}, "lengths from 0 on"), ({"shape": (2, -3)}, "lengths from 0 on"),
-        ({"shape": (2.0, 3)}, "lengths from 0 on"), ({"shape": (True, 6)}, "lengths from 0 on"),
-        ({"shape": (0, 2**62), "data": b""}, "lengths from 0 on"),
-        ({"shape": (2**32, 2**32)}, "which needs"), ({"shape": (2**1000,)}, "lengths from 0 on"),
+        ({"shape": (-2, -3)}, WRONG_LENGTH), ({"shape": (2, -3)}, WRONG_LENGTH),
+        ({"shape": (2.0, 3)}, WRONG_LENGTH), ({"shape": (True, 6)}, WRONG_LENGTH),
+        ({"shape": (0, 2**62), "data": b""}, WRONG_LENGTH),
+        ({"shape": (2**32, 2**32)}, "which needs"), ({"shape": (2**1000,)}, WRONG_LENGTH),
         ({"shape": (0, *[2**40] * 4), "data": b""}, "damaged"),
-        ({"shape": (1,) * 8 + (6,)}, "9 axes"), ({"shape": [2, 3]}, "no plain array"),
-        ({"data": [1, 2, 3, 4, 5, 6]}, "no plain array"), ({"version": 2}, "no plain array"),
-        ({"data": b"\0\1\2\0\1\2", "code": "b1"}, "other bytes than 0 and 1"),
+        ({"shape": (1,) * 8 + (6,)}, "9 axes"), ({"shape": [2, 3]}, "not a plain array"),
+        ({"data": [1, 2, 3, 4, 5, 6]}, "not a plain array"), ({"version": 2}, "not a plain array"),
+        ({"data": b"\0\1\2\0\1\2", "code": "b1"}, "bytes other than 0 and 1"),
     ],
     ids=str,
 )  # fmt: skip
@@ -289,7 +292,7 @@ def test_structured_object_and_date_arrays_of_numpy_itself_are_refused(path):
         np.array(["2024-01-01"], "M8[D]"), np.zeros(2, complex), np.zeros(2, np.longdouble),
     ):  # fmt: skip
         for protocol in PROTOCOLS:
-            refused(path, pickle.dumps(array, protocol), "no plain number")
+            refused(path, pickle.dumps(array, protocol), "not of plain numbers")
 
 
 def test_a_dtype_cannot_be_changed_afterwards(path):
@@ -316,29 +319,29 @@ def test_a_gzip_bomb_is_refused_in_little_memory(path, peak):
     zeros = zlib.compressobj(9, wbits=31)
     content = zeros.compress(b"\x80\x04\x8e" + struct.pack("<Q", size))
     content += b"".join(zeros.compress(bytes(1 << 20)) for _ in range(size >> 20)) + zeros.flush()
-    refused(path, content, "most_bytes", most_bytes=50 << 20)
+    refused(path, content, "max_bytes", max_bytes=50 << 20)
     line = zlib.compressobj(9, wbits=31)
     content = line.compress(b"V")
     content += b"".join(line.compress(bytes(1 << 20)) for _ in range(60)) + line.flush()
-    refused(path, content, "most_bytes", most_bytes=10 << 20)
+    refused(path, content, "max_bytes", max_bytes=10 << 20)
     assert peak() < 50 << 20
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_the_cap_is_on_decompressed_bytes(path, protocol):
+def test_the_limit_applies_to_decompressed_bytes(path, protocol):
     content = pickle.dumps([bytes(900), "text"], protocol)
-    refused(path, gzip.compress(content), "more than `most_bytes`", most_bytes=len(content) - 1)
-    assert read(path, gzip.compress(content), most_bytes=len(content)) == [bytes(900), "text"]
+    refused(path, gzip.compress(content), "more than `max_bytes`", max_bytes=len(content) - 1)
+    assert read(path, gzip.compress(content), max_bytes=len(content)) == [bytes(900), "text"]
 
 
-def test_a_text_that_is_encoded_again_and_again_counts_each_time(path):
+def test_a_text_that_is_encoded_repeatedly_counts_each_time(path):
     call = b"h\x00h\x01h\x02\x86Ra"
     content = b"X" + struct.pack("<I", 1000) + b"a" * 1000 + b"q\x01X\x06\0\0\0latin1q\x02"
     content = b"\x80\x02c_codecs\nencode\nq\x00" + content + b"\x87]" + 99 * call + b"\x86."
-    refused(path, content, "most_bytes", most_bytes=20_000)
+    refused(path, content, "max_bytes", max_bytes=20_000)
 
 
-def test_an_announced_length_that_is_not_there_allocates_nothing(path, peak):
+def test_an_announced_length_without_content_allocates_nothing(path, peak):
     for opcode in (b"\x8e", b"\x8d", b"\x96"):
         for size in (10 << 30, 1 << 60, 2**64 - 1):
             refused(path, b"\x80\x05" + opcode + struct.pack("<Q", size) + b"abc.")
@@ -370,18 +373,18 @@ def test_deep_nesting_is_refused(path, content):
 
 
 def test_nesting_up_to_the_limit_is_read(path):
-    depth = plain_pickle.MOST_NESTING
+    depth = plain_pickle.MAX_DEPTH
     assert repr(read(path, b"]" * depth + b"a" * (depth - 1) + b".")) == "[" * depth + "]" * depth
     refused(path, b"]" * (depth + 1) + b"a" * depth + b".", f"deeper than {depth}")
 
 
-def test_parts_shared_at_every_level_are_no_work(path):
+def test_parts_shared_at_every_level_are_read_quickly(path):
     assert len(read(path, b"N" + b"q\x01h\x01\x86" * 90 + b".")) == 2
 
 
 @pytest.mark.parametrize(("limit", "content"), [
-    ("MOST_OPCODES", b"](" + b"N" * 60 + b"e."),
-    ("MOST_CALLS", b"](" + b"c__builtin__\nbytes\n)R" * 60 + b"e."),
+    ("MAX_OPCODES", b"](" + b"N" * 60 + b"e."),
+    ("MAX_CALLS", b"](" + b"c__builtin__\nbytes\n)R" * 60 + b"e."),
 ])  # fmt: skip
 def test_opcodes_and_arrays_are_counted(path, monkeypatch, limit, content):
     assert len(read(path, content)) == 60
@@ -389,22 +392,23 @@ def test_opcodes_and_arrays_are_counted(path, monkeypatch, limit, content):
     refused(path, content, "more than")
 
 
-def test_a_dict_has_not_too_many_entries(path):
-    most = dict.fromkeys(range(plain_pickle.MOST_ENTRIES))
-    assert read(path, pickle.dumps(most)) == most
-    refused(path, pickle.dumps(most | {"one": "more"}), "a dict of more than 10000 entries")
+def test_a_dict_with_too_many_entries_is_refused(path):
+    largest = dict.fromkeys(range(plain_pickle.MAX_ENTRIES))
+    assert read(path, pickle.dumps(largest)) == largest
+    refused(path, pickle.dumps(largest | {"one": "more"}), "a dict of more than 10000 entries")
 
 
 # --- Damage -------------------------------------------------------------------------------------
 
 
-def test_files_that_are_no_pickle_are_named(path, tmp_path):
+def test_files_that_are_not_a_pickle_are_refused(path, tmp_path):
     for content, found in (
         (b"", "an empty file"), (b"hello", "damaged"), (b"\x1f\x8b", "damaged"),
         (b"PK\x03\x04", "damaged"), (b".", "damaged"), (b"\x89PNG\r\n", "a persistent id"),
         (b"](N.", "damaged"), (b"NN.", "damaged"), (b"t.", "damaged"), (b"h\x05.", "damaged"),
-        (b"]N", "damaged"), (b"N.N", "after the pickle's end"), (b"X\2\0\0\0\xff\xff.", "damaged"),
-        (b"\x80\x02\x85.", "damaged"), (b"a.", "damaged"), (b"Fx\n.", "damaged"),
+        (b"]N", "damaged"), (b"N.N", "after the end of the pickle"),
+        (b"X\2\0\0\0\xff\xff.", "damaged"), (b"\x80\x02\x85.", "damaged"),
+        (b"a.", "damaged"), (b"Fx\n.", "damaged"),
     ):  # fmt: skip
         refused(path, content, found)
     for missing in (tmp_path / "none.pkl", tmp_path):
@@ -435,9 +439,9 @@ def test_a_damaged_name_brings_no_warning(path):
 
 
 def value_or_error(path, content):
-    """The value that a content holds, None where it is refused as it should be."""
+    """The value of a pickle, or None where it is refused with the expected error."""
     try:
-        return read(path, content, most_bytes=1 << 20)
+        return read(path, content, max_bytes=1 << 20)
     except DataError:
         return None
 
@@ -478,5 +482,5 @@ def test_parts_of_one_pickle_moved_are_a_value_or_an_error(path, content, source
     value_or_error(path, content[:target] + content[source : source + count] + content[target:])
 
 
-def test_not_a_number_comes_back(path):
+def test_not_a_number_is_read_back(path):
     assert math.isnan(read(path, pickle.dumps(math.nan, 0)))

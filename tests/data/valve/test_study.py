@@ -1,4 +1,4 @@
-"""The mitral valve set: items as clips, what is wrong with items, the conversion, NN-MitralSeg."""
+"""The mitral valve set: items as clips, malformed items, the conversion, NN-MitralSeg."""
 
 import gzip
 import json
@@ -27,7 +27,7 @@ SHAPE = (20, 30, 7)
 
 
 def item(name="clip", **changed):
-    """A labelled item of 20 x 30 px and 7 frames; a change to None takes a key away."""
+    """A labelled item of 20 x 30 px and 7 frames; a change to None removes a key."""
     generator = np.random.default_rng(0)
     box = np.zeros(SHAPE[:2], bool)
     box[5:15, 5:20] = True
@@ -55,7 +55,7 @@ def path(tmp_path):
 
 
 def problem(path, *items):
-    """The message with which a file of these items is refused."""
+    """The message of the error for a file of these items."""
     with pytest.raises(DataError) as caught:
         read_mitral_pickle(write(path, list(items)))
     assert str(caught.value).startswith(f"{path}: ")
@@ -76,7 +76,7 @@ def test_a_labelled_item_is_a_clip_time_first(path):
     assert np.array_equal(clip.labels, made["label"].transpose(2, 0, 1)[[1, 4, 6]])
 
 
-def test_an_item_with_a_video_alone_is_unlabelled(path):
+def test_an_item_with_only_a_video_is_unlabelled(path):
     (clip,) = read_mitral_pickle(write(path, [unlabelled()]))
     assert (clip.dataset, clip.box, clip.labelled, clip.labels) == ("", None, (), None)
 
@@ -89,7 +89,7 @@ def test_an_item_with_a_video_alone_is_unlabelled(path):
     ],
     ids=repr,
 )  # fmt: skip
-def test_frame_numbers_may_be_numpys_and_in_any_order(path, frames):
+def test_frame_numbers_may_be_numpy_numbers_in_any_order(path, frames):
     (clip,) = read_mitral_pickle(write(path, [item(frames=frames)]))
     assert clip.labelled == (1, 4, 6) and clip.labels.sum(axis=(1, 2)).tolist() == [8, 8, 10]
 
@@ -110,7 +110,7 @@ EMPTY_AT_4 = LABEL & (np.arange(7) != 4)
 @pytest.mark.parametrize(
     ("change", "key", "words"),
     [
-        ({"box": None}, "box", "expected one, as in every labelled item, found none"),
+        ({"box": None}, "box", "expected an entry, as in every labelled item, found none"),
         ({"label": None}, "label", "found none"), ({"frames": None}, "frames", "found none"),
         ({"dataset": None}, "dataset", "found none"), ({"video": None}, "video", "found none"),
         ({"name": None}, "name", "found none"),
@@ -118,24 +118,24 @@ EMPTY_AT_4 = LABEL & (np.arange(7) != 4)
         ({"video": VIDEO.tolist()}, "video", "found list"),
         ({"video": VIDEO[..., 0]}, "video", "found uint8 of shape (20, 30)"),
         ({"video": VIDEO[..., :0]}, "video", "found uint8 of shape (20, 30, 0)"),
-        ({"label": LABEL[1:]}, "label", "(20, 30, 7), as the video has it, found bool of shape (1"),
+        ({"label": LABEL[1:]}, "label", "(20, 30, 7), to match the video, found bool of shape (1"),
         ({"label": LABEL.transpose(2, 0, 1)}, "label", "of shape (7, 20, 30)"),
         ({"label": LABEL * 255}, "label", "(H, W, T) bool, found int64"),
         ({"label": LABEL.astype(np.uint8) * 2}, "label", "found uint8"),
-        ({"box": BOX.T}, "box", "(20, 30), as the video has it, found bool of shape (30, 20)"),
+        ({"box": BOX.T}, "box", "(20, 30), to match the video, found bool of shape (30, 20)"),
         ({"box": (5, 5, 15, 20)}, "box", "found tuple (5, 5, 15, 20)"),
         ({"box": BOX & False}, "box", "found no pixel"),
-        ({"frames": [1, 4, 7]}, "frames", "from 0 to 6, the video's last frame, found [7]"),
+        ({"frames": [1, 4, 7]}, "frames", "from 0 to 6, the last frame of the video, found [7]"),
         ({"frames": [-1, 4, 6]}, "frames", "found [-1]"),
         ({"frames": [1, 4, 4]}, "frames", "each once, found list [1, 4, 4]"),
         ({"frames": []}, "frames", "found list []"), ({"frames": 4}, "frames", "found int 4"),
-        ({"frames": [1.0, 4, 6]}, "frames", "list of ints"),
-        ({"frames": [True, 4, 6]}, "frames", "list of ints"),
-        ({"frames": ["1", 4, 6]}, "frames", "list of ints"),
+        ({"frames": [1.0, 4, 6]}, "frames", "list of 0-based ints"),
+        ({"frames": [True, 4, 6]}, "frames", "list of 0-based ints"),
+        ({"frames": ["1", 4, 6]}, "frames", "list of 0-based ints"),
         ({"frames": np.array([1.0, 4, 6])}, "frames", "found float64 of shape (3,)"),
         ({"frames": {1: 2}}, "frames", "found dict"),
         ({"label": EMPTY_AT_4}, "label", "found an empty label in frames 4"),
-        ({"frames": [1, 4]}, "label", "in the listed frames alone, found some in frames 6"),
+        ({"frames": [1, 4]}, "label", "only in the listed frames, found labels also in frames 6"),
         ({"dataset": "novice"}, "dataset", "amateur or expert, found str 'novice'"),
         ({"dataset": ["expert"]}, "dataset", "found list"),
         ({"dataset": VIDEO}, "dataset", "found uint8"),
@@ -144,7 +144,7 @@ EMPTY_AT_4 = LABEL & (np.arange(7) != 4)
         ({"name": 7}, "name", "expected text, found int 7"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_an_item_is_said(path, change, key, words):
+def test_a_malformed_item_is_reported(path, change, key, words):
     message = problem(path, item("first"), item(**({"name": "second"} | change)))
     (line,) = message.splitlines()[1:]
     name = "'second'" if "name" not in change else ""
@@ -153,11 +153,11 @@ def test_what_is_wrong_with_an_item_is_said(path, change, key, words):
     assert "1 problem in 2 items" in message
 
 
-def test_all_problems_of_a_file_are_told_at_once(path):
+def test_all_problems_of_a_file_are_reported_at_once(path):
     items = [item("a", box=None, dataset="x"), 5, item("b"), item("b"), unlabelled("c")]
     lines = problem(path, *items, {"name": "c", "video": VIDEO}).splitlines()
     starts = ["item 0 ('a'), box", "item 0 ('a'), dataset", "item 1 (no name), item: expected a",
-              "item 3 ('b'), name: expected a name a clip", "item 5 ('c'), name"]  # fmt: skip
+              "item 3 ('b'), name: expected a different name", "item 5 ('c'), name"]  # fmt: skip
     assert "5 problems in 6 items" in lines[0]
     assert all(line.startswith(start) for line, start in zip(lines[1:], starts, strict=True))
 
@@ -180,7 +180,7 @@ def test_a_file_of_something_else_is_refused(path, value):
         | st.sampled_from([VIDEO, LABEL, BOX, VIDEO / 1, np.array(3), np.array([])]),
     )
 )  # fmt: skip
-def test_any_item_is_fine_or_has_problems_that_are_told(made):
+def test_any_item_becomes_a_clip_or_has_problems(made):
     problems = item_problems(made, set())
     assert all(isinstance(text, str) and len(text) < 400 for text in problems)
     if not problems:
@@ -195,7 +195,7 @@ def test_any_item_is_fine_or_has_problems_that_are_told(made):
     ],
     ids=lambda change: str(list(change)),
 )  # fmt: skip
-def test_a_clip_keeps_its_promises(path, change):
+def test_a_clip_with_wrong_fields_is_refused(path, change):
     (clip,) = read_mitral_pickle(write(path, [item()]))
     with pytest.raises(DataError, match="Clip 'clip': expected"):
         replace(clip, **change)
@@ -212,7 +212,7 @@ def phantom(tmp_path_factory):
 
 @pytest.fixture
 def study(phantom, tmp_path):
-    """A copy of the phantom study, to be damaged."""
+    """A copy of the phantom study, which a test may damage."""
     return shutil.copytree(phantom, tmp_path / "study")
 
 
@@ -223,7 +223,7 @@ def packs(tmp_path, monkeypatch):
 
 
 def unpickled(path):
-    """What a gzip pickle holds; only for files that the test itself has written."""
+    """The content of a gzip pickle; only for files that the test itself has written."""
     with gzip.open(path) as file:
         return pickle.load(file)
 
@@ -252,7 +252,7 @@ def test_the_second_opening_reads_no_pickle(study, packs, monkeypatch):
     assert [path.name for path in packs.iterdir()] == [next(packs.glob("mitral-*")).name]
 
 
-def test_a_changed_pickle_is_converted_anew(study, packs):
+def test_a_changed_pickle_is_converted_again(study, packs):
     open_mitral(study)
     write(study / "test.pkl", [unlabelled("other")])
     assert [clip.name for clip in open_mitral(study).test] == ["other"]
@@ -305,7 +305,7 @@ def test_a_damaged_conversion_says_to_remove_it(study, packs, damage):
         open_mitral(study)
 
 
-def test_the_truth_of_a_phantom_is_known(study):
+def test_a_phantom_study_has_labels_of_test_clips(study):
     opened = open_mitral(study)
     clip = opened.test[0]
     labels = opened.truth(clip.name)
@@ -315,7 +315,7 @@ def test_the_truth_of_a_phantom_is_known(study):
 
 
 @pytest.mark.parametrize("damage", ["absent", "cut", "no clip", "shape", "pickled", "no axes"])
-def test_truth_that_is_not_there_is_an_error(study, damage):
+def test_missing_labels_of_test_clips_are_an_error(study, damage):
     opened = open_mitral(study)
     name, path = opened.test[0].name, study / "test_truth.npz"
     if damage == "cut":
@@ -328,7 +328,7 @@ def test_truth_that_is_not_there_is_an_error(study, damage):
         np.savez(path, **forged[damage])
     with pytest.raises(DataError, match=r"test_truth\.npz"):
         opened.truth(name)
-    with pytest.raises(DataError, match="no test clip|expected a test clip"):
+    with pytest.raises(DataError, match="expected the name of a test clip"):
         opened.truth(opened.train[0].name)
 
 
@@ -352,7 +352,7 @@ class Repository:
     def mask(self, name, number, size=(112, 112), mode="RGBA", alpha=255):
         pixels = np.zeros((*size, 4), np.uint8)
         pixels[50:53, 40 + number : 60, 3] = alpha
-        pixels[50:53, 60:62] = 100  # half transparent is no mask
+        pixels[50:53, 60:62] = 100  # half transparent pixels are not part of the mask
         path = self.clips / name / f"{number:04d}_mask.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).convert(mode).save(path)
@@ -444,11 +444,12 @@ LEFT_OUT = {
     "white box": "there is no box", "box size": "the image is 50 x 50 px",
 }  # fmt: skip
 FEWER_MASKS = {
-    "size": "the image is 100 x 112 px, the clip's frames 112 x 112",
-    "no alpha": "no alpha channel",
-    "empty": "the mask is empty", "past the end": "frame 13 is not one of 1 to 12",
-    "zero": "frame 0 is not one of 1 to 12", "no number": "does not begin with a frame number",
-    "twice": "frame 12 has another mask", "cut": "cannot be read",
+    "size": "the image is 100 x 112 px, the frames of the clip 112 x 112 px",
+    "no alpha": "without the alpha channel",
+    "empty": "the mask is empty", "past the end": "expected a frame number from 1 to 12, found 13",
+    "zero": "expected a frame number from 1 to 12, found 0",
+    "no number": "does not begin with a frame number",
+    "twice": "frame 12 already has another mask", "cut": "cannot be read",
 }  # fmt: skip
 
 
@@ -467,7 +468,7 @@ def test_a_mask_that_cannot_be_used_is_left_out(repository, what):
     (clip, _), (problem, note) = repository.read()
     assert len(clip.labels) == len(clip.labelled) == 2
     assert problem.file.startswith("0X0000/") and FEWER_MASKS[what] in problem.reason
-    assert str(note) == "0X0000: 2 usable masks where 3 are expected (noted)"
+    assert str(note) == "0X0000: expected 3 usable masks, found 2 (noted)"
     assert str(repository.root.parent) not in str(problem)
 
 
