@@ -1,1 +1,4 @@
-"""Synthetic echocardiograms: data for those who have none, with outlines known by construction."""
+"""Phantom studies: synthetic echocardiograms whose outlines are known by construction.
+
+They stand in for real data sets that are absent.
+"""

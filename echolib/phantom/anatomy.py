@@ -1,4 +1,4 @@
-"""One heart in the apical four-chamber view: what it measures and where it lies.
+"""One heart in the apical four-chamber view: its dimensions and its position.
 
 Lengths are in mm. Heart coordinates are (across, along): `along` runs from the tip of the
 end-diastolic cavity down to the base, `across` to the image-right, lateral side. World
@@ -6,52 +6,55 @@ coordinates are (x, y) with the probe's face at the origin, x to the right, y in
 """
 
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .ranges import CAMUS, CHOSEN, FACTS, PROTOTYPE, draw_table, ranged
-from .valve import Valve
+from .ranges import CAMUS, CHOSEN, FACTS, PROTOTYPE, draw_parameters, ranged
+from .valve import ValveAnatomy
 
 
 @dataclass(frozen=True)
 class Heart:
-    """One heart's measures: mm at end-diastole, shares without unit, angles in degrees."""
+    """The dimensions of one heart: mm at end-diastole, shares without unit, angles in degrees."""
 
-    # where the heart lies under the probe
+    waviness: np.ndarray  # (2, 4) harmonics of the septal and the lateral wall
+
+    # position of the heart under the probe
     tip_x: float = ranged(-20, 18, CAMUS, mean=-1, sd=7)
     tip_depth: float = ranged(9, 52, CAMUS, mean=26, sd=8.5)
     tilt: float = ranged(-16, 44, CAMUS, mean=12, sd=9)
-    drift: float = ranged(0.0, 2.5, CHOSEN)  # whole heart, over a cycle
+    drift: float = ranged(0.0, 2.5, CHOSEN)  # of the whole heart, over a cycle
     rocking: float = ranged(-3.0, 3.0, CHOSEN)  # degrees over a contraction
 
     # the left ventricle's cavity
     length: float = ranged(56, 114, CAMUS, mean=85, sd=10)
     width_share: float = ranged(0.42, 0.86, CAMUS, mean=0.61, sd=0.08)  # of the length
     septal_share: float = ranged(0.30, 0.52, CAMUS)  # of the width, left of the axis
-    septal_shoulder: float = ranged(0.48, 0.92, CAMUS)  # where the widest level is reached
+    septal_shoulder: float = ranged(0.48, 0.92, CAMUS)  # level of greatest width, base: 1
     lateral_shoulder: float = ranged(0.42, 0.82, CAMUS)
     septal_roundness: float = ranged(1.6, 3.0, CAMUS)
     lateral_roundness: float = ranged(1.6, 2.8, CAMUS)
-    septal_taper: float = ranged(-0.05, 0.20, CAMUS)  # narrowing towards the base
+    septal_taper: float = ranged(-0.05, 0.20, CAMUS)  # how much the cavity narrows towards the base
     lateral_taper: float = ranged(0.00, 0.35, CAMUS)
     base_tilt: float = ranged(-0.14, 0.10, CAMUS, mean=-0.03, sd=0.045)
-    septal_bulge: float = ranged(-0.02, 0.10, CAMUS)  # of the length, into the cavity, contracted
+    septal_bulge: float = ranged(-0.02, 0.10, CAMUS)  # into the cavity, contracted; of the length
     bulge_place: float = ranged(0.30, 0.70, CAMUS)
     bend: float = ranged(-0.07, 0.07, CHOSEN, mean=0.0, sd=0.025)  # bow of the axis / length
 
-    # how it contracts
-    ejection: float = ranged(0.03, 0.70, FACTS)  # of the wall's volume; traced outlines lose more
+    # contraction
+    ejection: float = ranged(0.03, 0.70, FACTS)  # of the volume; traced outlines lose more
     longitudinal_share: float = ranged(0.22, 0.42, CHOSEN)  # of the ejection, by shortening
-    septal_motion: float = ranged(0.25, 0.70, CHOSEN)  # of the inward motion
+    septal_motion: float = ranged(0.25, 0.70, CHOSEN)  # share of the inward motion
     thickening: float = ranged(0.0, 0.35, CAMUS)
     apical_lift: float = ranged(0.00, 0.22, CHOSEN)  # of the length, at full ejection
-    coning: float = ranged(0.0, 0.45, CHOSEN)  # how much more pointed the tip is at end-systole
+    coning: float = ranged(0.0, 0.45, CHOSEN)  # how much more pointed the apex is at end-systole
     dilation: float = ranged(0.2, 1.0, CHOSEN)  # how much a weak ventricle is enlarged
 
     # walls
     septum: float = ranged(5.0, 15.0, CAMUS, mean=8.7, sd=1.8)
     lateral_wall: float = ranged(5.0, 15.0, CAMUS, mean=9.7, sd=1.9)
-    apical_share: float = ranged(0.40, 1.10, CAMUS)  # of the wall's thickness, at the tip
+    apical_share: float = ranged(0.40, 1.10, CAMUS)  # thickness at the apex / at the side
 
     # the other chambers
     rv_width: float = ranged(0.25, 1.15, CHOSEN, mean=0.64, sd=0.18)  # of the LV's width
@@ -67,36 +70,36 @@ class Heart:
     atrial_wall: float = ranged(1.5, 4.5, CHOSEN)
     atrial_lean: float = ranged(-0.15, 0.15, CHOSEN)
 
-    # valves and what hangs in the cavity
+    # mitral valve
     anterior_leaflet: float = ranged(0.26, 0.38, PROTOTYPE)  # of the LV's length
     posterior_leaflet: float = ranged(0.15, 0.24, PROTOTYPE)
     leaflet_thickness: float = ranged(1.4, 4.0, CAMUS)
     coaptation_depth: float = ranged(0.01, 0.11, CHOSEN)
 
-    # where an expert draws, mm: inside the wall's bright edge, base on the leaflets' hinges; the
-    # more inside, the more muscles and trabeculae fill the margin of the contracting cavity
+    # distance in mm from the wall's bright edge, or at the base from the leaflets' hinges, to the
+    # outline that an expert draws inside them; it is larger where muscles and trabeculae fill the
+    # margin of the contracting cavity
     inset_septal: float = ranged(0.4, 3.6, CAMUS, mean=1.5, sd=0.5)
     inset_lateral: float = ranged(0.3, 4.5, CAMUS, mean=1.9, sd=0.6)
     inset_apex: float = ranged(0.5, 6.5, CAMUS, mean=2.8, sd=1.0)
     inset_base: float = ranged(0.5, 6.0, CAMUS, mean=3.4, sd=0.8)
-    # added at end-systole. Hardly anything: of a tracing that sinks by millimetres, as version 2's
-    # did, a network learns to see more contraction on CAMUS than its expert drew
+    # mm added to that distance at end-systole. They are small: version 2 added millimetres, and a
+    # network trained on it predicted more contraction on CAMUS than the expert had drawn
     contracted_septal: float = ranged(-0.8, 0.8, CAMUS, mean=0.0, sd=0.3)
     contracted_lateral: float = ranged(-0.8, 1.2, CAMUS, mean=0.2, sd=0.4)
     contracted_apex: float = ranged(-1.0, 1.2, CAMUS, mean=0.1, sd=0.4)
 
     # set by `draw_heart` in some hearts
-    wobble: np.ndarray = None  # (2, 4) waviness of the septal and the lateral wall
-    still_share: float = 0.0  # of its motion that a diseased part of the wall has lost
-    still_place: float = 0.5  # where that part lies, from apex to base
-    still_side: int = 1  # -1 septal, 1 lateral
+    akinesia: float = 0.0  # share of its motion that a diseased part of the wall has lost
+    akinesia_place: float = 0.5  # position of that part, from apex 0 to base 1
+    akinesia_side: int = 1  # -1 septal, 1 lateral
     outflow: float = 0.0  # width of the aortic root beside the septum; 0: not in view
-    valve: Valve | None = None  # the mitral valve seen closely; None: two strokes
+    valve: ValveAnatomy | None = None  # mitral valve in detail; None: one stroke per leaflet
 
     def __post_init__(self) -> None:
         if not 0 < self.ejection < 1:
             raise ValueError(
-                f"ejection must be a share of the volume, 0 to 1, not {self.ejection}."
+                f"ejection must be a share of the volume, between 0 and 1, not {self.ejection}."
             )
         for name in ("length", "width_share", "septum", "lateral_wall", "rv_width", "la_length"):
             if not 0 < getattr(self, name) < np.inf:
@@ -108,65 +111,67 @@ class Heart:
         return self.length * self.width_share
 
 
-# share of the hearts; a heart has one of these at most, besides its ejection fraction
+# share of the hearts with each pathology; a heart has at most one, besides a low ejection fraction
 PATHOLOGY = {"hypertrophic": 0.12, "regional": 0.12, "foreshortened": 0.10, "none": 0.66}
 INSETS = tuple(
     name for name in Heart.__dataclass_fields__ if name.startswith(("inset_", "contracted_"))
 )
-# mean and standard deviation of the ejection in three groups of hearts, 68, 18 and 14 % of all
+# hearts form three groups by their ejection: share of all hearts, and (mean, sd) of the ejection
+EJECTION_SHARES = (0.68, 0.18, 0.14)
 EJECTIONS = ((0.455, 0.05), (0.36, 0.06), (0.15, 0.07))
-# of hearts whose mitral valve is seen closely: as in version 2, so that its study, and what was
-# trained and measured on it, stay as they are until that study has its next version
-CLOSE_EJECTIONS = ((0.36, 0.055), (0.24, 0.07), (0.08, 0.06))
-OUTFLOW_SHARE = 0.15  # of the hearts are cut so that the aortic root comes into view
+# (mean, sd) in hearts whose mitral valve is drawn in detail. They are those of version 2, so that
+# the mitral study, and what was trained and measured on it, stay as they are until that study has
+# its next version.
+DETAILED_VALVE_EJECTIONS = ((0.36, 0.055), (0.24, 0.07), (0.08, 0.06))
+OUTFLOW_SHARE = 0.15  # share of the hearts whose aortic root is in the image plane
 
 
 def draw_heart(
     generator: np.random.Generator,
     without: frozenset[str] = frozenset(),
     ejections: tuple[tuple[float, float], ...] = EJECTIONS,
-    **given: float,
 ) -> Heart:
-    """A heart out of a wide population: normal, weak and dilated, thick-walled, regionally still.
+    """Draw a heart from a wide population: healthy, weak and dilated, hypertrophic, and others.
 
-    Three groups of ejection fraction keep the share of weak hearts near that of a clinic;
-    weaker hearts are larger (rank correlation of EF and volume about -0.4, FACTS). without:
-    names of `effects.EFFECTS`. ejections: of the three groups. given: fields of Heart to be set
-    instead of drawn. Raises ValueError for a value that no heart has.
+    Three groups of ejection fraction keep the share of weak hearts near that of a clinic. Weaker
+    hearts are larger (rank correlation of EF and volume about -0.4, FACTS). without: names of
+    `effects.EFFECTS` to switch off. ejections: (mean, sd) of the three groups.
     """
-    group = generator.choice(len(ejections), p=[0.68, 0.18, 0.14])
+    group = generator.choice(len(ejections), p=EJECTION_SHARES)
     if "pathology" in without:
         group = 0
     ejection = float(np.clip(generator.normal(*ejections[group]), 0.03, 0.70))
-    wobble = generator.normal(size=(2, 4)) * np.array([0.035, 0.035, 0.025, 0.015])
-    heart = draw_table(Heart, generator, **({"ejection": ejection, "wobble": wobble} | given))
+    waviness = generator.normal(size=(2, 4)) * np.array([0.035, 0.035, 0.025, 0.015])
+    heart = draw_parameters(Heart, generator, ejection=ejection, waviness=waviness)
     kind = generator.choice(list(PATHOLOGY), p=list(PATHOLOGY.values()))
-    chance, amount, place, side, width = generator.random(5)
+    chance, severity, place, side, width = generator.random(5)
     if chance < OUTFLOW_SHARE and "outflow tract" not in without:
         heart = replace(heart, outflow=13 + 9 * width)
     if "expert's inset" in without:
-        heart = replace(heart, **dict.fromkeys(INSETS, 0.0))
+        insets: dict[str, Any] = dict.fromkeys(INSETS, 0.0)
+        heart = replace(heart, **insets)
     if "pathology" in without:
         return heart
-    strong = round(ejections[0][0] - 0.03, 3)  # just below the mean of the strong hearts
-    return replace(_diseased(heart, strong, kind, amount, place, side), **given)
+    reference = round(ejections[0][0] - 0.03, 3)  # just below the mean of the strong hearts
+    return _with_pathology(heart, reference, kind, severity, place, side)
 
 
-def _diseased(
-    heart: Heart, strong: float, kind: str, amount: float, place: float, side: float
+def _with_pathology(
+    heart: Heart, reference: float, kind: str, severity: float, place: float, side: float
 ) -> Heart:
-    """The heart with a disease; amount, place and side are uniform in [0, 1].
+    """Return the heart with a pathology, and enlarged if it is weak.
 
-    strong: ejection of a heart that is neither enlarged nor small.
+    reference: ejection of a heart that is neither enlarged nor small. kind: one of `PATHOLOGY`.
+    severity, place, side: uniform in [0, 1].
     """
-    weakness = heart.dilation * (strong - heart.ejection)
+    weakness = heart.dilation * (reference - heart.ejection)
     heart = replace(
         heart,
         length=heart.length * (1 + 0.6 * weakness),
         width_share=heart.width_share * (1 + 0.7 * weakness),
     )
     if kind == "hypertrophic":  # thick walls around a small cavity
-        thicker = 1.2 + 0.4 * amount
+        thicker = 1.2 + 0.4 * severity
         return replace(
             heart,
             length=0.92 * heart.length,
@@ -174,15 +179,15 @@ def _diseased(
             septum=min(18.0, heart.septum * thicker),
             lateral_wall=min(18.0, heart.lateral_wall * thicker),
         )
-    if kind == "regional":  # a part of the wall stands still, as after an infarction
+    if kind == "regional":  # part of the wall is akinetic, as after an infarction
         return replace(
             heart,
-            still_share=0.5 + 0.5 * amount,
-            still_place=0.1 + 0.8 * place,
-            still_side=-1 if side < 0.5 else 1,
+            akinesia=0.5 + 0.5 * severity,
+            akinesia_place=0.1 + 0.8 * place,
+            akinesia_side=-1 if side < 0.5 else 1,
         )
-    if kind == "foreshortened":  # the plane misses the apex: short, blunt, its tip moves
-        shorter = 0.72 + 0.16 * amount
+    if kind == "foreshortened":  # the image plane misses the apex: short, blunt, its tip moves
+        shorter = 0.72 + 0.16 * severity
         return replace(
             heart,
             length=heart.length * shorter,
@@ -194,22 +199,26 @@ def _diseased(
     return heart
 
 
-def to_world(heart: Heart, points: np.ndarray, contraction: float, phase: float) -> np.ndarray:
-    """Heart coordinates (n, 2) to world mm: tilt about the tip, rock with the contraction.
+class Pose(NamedTuple):
+    """Position of the heart's coordinates: origin and unit vectors, each (2,) in world mm."""
+
+    origin: np.ndarray
+    across: np.ndarray
+    along: np.ndarray
+
+    def to_world(self, points: np.ndarray) -> np.ndarray:
+        """Convert heart coordinates (n, 2) to world mm (n, 2)."""
+        points = np.asarray(points, float)
+        return self.origin + points[:, :1] * self.across + points[:, 1:] * self.along
+
+
+def heart_pose(heart: Heart, contraction: float, phase: float) -> Pose:
+    """Return the pose of a heart: tilted about its tip, rocking with the contraction.
 
     phase: radians of the cycle, for the slow drift of the whole heart.
     """
-    origin, across, along = pose(heart, contraction, phase)
-    points = np.asarray(points, float)
-    return origin + points[:, :1] * across + points[:, 1:] * along
-
-
-def pose(
-    heart: Heart, contraction: float, phase: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Origin and unit vectors of the heart's coordinates, each (2,) in world mm."""
     angle = np.radians(heart.tilt + heart.rocking * contraction)
     along = np.array([np.sin(angle), np.cos(angle)])
     across = np.array([along[1], -along[0]])
-    sway = heart.drift * np.array([np.sin(phase), 0.5 * np.cos(phase)])
-    return np.array([heart.tip_x, heart.tip_depth]) + sway, across, along
+    drift = heart.drift * np.array([np.sin(phase), 0.5 * np.cos(phase)])
+    return Pose(np.array([heart.tip_x, heart.tip_depth]) + drift, across, along)

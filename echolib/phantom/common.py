@@ -1,7 +1,7 @@
-"""What all phantom studies have in common: their random streams, and the folder one of them owns.
+"""What all phantom studies share: versions, frame rate, random streams, the study's folder.
 
-A study's folder holds its card, study.json, which says from which parameters it is drawn. What
-is finished is kept when writing is interrupted: the same call takes it up.
+A study's folder holds its card, study.json, with the parameters that the study is drawn from.
+If writing is interrupted, finished files are kept, and the same call resumes the study.
 """
 
 import json
@@ -14,37 +14,39 @@ from ..errors import DataError
 from ..files import atomic_path
 from .workers import in_parallel
 
-# of the phantom's bytes: raised whenever the same seed gives other ones
+# Version of the phantom: raised whenever the same seed gives other bytes.
 VERSION = 3
-MITRAL_VERSION = 3  # of the mitral study's, whose valves are drawn closely
+MITRAL_VERSION = 3  # of the mitral study, whose valves are drawn in detail
 FPS = 50.0
+# Frames rendered before the first frame that is kept: a scanner that has been running mixes a
+# share of the previous frame into the next one.
+WARM_UP_FRAMES = 2
 CARD = "study.json"
-# what is drawn from one seed shares no heart, since each kind has a stream of its own
+# Each kind of data has a random stream of its own, so that no two kinds share a heart.
 CLIP_STREAM, FRAME_STREAM = 0, 1
 VALVE_STREAM, CYCLE_STREAM = 2, 3
 AMATEUR_STREAM, EXPERT_STREAM, TEST_STREAM = 20, 21, 22  # of the mitral study
 
 
-def check_common(seed: int, size: int) -> None:
-    """Raise ValueError for a seed or a size (px) that no study can have."""
+def check_seed(seed: int) -> None:
+    """Raise ValueError for a negative seed."""
     if seed < 0:
         raise ValueError(f"seed must be 0 or more, not {seed}.")
-    if not 32 <= size <= 1024:
-        raise ValueError(f"size must be 32 to 1024 px, not {size}.")
 
 
 def claim_folder(folder: Path, study: dict, files: Iterable[str]) -> bool:
-    """Make a folder this study's; True when the study in it is finished, see `is_finished`.
+    """Reserve a folder for a study by writing its card, unless the card is there already.
 
-    study: what its card says, of JSON's types. Raises DataError, and writes nothing, when the
-    folder is a file, holds another study, or holds files that are none.
+    study: the parameters on the card, of JSON's types. files: see `is_finished`. Returns True if
+    the folder holds the finished study. Raises DataError, and writes nothing, when the folder is
+    a file, holds another study, or holds other files.
     """
     if folder.exists() and not folder.is_dir():
         raise DataError(f"{folder}: expected a folder, found a file. Choose another name.")
-    # names with a dot in front are left by killed processes and by desktops
+    # killed processes and desktops leave files whose names begin with a dot
     names = sorted(path.name for path in folder.glob("[!.]*"))
     if CARD in names:
-        _compare_card(folder / CARD, study)
+        _check_card(folder / CARD, study)
         return is_finished(folder, files)
     if names:
         raise DataError(
@@ -56,27 +58,30 @@ def claim_folder(folder: Path, study: dict, files: Iterable[str]) -> bool:
     return False
 
 
-def _compare_card(card: Path, study: dict) -> None:
-    """Raise DataError when a card tells of another study, or is none."""
+def _check_card(card: Path, study: dict) -> None:
+    """Raise DataError when a card is not readable or belongs to another study."""
     text = card.read_text(encoding="utf-8", errors="replace")
     try:
-        found = json.loads(text)
+        content = json.loads(text)
     except ValueError:
-        found = text[:80]
-    if found != study:
+        content = text[:80]
+    if content != study:
         raise DataError(
-            f"{card}: expected {study}, found {found}. A folder holds one study: choose "
-            f"another folder, or delete this one to write the study anew."
+            f"{card}: expected {study}, found {content}. A folder holds one study: choose "
+            f"another folder, or delete this one to write the study again."
         )
 
 
 def is_finished(folder: Path, files: Iterable[str]) -> bool:
-    """True when a study's folder holds all `files`, which are written when all else is there."""
+    """Return True if a study's folder holds all `files`, which a study writes last."""
     return all((folder / name).is_file() for name in files)
 
 
 def draw_clips(task: Callable, folder: Path, count: int, workers: int, progress: bool) -> list:
-    """Results of `task` for the clips 0 to `count` - 1 of a study, in order, behind a bar."""
+    """Run `task` for the clips 0 to `count` - 1 of a study, with a progress bar.
+
+    Returns the results in order.
+    """
     results = in_parallel(task, range(count), workers, chunk=1)
     title = f"phantom study in {folder.name}"
     return list(tqdm(results, title, count, disable=not progress, unit="clip"))

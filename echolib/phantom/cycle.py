@@ -1,4 +1,4 @@
-"""The heart's cycle: how far the ventricle has contracted, how far the mitral valve is open.
+"""The cardiac cycle: contraction of the ventricle and opening of the mitral valve over time.
 
 Time is in seconds; 0 is end-diastole. Five phases follow one another: isovolumic contraction,
 ejection, isovolumic relaxation, rapid filling, and, after a pause (diastasis), the atrial kick.
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .ranges import CHOSEN, PROTOTYPE, draw_table, ranged
+from .ranges import CHOSEN, PROTOTYPE, draw_parameters, ranged
 
 
 @dataclass(frozen=True)
 class Rhythm:
-    """The timing that one heart is drawn with; seconds unless said otherwise."""
+    """The timing of one heart; seconds unless stated otherwise."""
 
-    rate: float = ranged(45, 115, PROTOTYPE, mean=70, sd=13)  # beats a minute
+    rate: float = ranged(45, 115, PROTOTYPE, mean=70, sd=13)  # beats per minute
     isovolumic_contraction: float = ranged(0.03, 0.06, PROTOTYPE)
     ejection: float = ranged(0.24, 0.34, PROTOTYPE)
     isovolumic_relaxation: float = ranged(0.05, 0.10, PROTOTYPE)
@@ -23,23 +23,24 @@ class Rhythm:
     atrial_kick: float = ranged(0.08, 0.13, PROTOTYPE)
     atrial_share: float = ranged(0.12, 0.40, PROTOTYPE)  # of the filling
     diastasis_share: float = ranged(0.00, 0.10, CHOSEN)  # of the filling
-    ejection_skew: float = ranged(0.75, 1.0, CHOSEN)  # below 1: faster at first
-    mid_diastolic_opening: float = ranged(0.25, 0.60, CHOSEN)  # leaflets float half shut
+    ejection_skew: float = ranged(0.75, 1.0, CHOSEN)  # below 1: faster at the start
+    mid_diastolic_opening: float = ranged(0.25, 0.60, CHOSEN)  # leaflets float half open
     atrial_opening: float = ranged(0.56, 0.90, CHOSEN)
 
 
 def _ramp(x: np.ndarray) -> np.ndarray:
-    """Smooth step from 0 to 1 over x in [0, 1], at rest at both ends; flat outside."""
+    """Smooth step from 0 to 1 over x in [0, 1], with zero slope at both ends; constant outside."""
     x = np.clip(x, 0.0, 1.0)
     return x * x * (3.0 - 2.0 * x)
 
 
 @dataclass(frozen=True)
 class Cycle:
-    """One beat, repeated. Build it with `draw_cycle` or `Cycle.from_rhythm`.
+    """One beat that repeats. Build it with `draw_cycle` or `Cycle.from_rhythm`.
 
-    period: seconds. end_systole, opening_time, filling_end, kick_start: seconds after
-    end-diastole at which ejection ends, the valve opens, rapid filling ends, the atria contract.
+    period: seconds. end_systole, opening_time, filling_end, kick_start: seconds from
+    end-diastole to the end of ejection, the opening of the mitral valve, the end of rapid
+    filling, and the contraction of the atria.
     """
 
     rhythm: Rhythm
@@ -51,7 +52,7 @@ class Cycle:
 
     @classmethod
     def from_rhythm(cls, rhythm: Rhythm) -> "Cycle":
-        """Lay the phases out in one beat; a fast heart has them shortened to fit."""
+        """Arrange the phases in one beat; at a high heart rate they are shortened to fit."""
         period = 60.0 / rhythm.rate
         ejection = min(rhythm.ejection, 0.42 * period)
         end_systole = rhythm.isovolumic_contraction + ejection
@@ -62,10 +63,11 @@ class Cycle:
         return cls(rhythm, period, end_systole, opening, filling_end, kick_start)
 
     def contraction(self, time: np.ndarray | float) -> np.ndarray:
-        """How far the ventricle has contracted: 0 at end-diastole, 1 at end-systole.
+        """Contraction of the ventricle: 0 at end-diastole, 1 at end-systole.
 
-        time: seconds, any shape, any number of beats. Returns float64 of the same shape in
-        [0, 1]. Volume is EDV - contraction (EDV - ESV), up to the shape of the ventricle.
+        time: seconds, any shape, over any number of beats. Returns float64 in [0, 1] with the
+        shape of `time`. Volume is about EDV - contraction (EDV - ESV); how closely depends on
+        the shape of the ventricle.
         """
         phase = np.mod(np.asarray(time, float), self.period)
         rhythm = self.rhythm
@@ -79,10 +81,10 @@ class Cycle:
         return np.clip(_ramp(ejected**rhythm.ejection_skew) - inflow, 0.0, 1.0)
 
     def opening(self, time: np.ndarray | float) -> np.ndarray:
-        """How far the mitral leaflets are open: 0 shut (all of systole), 1 wide open.
+        """Opening of the mitral leaflets: 0 closed (during all of systole), 1 wide open.
 
-        Two openings, as in the M-mode picture: rapid filling, then the atrial kick, with the
-        leaflets floating half shut between them.
+        time: as for `contraction`. The valve opens twice, as in an M-mode picture: during rapid
+        filling and during the atrial kick. Between them the leaflets float half open.
         """
         phase = np.mod(np.asarray(time, float), self.period)
         rhythm, filling = self.rhythm, self.filling_end - self.opening_time
@@ -99,5 +101,5 @@ class Cycle:
 
 
 def draw_cycle(generator: np.random.Generator) -> Cycle:
-    """A beat with timing drawn from `Rhythm`'s ranges."""
-    return Cycle.from_rhythm(draw_table(Rhythm, generator))
+    """Draw a beat whose timing lies in the ranges of `Rhythm`."""
+    return Cycle.from_rhythm(draw_parameters(Rhythm, generator))

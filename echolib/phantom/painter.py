@@ -1,39 +1,44 @@
-"""A heart's shape painted as a map of echo levels in beam space, dB."""
+"""Paint the shape of a heart as a map of echo levels in beam space, dB."""
 
 import numpy as np
 
-from .anatomy import Heart, pose
-from .ranges import draw_table
-from .sector import Sector, fill_beams
+from .anatomy import Heart, heart_pose
+from .ranges import draw_parameters
+from .sector import ScanSector, fill_beams
 from .shape import PROFILE, Shape
 from .tissue import Tissue, draw_details
+from .valve import ValveAnatomy
 
 RIM_LAYERS = 3
-WALL_STEP = 5  # points of a wall curve that belong to the tip
-SMALLEST_TUFT, TUFT_WIDTH = 0.5, 1.6  # mm
-TOUCHING = 4.0  # mm between the tips of leaflets that still meet
+APEX_POINTS = 10  # of a wall's curve, which form the apex
+MIN_TUFT, TUFT_WIDTH = 0.5, 1.6  # mm
+COAPTATION_GAP = 4.0  # mm, largest distance between the tips of leaflets that still meet
 
 
 class Painter:
-    """Paints one heart, moment by moment. Holds what stays the same over a clip."""
+    """Painter of one heart. Holds the properties that do not change during a clip.
+
+    without: names of `effects.EFFECTS` to switch off.
+    """
 
     def __init__(
         self,
-        sector: Sector,
+        sector: ScanSector,
         heart: Heart,
         generator: np.random.Generator,
-        without: frozenset[str] = frozenset(),
+        without: frozenset[str],
     ) -> None:
         self.sector, self.heart, self.without = sector, heart, without
-        self.tissue = draw_table(Tissue, generator)
+        self.tissue = draw_parameters(Tissue, generator)
         self.details = draw_details(generator)
 
     def paint(self, shape: Shape, phase: float) -> tuple[np.ndarray, np.ndarray]:
-        """Echo map in dB (samples, beams) float32, and where it is blood, bool of the same shape.
+        """Paint the heart at one moment.
 
-        phase: radians of the cycle, for the heart's drift.
+        phase: radians of the cycle, for the heart's drift. Returns the map of echo levels in dB,
+        (samples, beams) float32, and a mask of the blood, bool of the same shape.
         """
-        self._origin, self._across, self._along = pose(self.heart, shape.contraction, phase)
+        self._pose = heart_pose(self.heart, shape.contraction, phase)
         self._map = np.full(self.sector.beam_shape, self.tissue.background, np.float32)
         self._paint_surroundings(shape)
         self._paint_walls(shape)
@@ -49,16 +54,18 @@ class Painter:
         blood &= self._map == np.float32(self.tissue.blood)
         return self._map, blood
 
-    # --- pens -----------------------------------------------------------------------------------
+    # --- Drawing --------------------------------------------------------------------------------
 
     def _fill(self, points: np.ndarray, level: float) -> None:
-        """Fill a polygon given in heart coordinates."""
-        points = np.asarray(points, float)
-        world = self._origin + points[:, :1] * self._across + points[:, 1:] * self._along
-        fill_beams(self._map, self.sector.to_beams(world), level)
+        """Fill a polygon (n, 2) given in heart coordinates."""
+        self._fill_world(self._pose.to_world(points), level)
+
+    def _fill_world(self, points: np.ndarray, level: float) -> None:
+        """Fill a polygon (n, 2) given in world coordinates."""
+        fill_beams(self._map, self.sector.to_beams(points), level)
 
     def _stroke(self, points: np.ndarray, level: float, width: float | np.ndarray) -> None:
-        """Draw a curve as a strip `width` mm wide (a number, or one a point)."""
+        """Draw a curve as a strip; width in mm, one number or one per point."""
         points = np.asarray(points, float)
         tangent = np.gradient(points, axis=0)
         normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
@@ -67,11 +74,10 @@ class Painter:
         self._fill(np.concatenate([points + half, (points - half)[::-1]]), level)
 
     def _ellipse(self, centre: np.ndarray, across: float, along: float, level: float) -> None:
-        angle = np.linspace(0, 2 * np.pi, 14, endpoint=False)
-        ring = np.stack([across * np.cos(angle), along * np.sin(angle)], axis=1)
-        self._fill(centre + ring, level)
+        """Fill an ellipse given in heart coordinates by its centre and half axes."""
+        self._fill(centre + _ellipse_points(across, along), level)
 
-    # --- layers, from the back to the front -----------------------------------------------------
+    # --- Layers, from back to front -------------------------------------------------------------
 
     def _paint_surroundings(self, shape: Shape) -> None:
         tissue, arc = self.tissue, shape.posterior_arc
@@ -89,9 +95,7 @@ class Painter:
         for across, depth, wide, deep, level in self.details["strays"]:
             angle = across * self.sector.half_angle
             centre = depth * self.sector.depth * np.array([np.sin(angle), np.cos(angle)])
-            turn = np.linspace(0, 2 * np.pi, 14, endpoint=False)
-            ring = centre + np.stack([wide * np.cos(turn), deep * np.sin(turn)], axis=1)
-            fill_beams(self._map, self.sector.to_beams(ring), level)
+            self._fill_world(centre + _ellipse_points(wide, deep), level)
 
     def _paint_walls(self, shape: Shape) -> None:
         tissue, heart = self.tissue, self.heart
@@ -104,19 +108,19 @@ class Painter:
         self._fill(np.concatenate(septal_wall), tissue.septum)
         lateral_wall = [shape.lateral_cavity, shape.lateral_outside[::-1]]
         self._fill(np.concatenate(lateral_wall), tissue.lateral)
-        tip = [shape.septal_outside[WALL_STEP * 2 :: -1], shape.lateral_outside[: WALL_STEP * 2]]
+        tip = [shape.septal_outside[APEX_POINTS::-1], shape.lateral_outside[:APEX_POINTS]]
         self._fill(np.concatenate([*tip, shape.axis[:1]]), tissue.apical)
         self._paint_rims(shape)
         line = max(tissue.septal_line, tissue.septum)
         self._stroke(shape.septal_outside[6:], line, tissue.line_width)
         if "pericardium" not in self.without:
-            skin = np.concatenate([shape.septal_outside[3::-1], shape.lateral_outside])
-            width = tissue.pericardium_width * np.linspace(0.3, 1.0, len(skin))
-            self._stroke(skin + [1.0, 0.0], tissue.pericardium - tissue.lateral_loss, width)
+            edge = np.concatenate([shape.septal_outside[3::-1], shape.lateral_outside])
+            width = tissue.pericardium_width * np.linspace(0.3, 1.0, len(edge))
+            self._stroke(edge + [1.0, 0.0], tissue.pericardium - tissue.lateral_loss, width)
         self._paint_annulus(shape)
 
     def _paint_rims(self, shape: Shape) -> None:
-        """The walls' inner layers are dimmer than their middle, the innermost the dimmest."""
+        """Paint the inner layers of the walls, which are dimmer than the middle of the walls."""
         tissue = self.tissue
         tip = np.concatenate([shape.septal_cavity[6:0:-1], shape.lateral_cavity[:7]])
         loss, width = tissue.lateral_rim_loss, tissue.lateral_rim
@@ -126,7 +130,7 @@ class Painter:
         self._paint_rim(tip, [0, -1], tissue.apical, loss, width + 1.0)
 
     def _paint_rim(self, edge, outward: list, level: float, loss: float, width: float) -> None:
-        """Layers along a wall's inner edge, each less dim than the one before it."""
+        """Paint layers along the inner edge of a wall, the innermost being the dimmest."""
         layer = width / RIM_LAYERS
         for number in reversed(range(RIM_LAYERS)):
             middle = edge + (number + 0.5) * layer * np.array(outward)
@@ -134,7 +138,7 @@ class Painter:
             self._stroke(middle, dim, 1.3 * layer)
 
     def _paint_annulus(self, shape: Shape) -> None:
-        """Bright fibrous tissue at the two ends of the mitral annulus."""
+        """Paint the bright fibrous tissue at the two ends of the mitral annulus."""
         tissue, heart = self.tissue, self.heart
         left, right = shape.septal_cavity[-1], shape.septal_outside[-1]
         crux = [[right[0], left[1] - 4], [left[0] + 1, left[1] - 4]]
@@ -156,7 +160,7 @@ class Painter:
         self._stroke(shape.atrial_septum, tissue.atrial_wall, self.heart.atrial_septum * thickness)
 
     def _paint_streaks(self, shape: Shape) -> None:
-        """Bright lines from the cavity's edge outward, as lung and pericardium throw them."""
+        """Paint bright lines from the cavity's edge outward, like those of lung and pericardium."""
         for side, place, length, slope, width, level in self.details["streaks"]:
             wall = shape.lateral_cavity if side > 0 else shape.septal_cavity
             start = wall[int(place * (len(wall) - 1))]
@@ -165,12 +169,12 @@ class Painter:
             self._stroke(line, level, width * np.linspace(0.5, 1.0, 6))
 
     def _paint_inside(self, shape: Shape) -> None:
-        """The rough inner layer, papillary muscles, trabeculae and cords in the left ventricle."""
+        """Paint the rough inner layer, papillary muscles, trabeculae and chordae of the LV."""
         loss = self.tissue.lateral_loss
-        muscles, trabeculae, cords = (
+        muscles, trabeculae, chordae = (
             [] if effect in self.without else self.details[name]
             for name, effect in (("muscles", "papillary muscles"), ("trabeculae", "trabeculae"),
-                                 ("cords", "papillary muscles"))
+                                 ("chordae", "papillary muscles"))
         )  # fmt: skip
         if "trabeculae" not in self.without:
             self._paint_layer(shape)
@@ -178,13 +182,13 @@ class Painter:
             along, across = (size * self.heart.length for size in blob.size)
             centre = self._in_cavity(shape, *blob.place)
             self._ellipse(centre, across, along, blob.level - loss)
-        for along, across, level, width in cords:
+        for along, across, level, width in chordae:
             start = self._in_cavity(shape, along, across)
             end = shape.mitral[0][-1] if across < 0.3 else shape.mitral[1][-1]
             self._stroke(np.linspace(start, end, 6), level, width)
 
     def _paint_layer(self, shape: Shape) -> None:
-        """Trabeculae seen as a layer between wall and blood, thickest at the tip."""
+        """Paint the trabeculae as a layer between wall and blood, thickest at the apex."""
         tissue = self.tissue
         wall = 0.5 * (tissue.lateral + tissue.apical)
         level = tissue.blood + tissue.layer_level * (wall - tissue.blood)
@@ -195,7 +199,7 @@ class Painter:
             self._fill(np.concatenate([edge, inner[::-1]]), level)
 
     def _paint_outflow(self, shape: Shape) -> None:
-        """The aortic root between septum and left atrium: blood, two walls, a shut valve."""
+        """Paint the aortic root between septum and left atrium: blood, two walls, closed valve."""
         width, tissue = self.heart.outflow, self.tissue
         top = shape.septal_cavity[-1] + [-0.3 * width, -3.0]
         corner = np.array([[0.0, 0.0], [width, 0.0], [width, 1.5 * width], [0.0, 1.5 * width]])
@@ -207,7 +211,7 @@ class Painter:
         self._stroke(valve, tissue.valve - 4, 1.2)
 
     def _in_cavity(self, shape: Shape, along: float, across: float) -> np.ndarray:
-        """Point at a share of the way to the base and of the half width on one side."""
+        """Point at shares of the way to the base and of the half width (positive: lateral)."""
         edge = shape.lateral_cavity if across > 0 else shape.septal_cavity
         level = shape.tip + along * (shape.length - shape.tip)
         return np.array([abs(across) * np.interp(level, edge[:, 1], edge[:, 0]), level])
@@ -216,37 +220,40 @@ class Painter:
         tissue, thickness = self.tissue, self.heart.leaflet_thickness
         taper = np.linspace(1.2, 0.8, 12)
         if self.heart.valve is not None:
-            self._paint_leaflets(shape)
+            self._paint_leaflets(shape, self.heart.valve)
         else:
             for leaflet in shape.mitral:
                 self._stroke(leaflet, tissue.valve, thickness * taper)
         for leaflet in shape.tricuspid:
             self._stroke(leaflet, tissue.valve - 3, 0.9 * thickness * taper)
 
-    def _paint_leaflets(self, shape: Shape) -> None:
-        """The mitral leaflets piece by piece, as bright as each piece faces the probe."""
-        tissue, valve = self.tissue, self.heart.valve
+    def _paint_leaflets(self, shape: Shape, valve: ValveAnatomy) -> None:
+        """Paint the detailed mitral leaflets; pieces that face the probe are brighter."""
+        tissue = self.tissue
         for side, curve in enumerate(shape.mitral):
-            self._paint_cords(shape, valve.cords[side], curve, side)
-            world = self._origin + curve.mean(axis=0) @ np.stack([self._across, self._along])
-            beam = np.array([self._across @ world, self._along @ world]) / np.hypot(*world)
-            levels = tissue.valve + valve.losses(side, curve, beam)
+            self._paint_chordae(shape, valve.chordae[side], curve, side)
+            origin, across, along = self._pose
+            world = origin + curve.mean(axis=0) @ np.stack([across, along])
+            beam = np.array([across @ world, along @ world]) / np.hypot(*world)
+            levels = tissue.valve + valve.levels(side, curve, beam)
             widths = self.heart.leaflet_thickness * valve.thickness(side)
             for piece, level in enumerate(levels):
                 if level > tissue.blood:
-                    ends = np.s_[max(piece - 1, 0) : piece + 2]  # pieces overlap: no cracks
-                    self._stroke(curve[ends], level, widths[ends])
-        meeting, other = (curve[-1] for curve in shape.mitral)
-        apart = np.hypot(*(meeting - other)) / TOUCHING
-        tuft = valve.anterior.tuft * (1 - apart)  # stands up where the leaflets meet
-        if tuft > SMALLEST_TUFT:
-            line = np.linspace(meeting, meeting - [0, tuft], 4)
+                    part = np.s_[max(piece - 1, 0) : piece + 2]  # pieces overlap: no gaps show
+                    self._stroke(curve[part], level, widths[part])
+        anterior_tip, posterior_tip = (curve[-1] for curve in shape.mitral)
+        gap = np.hypot(*(anterior_tip - posterior_tip))
+        tuft = valve.anterior.tuft * (1 - gap / COAPTATION_GAP)
+        if tuft > MIN_TUFT:
+            line = np.linspace(anterior_tip, anterior_tip - [0, tuft], 4)
             self._stroke(line, tissue.valve - 4, TUFT_WIDTH)
 
-    def _paint_cords(self, shape: Shape, cords: np.ndarray, curve: np.ndarray, side: int) -> None:
-        """Chordae tendineae: thin lines from a leaflet towards a papillary muscle."""
+    def _paint_chordae(
+        self, shape: Shape, chordae: np.ndarray, curve: np.ndarray, side: int
+    ) -> None:
+        """Paint chordae tendineae: thin lines from a leaflet towards a papillary muscle."""
         muscle = self._in_cavity(shape, 0.5, -0.55 if side == 0 else 0.7)
-        for place, reach, sideways, level, width in cords:
+        for place, reach, sideways, level, width in chordae:
             start = curve[int(place * (len(curve) - 1))]
             end = start + reach * (muscle + [sideways, 0] - start)
             self._stroke(np.linspace(start, end, 6), self.tissue.valve + level, width)
@@ -254,3 +261,9 @@ class Painter:
     def _paint_near_field(self) -> None:
         rows = int(self.tissue.near_depth / self.sector.sample_mm)
         np.maximum(self._map[:rows], self.tissue.near, out=self._map[:rows])
+
+
+def _ellipse_points(across: float, along: float) -> np.ndarray:
+    """(14, 2) points of an ellipse around the origin with the given half axes."""
+    angle = np.linspace(0, 2 * np.pi, 14, endpoint=False)
+    return np.stack([across * np.cos(angle), along * np.sin(angle)], axis=1)

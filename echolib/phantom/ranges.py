@@ -1,23 +1,33 @@
-"""Tables of what varies: a frozen dataclass whose fields carry the range they are drawn from."""
+"""Ranges of the phantom's parameters, declared in the fields of frozen dataclasses.
+
+A class such as `anatomy.Heart` declares each of its parameters with `ranged`. `draw_parameters`
+draws an instance of such a class.
+"""
 
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-# where a range comes from
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+# sources of a range
 FACTS = "FACTS"  # the project's facts of the field
 PROTOTYPE = "prototype"  # the quick prototype's notes: public EchoNet clips, textbook timings
 CAMUS = "CAMUS training patients"  # benchmarks/realism.py measures them beside the phantom
 CHOSEN = "chosen"  # set by eye, or to make the population wide enough
 SOURCES = (FACTS, PROTOTYPE, CAMUS, CHOSEN)
 
-Table = TypeVar("Table")
+Parameters = TypeVar("Parameters", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
 class Range:
-    """Uniform between `low` and `high`; with `mean` and `sd`, normal and cut off at both."""
+    """A uniform distribution from `low` to `high`, or a normal one that is clipped to them.
+
+    The distribution is normal if `mean` and `sd` are given.
+    """
 
     low: float
     high: float
@@ -26,7 +36,7 @@ class Range:
     sd: float | None = None
 
     def draw(self, generator: np.random.Generator) -> float:
-        """One value."""
+        """Draw one value."""
         if self.mean is None or self.sd is None:
             return float(generator.uniform(self.low, self.high))
         return float(np.clip(generator.normal(self.mean, self.sd), self.low, self.high))
@@ -35,19 +45,21 @@ class Range:
 def ranged(
     low: float, high: float, source: str, mean: float | None = None, sd: float | None = None
 ) -> Any:
-    """A dataclass field that `draw_table` fills from this range."""
+    """Declare a dataclass field that `draw_parameters` draws from this range."""
     return field(metadata={"range": Range(low, high, source, mean, sd)})
 
 
-def draw_table(table: type[Table], generator: np.random.Generator, **given: Any) -> Table:
-    """Build `table`, each ranged field drawn from its range in order; `given` sets the others.
+def draw_parameters(
+    kind: type[Parameters], generator: np.random.Generator, **given: Any
+) -> Parameters:
+    """Build an instance of the dataclass `kind`, its ranged fields drawn in their order.
 
-    A given field is still drawn before it is replaced, so that giving one leaves all others as
-    they were.
+    given: values of other fields, or of ranged fields that are not to be random. A ranged field
+    that is given is still drawn before it is replaced, so that the other fields do not change.
     """
     drawn = {
         item.name: item.metadata["range"].draw(generator)
-        for item in fields(table)  # type: ignore[arg-type]
+        for item in fields(kind)
         if "range" in item.metadata
     }
-    return table(**(drawn | given))
+    return kind(**(drawn | given))

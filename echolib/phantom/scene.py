@@ -1,4 +1,4 @@
-"""One heart under one scanner, drawn from a seed, and how an expert would trace it."""
+"""One heart under one scanner, drawn from a seed, and its labels: tracing, regions, leaflets."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -6,15 +6,17 @@ from dataclasses import replace
 import numpy as np
 
 from .. import geometry
-from .anatomy import CLOSE_EJECTIONS, EJECTIONS, Heart, draw_heart, to_world
+from .anatomy import DETAILED_VALVE_EJECTIONS, EJECTIONS, Heart, draw_heart, heart_pose
 from .cycle import draw_cycle
 from .effects import check_effects
-from .sector import Sector, draw_sector
+from .sector import ScanSector, draw_sector
 from .shape import ventricle_shape
 from .ultrasound import Scan
 from .valve import draw_valve
 
-PLAIN_SHARE = 0.5  # of single frames; plain ones teach a network more than they please the eye
+# share of the single frames from the plain renderer: they look less real, but train a network well
+PLAIN_SHARE = 0.5
+MAX_ATTEMPTS = 1000  # hearts that are drawn until one fits into its sector
 
 
 def draw_scan(
@@ -24,45 +26,50 @@ def draw_scan(
     size: int,
     plain_share: float = PLAIN_SHARE,
     without: Iterable[str] = (),
-    close: bool = False,
+    detailed_valve: bool = False,
 ) -> tuple[Scan, np.random.Generator]:
-    """Heart number `index` under a scanner, and a generator for what is decided about it.
+    """Draw heart number `index` of a random stream, and a scanner.
 
-    plain_share: of the hearts that are rendered plainly; the others are rendered physically.
-    without: names of `effects.EFFECTS` to switch off. close: with the mitral valve seen closely
-    (`valve`), else as two strokes.
+    size: px of the square frames. plain_share: share of the hearts that the plain renderer draws;
+    the physical renderer draws the others. without: names of `effects.EFFECTS` to switch off.
+    detailed_valve: draw the mitral valve in detail (`valve`), not as two strokes. Returns the
+    scan, and a generator for the caller's own choices, such as the moment of a frame.
 
-    Every part of the scene has a generator of its own, so that a change of one table of ranges
-    leaves the others' draws as they were. Hearts that do not fit into their sector are redrawn.
+    Each part of the scene has a generator of its own, so that a change of the ranges of one part
+    does not change the others. Hearts that do not fit into their sector are redrawn.
     """
     sequence = np.random.SeedSequence([seed, stream, index])
     parts = [np.random.default_rng(part) for part in sequence.spawn(5)]
-    anatomy, timing, machine, choice, leaflets = parts
+    anatomy, timing, scanner, choice, leaflets = parts
     cycle, without = draw_cycle(timing), check_effects(without)
-    for _ in range(1000):
-        heart = draw_heart(anatomy, without, CLOSE_EJECTIONS if close else EJECTIONS)
+    for _ in range(MAX_ATTEMPTS):
+        ejections = DETAILED_VALVE_EJECTIONS if detailed_valve else EJECTIONS
+        heart = draw_heart(anatomy, without, ejections)
         sector = draw_sector(anatomy, size, without)
-        if close:
+        if detailed_valve:
             heart = replace(heart, valve=draw_valve(leaflets))
         renderer = "plain" if choice.random() < plain_share else "physical"
         if _fits(heart, sector):
-            return Scan(sector, heart, cycle, machine, renderer, without), choice
-    raise RuntimeError("No heart fitted into its sector: the tables of ranges disagree.")
+            return Scan(sector, heart, cycle, scanner, renderer, without), choice
+    raise RuntimeError(
+        f"None of {MAX_ATTEMPTS} hearts fitted into its sector. The ranges of the heart and of the "
+        "sector contradict each other: see `tables.range_table`."
+    )
 
 
-def _fits(heart: Heart, sector: Sector) -> bool:
-    """True when the traced outline stays inside the shown sector, drift included."""
+def _fits(heart: Heart, sector: ScanSector) -> bool:
+    """Return True if the traced outline stays inside the visible sector, drift included."""
     for contraction in (0.0, 1.0):
         outline = ventricle_shape(heart, contraction).outline
         for phase in np.arange(4) * np.pi / 2:
-            world = to_world(heart, outline, contraction, phase)
+            world = heart_pose(heart, contraction, phase).to_world(outline)
             if not sector.shows(sector.to_pixels(world), margin=1).all():
                 return False
     return True
 
 
 def trace(scan: Scan, moment: float) -> geometry.Tracing:
-    """The expert's tracing of the frame at `moment` s, px, rounded as it is written to a file."""
+    """Compute the expert's tracing of the frame at `moment` s, px, rounded as in the files."""
     shape = scan.shape(moment)
     outline = scan.to_pixels(shape.outline, shape, moment)
     axis = scan.to_pixels(shape.axis, shape, moment)
@@ -71,10 +78,10 @@ def trace(scan: Scan, moment: float) -> geometry.Tracing:
 
 
 def label_map(scan: Scan, moment: float, tracing: geometry.Tracing | None = None) -> np.ndarray:
-    """(size, size) uint8 regions of the frame at `moment` s, numbered as CAMUS numbers them.
+    """Label the regions of the frame at `moment` s, numbered as in CAMUS, (size, size) uint8.
 
     0 background, 1 cavity as an expert traces it, 2 wall of the left ventricle, 3 left atrium.
-    tracing: of the same moment, where it is known already.
+    tracing: of the same moment, if the caller has it already.
     """
     shape, sector = scan.shape(moment), scan.sector
     wall = np.concatenate([shape.septal_outside[::-1], shape.lateral_outside])
@@ -85,3 +92,10 @@ def label_map(scan: Scan, moment: float, tracing: geometry.Tracing | None = None
     tracing = tracing or trace(scan, moment)
     labels[tracing.mask(labels.shape)] = 1
     return labels
+
+
+def leaflet_curves(scan: Scan, moment: float) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the anterior and posterior mitral leaflet at `moment` s, (n, 2) px, hinge to tip."""
+    shape = scan.shape(moment)
+    anterior, posterior = (scan.to_pixels(curve, shape, moment) for curve in shape.mitral)
+    return anterior, posterior

@@ -10,7 +10,7 @@ import numpy as np
 
 from .anatomy import Heart
 
-LARGEST_INSET = 0.5  # of the half width: a small cavity keeps an outline
+MAX_INSET = 0.5  # of the half width, so that a small cavity keeps an outline
 PROFILE_POINTS = 36
 # denser near the apex, where the wall turns
 PROFILE = np.linspace(0.0, 1.0, PROFILE_POINTS) ** 1.2
@@ -20,9 +20,9 @@ PROFILE = np.linspace(0.0, 1.0, PROFILE_POINTS) ** 1.2
 class Ventricle:
     """The left ventricle at one moment: curves in heart coordinates, (n, 2) mm each.
 
-    The four wall curves run from apex to base, (PROFILE_POINTS, 2). `outline` is what an expert
-    would trace: from the septal hinge over the apex to the lateral hinge; `axis` (2, 2) its
-    apex and the middle of its base.
+    The four wall curves run from apex to base, (PROFILE_POINTS, 2). `outline` is the expert's
+    tracing from the septal hinge over the apex to the lateral hinge. `axis` (2, 2) holds the
+    outline's apex and the middle of its base. `length`: of the cavity, mm.
     """
 
     contraction: float
@@ -36,12 +36,12 @@ class Ventricle:
 
     @property
     def tip(self) -> float:
-        """Where the cavity begins, mm along the axis."""
+        """Position of the cavity's tip along the axis, mm."""
         return float(self.septal_cavity[0, 1])
 
     @property
     def cavity(self) -> np.ndarray:
-        """The cavity's wall from the septal hinge over the apex to the lateral hinge."""
+        """Edge of the cavity from the septal hinge over the apex to the lateral hinge."""
         return np.concatenate([self.septal_cavity[::-1], self.lateral_cavity[1:]])
 
 
@@ -61,7 +61,7 @@ class Shape(Ventricle):
 
 @lru_cache(maxsize=16)
 def _smoothing(knots: int, points: int, closed: bool) -> np.ndarray:
-    """(points, knots) weights of a Catmull-Rom curve through evenly numbered knots."""
+    """(points, knots) weights of a uniform Catmull-Rom curve through the knots."""
     position = np.linspace(0, knots if closed else knots - 1, points, endpoint=not closed)
     start = np.floor(position).astype(int)
     t = (position - start)[:, None]
@@ -77,13 +77,13 @@ def _smoothing(knots: int, points: int, closed: bool) -> np.ndarray:
 
 
 def smooth_curve(knots: np.ndarray, points: int, closed: bool = False) -> np.ndarray:
-    """(points, 2) smooth curve through knots (n, 2)."""
+    """Compute a smooth curve (points, 2) through knots (n, 2)."""
     knots = np.asarray(knots, float)
     return _smoothing(len(knots), points, closed) @ knots
 
 
 def _half_width(shoulder: float, roundness: float, taper: float) -> np.ndarray:
-    """Half width over the profile as a share of the greatest: round cap, then slow taper."""
+    """Half width along the profile, relative to its largest value: round cap, then slow taper."""
     to_shoulder = 1 - np.clip(PROFILE / shoulder, 0, 1)
     cap = (1 - to_shoulder**roundness) ** (1 / roundness)
     below = np.clip((PROFILE - shoulder) / (1 - shoulder), 0, 1)
@@ -91,14 +91,14 @@ def _half_width(shoulder: float, roundness: float, taper: float) -> np.ndarray:
 
 
 def _waviness(amplitudes: np.ndarray, phase: int) -> np.ndarray:
-    """Factor near 1 over the profile from four harmonics."""
+    """Factor near 1 along the profile, the sum of four harmonics."""
     number = np.arange(1, len(amplitudes) + 1)
     waves = np.sin(np.pi * PROFILE[:, None] * number + phase * number)
     return 1 + waves @ amplitudes
 
 
 def _cavity_walls(heart: Heart, contraction: float) -> tuple[np.ndarray, np.ndarray, float]:
-    """Septal and lateral edge of the cavity from apex to base, and the cavity's length."""
+    """Septal and lateral edge of the cavity from apex to base, and the length of the cavity."""
     shortening = heart.ejection * heart.longitudinal_share
     narrowing = 1 - np.sqrt((1 - heart.ejection) / (1 - shortening))
     length = heart.length * (1 - shortening * contraction)
@@ -106,23 +106,23 @@ def _cavity_walls(heart: Heart, contraction: float) -> tuple[np.ndarray, np.ndar
     septal = heart.width * heart.septal_share
     lateral = heart.width - septal
     # the two sides share the inward motion unevenly; together they narrow by `narrowing`
-    moved = heart.width * narrowing * contraction
-    septal_now = septal - min(moved * heart.septal_motion, 0.75 * septal)
-    lateral_now = lateral - min(moved * (1 - heart.septal_motion), 0.75 * lateral)
+    motion = heart.width * narrowing * contraction
+    septal_width = septal - min(motion * heart.septal_motion, 0.75 * septal)
+    lateral_width = lateral - min(motion * (1 - heart.septal_motion), 0.75 * lateral)
     bow = heart.bend * heart.length * np.sin(np.pi * PROFILE)
     sides = []
     for sign, width, relaxed, phase, shoulder, roundness, taper in (
-        (-1, septal_now, septal, 1, heart.septal_shoulder, heart.septal_roundness,
+        (-1, septal_width, septal, 1, heart.septal_shoulder, heart.septal_roundness,
          heart.septal_taper),
-        (1, lateral_now, lateral, 2, heart.lateral_shoulder, heart.lateral_roundness,
+        (1, lateral_width, lateral, 2, heart.lateral_shoulder, heart.lateral_roundness,
          heart.lateral_taper),
     ):  # fmt: skip
-        waves = sign * _waviness(heart.wobble[phase - 1], phase)
+        waves = sign * _waviness(heart.waviness[phase - 1], phase)
         coned = max(1.2, roundness * (1 - heart.coning * contraction))
         across = width * _half_width(shoulder, coned, taper)
-        if heart.still_share and sign == heart.still_side:
-            still = heart.still_share * np.exp(-(((PROFILE - heart.still_place) / 0.22) ** 2))
-            across += still * (relaxed * _half_width(shoulder, roundness, taper) - across)
+        if heart.akinesia and sign == heart.akinesia_side:
+            lost = heart.akinesia * np.exp(-(((PROFILE - heart.akinesia_place) / 0.22) ** 2))
+            across += lost * (relaxed * _half_width(shoulder, roundness, taper) - across)
         if sign < 0:
             bulge = np.exp(-(((PROFILE - heart.bulge_place) / 0.2) ** 2)) * contraction
             across -= np.minimum(heart.septal_bulge * heart.length * bulge, 0.6 * across)
@@ -131,8 +131,10 @@ def _cavity_walls(heart: Heart, contraction: float) -> tuple[np.ndarray, np.ndar
     return sides[0], sides[1], length
 
 
-def _outside(edge: np.ndarray, thickness: float, sign: int, apical_share: float) -> np.ndarray:
-    """The wall's outer surface: its thickness to the side, thinner and turned up at the tip."""
+def _outer_surface(
+    edge: np.ndarray, thickness: float, sign: int, apical_share: float
+) -> np.ndarray:
+    """Outer surface of a wall: offset sideways by its thickness, thinner and upward at the tip."""
     share = apical_share + (1 - apical_share) * np.clip(PROFILE * 2.2, 0, 1)
     upward = thickness * apical_share * (1 - np.clip(PROFILE * 3.0, 0, 1)) ** 0.7
     sideways = sign * thickness * share * np.clip(PROFILE * 8.0, 0.0, 1) ** 0.5
@@ -140,7 +142,7 @@ def _outside(edge: np.ndarray, thickness: float, sign: int, apical_share: float)
 
 
 def _right_ventricle(heart, septal_outside, contraction) -> tuple[np.ndarray, np.ndarray]:
-    """Outline of the right ventricle's cavity, and its free wall's inner curve tip to base."""
+    """Outline of the right ventricle's cavity, and inner edge of its free wall, tip to base."""
     first = int(heart.rv_tip * PROFILE_POINTS)
     border = septal_outside[first:]
     top, bottom = border[0], border[-1]
@@ -204,8 +206,10 @@ def _leaflet(hinge: np.ndarray, tip: np.ndarray, sag: np.ndarray) -> np.ndarray:
 
 
 def _mitral_valve(heart, septal_hinge, lateral_hinge, opening) -> tuple[np.ndarray, np.ndarray]:
-    """Anterior (septal) and posterior leaflet: shut they meet above the annulus, open they
-    point into the ventricle."""
+    """Anterior (septal) and posterior leaflet at an opening from 0 (closed) to 1 (wide open).
+
+    Closed leaflets meet above the annulus; open leaflets point into the ventricle.
+    """
     if heart.valve is not None:
         return heart.valve.curves(heart.length, septal_hinge, lateral_hinge, opening)
     annulus = lateral_hinge - septal_hinge
@@ -223,7 +227,7 @@ def _mitral_valve(heart, septal_hinge, lateral_hinge, opening) -> tuple[np.ndarr
     )
     anterior_tip = (1 - opening) * meeting + opening * open_anterior
     posterior_tip = (1 - opening) * meeting + opening * open_posterior
-    # shut leaflets belly towards the atrium a little, open ones towards the outflow tract
+    # closed leaflets sag slightly towards the atrium, open leaflets towards the outflow tract
     sag = upward * anterior_length * (0.10 - 0.18 * opening)
     anterior = _leaflet(septal_hinge, anterior_tip, sag)
     posterior = _leaflet(lateral_hinge, posterior_tip, upward * posterior_length * 0.12)
@@ -231,7 +235,7 @@ def _mitral_valve(heart, septal_hinge, lateral_hinge, opening) -> tuple[np.ndarr
 
 
 def _tricuspid_valve(rv_floor: np.ndarray, opening: float, length: float):
-    """The right heart's two visible leaflets, simpler than the mitral ones."""
+    """The two visible leaflets of the tricuspid valve, simpler than the mitral leaflets."""
     lift = np.array([0.0, -(0.04 + 0.12 * opening) * length])
     meeting = rv_floor.mean(axis=0) + lift
     leaflets = []
@@ -242,9 +246,9 @@ def _tricuspid_valve(rv_floor: np.ndarray, opening: float, length: float):
 
 
 def _expert_outline(heart, septal, lateral, contraction) -> tuple[np.ndarray, np.ndarray]:
-    """What an expert draws (2n - 1, 2), and its long axis (2, 2).
+    """The outline that an expert draws (2n - 1, 2), and its long axis (2, 2).
 
-    The label lies a little inside the geometric wall: an expert stays inside the dim rim next
+    The outline lies slightly inside the geometric wall: an expert stays inside the dim rim next
     to the bright wall, and closes the base at the leaflets' hinges.
     """
     apex = heart.inset_apex + contraction * heart.contracted_apex
@@ -257,10 +261,10 @@ def _expert_outline(heart, septal, lateral, contraction) -> tuple[np.ndarray, np
         along = tip + apex + (edge[:, 1] - tip) * (1 - drop / extent)
         middle = 0.5 * (septal[:, 0] + lateral[:, 0])
         reach = edge[:, 0] - middle
-        # near the apex the wall runs across: there the inset is already taken along the axis
-        taken = inset * np.clip(np.abs(reach) / (0.25 * heart.width), 0, 1)
-        taken = np.minimum(taken, LARGEST_INSET * np.abs(reach))
-        across = middle + np.sign(reach) * (np.abs(reach) - taken)
+        # near the apex the wall runs across the axis: there the inset is already applied along it
+        sideways = inset * np.clip(np.abs(reach) / (0.25 * heart.width), 0, 1)
+        sideways = np.minimum(sideways, MAX_INSET * np.abs(reach))
+        across = middle + np.sign(reach) * (np.abs(reach) - sideways)
         edges.append(np.stack([across, along], axis=1))
     outline = np.concatenate([edges[0][::-1], edges[1][1:]])
     axis = np.stack([edges[0][0], 0.5 * (edges[0][-1] + edges[1][-1])])
@@ -268,19 +272,22 @@ def _expert_outline(heart, septal, lateral, contraction) -> tuple[np.ndarray, np
 
 
 def ventricle_shape(heart: Heart, contraction: float) -> Ventricle:
-    """The left ventricle's walls and outline; contraction in [0, 1], see `cycle`."""
+    """Compute the walls and the outline of the left ventricle.
+
+    contraction: in [0, 1], see `cycle`.
+    """
     septal, lateral, length = _cavity_walls(heart, contraction)
     thicker = 1 + heart.thickening * contraction
     share = heart.apical_share
-    septal_outside = _outside(septal, heart.septum * thicker, -1, share)
-    lateral_outside = _outside(lateral, heart.lateral_wall * thicker, 1, share)
+    septal_outside = _outer_surface(septal, heart.septum * thicker, -1, share)
+    lateral_outside = _outer_surface(lateral, heart.lateral_wall * thicker, 1, share)
     outline, axis = _expert_outline(heart, septal, lateral, contraction)
     walls = (septal, lateral, septal_outside, lateral_outside)
     return Ventricle(contraction, length, *walls, outline, axis)
 
 
 def heart_shape(heart: Heart, contraction: float, opening: float) -> Shape:
-    """The heart's curves at one moment; contraction and opening in [0, 1], see `cycle`."""
+    """Compute the curves of a whole heart; contraction and opening in [0, 1], see `cycle`."""
     left = ventricle_shape(heart, contraction)
     septal, lateral = left.septal_cavity, left.lateral_cavity
     ventricle, free_wall = _right_ventricle(heart, left.septal_outside, contraction)

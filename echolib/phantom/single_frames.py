@@ -1,4 +1,4 @@
-"""Single phantom frames in memory, each of another heart."""
+"""Single phantom frames in memory, each of a different heart."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -9,13 +9,13 @@ from tqdm.auto import tqdm
 
 from .. import geometry
 from ..data.frames import COLUMNS, FrameSet
-from .common import FRAME_STREAM, check_common
+from .common import FRAME_STREAM, check_seed
 from .effects import check_effects
 from .scene import PLAIN_SHARE, draw_scan, label_map, trace
 from .workers import in_parallel, worker_count
 
 VALIDATION_SHARE = 0.1
-MOST_VALIDATION = 800  # frames; more would only take time
+MAX_VALIDATION = 800  # frames; more would only take time
 
 
 def draw_frames(
@@ -26,28 +26,31 @@ def draw_frames(
     progress: bool = False,
     plain_share: float = PLAIN_SHARE,
     without: Iterable[str] = (),
-    first: int = 0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Single frames, each of another heart at a random moment, without writing video.
+    """Draw single frames, each of a different heart at a random moment.
+
+    size: px of the square frames, 32 to 1024. workers: number of processes, one per core by
+    default; the frames do not depend on it. plain_share: share of the frames from the plain
+    renderer. without: names of `effects.EFFECTS` to switch off.
 
     Returns images (count, size, size) uint8, regions (count, size, size) uint8 (see
     `scene.label_map`; the mask is where they are 1) and landmarks (count, 40, 2) float32 px in
-    polygon order. The same seed gives the same frames, whatever the number of worker processes
-    (default: one for each core). plain_share: of frames from the plain renderer. without: names
-    of `effects.EFFECTS` to switch off. first: number of the first heart, to go on where an
-    earlier call ended.
+    polygon order. The same seed gives the same frames. Raises ValueError for a parameter outside
+    its range and for unknown effects.
     """
-    if count < 1 or first < 0:
-        raise ValueError(f"count must be 1 or more and first 0 or more, not {count} and {first}.")
+    if count < 1:
+        raise ValueError(f"count must be 1 or more, not {count}.")
     if not 0 <= plain_share <= 1:
         raise ValueError(f"plain_share must be 0 to 1, not {plain_share}.")
-    check_common(seed, size)
+    check_seed(seed)
+    if not 32 <= size <= 1024:
+        raise ValueError(f"size must be 32 to 1024 px, not {size}.")
     without, workers = check_effects(without), worker_count(workers)
     images = np.empty((count, size, size), np.uint8)
     regions = np.empty((count, size, size), np.uint8)
     landmarks = np.empty((count, geometry.LANDMARKS, 2), np.float32)
     task = partial(_draw_frame, seed=seed, size=size, plain_share=plain_share, without=without)
-    results = in_parallel(task, range(first, first + count), workers, chunk=32)
+    results = in_parallel(task, range(count), workers, chunk=32)
     for index, drawn in enumerate(tqdm(results, "phantom frames", count, disable=not progress)):
         images[index], regions[index], landmarks[index] = drawn
     return images, regions, landmarks
@@ -56,16 +59,19 @@ def draw_frames(
 def _draw_frame(index: int, seed: int, size: int, plain_share: float, without: frozenset[str]):
     """Image, regions and landmarks of heart number `index`."""
     scan, choice = draw_scan(seed, FRAME_STREAM, index, size, plain_share, without)
-    # as in a data set of traced frames, the two ends of systole are met more often
+    # as in a data set of traced frames, end-diastole and end-systole are more frequent
     moments = [0.0, scan.cycle.end_systole, choice.uniform(0, scan.cycle.period)]
     moment = moments[choice.choice(3, p=[0.25, 0.35, 0.4])]
     tracing = trace(scan, moment)
     return scan.frame(moment), label_map(scan, moment, tracing), tracing.landmarks
 
 
-def held_out_split(count: int, most: int = MOST_VALIDATION) -> np.ndarray:
-    """(count,) "train", and "val" for the last tenth: one heart at least, `most` at most."""
-    held_out = min(most, max(1, round(VALIDATION_SHARE * count)))
+def held_out_split(count: int, maximum: int = MAX_VALIDATION) -> np.ndarray:
+    """Return the split of each heart, (count,): "train", and "val" for the last tenth.
+
+    At least one heart and at most `maximum` hearts are in "val".
+    """
+    held_out = min(maximum, max(1, round(VALIDATION_SHARE * count)))
     return np.where(np.arange(count) >= count - held_out, "val", "train")
 
 
@@ -78,14 +84,14 @@ def draw_frame_set(
     plain_share: float = PLAIN_SHARE,
     without: Iterable[str] = (),
 ) -> FrameSet:
-    """Single frames as a set to train on: every heart a patient, the last ones for validation.
+    """Draw single frames as a training set, in which each heart is a patient.
 
-    Validation takes a tenth, but 800 frames at most. There is no test split: score on a study,
-    or on real frames. plain_share, without: as for `draw_frames`. Raises ValueError for fewer
-    than two frames.
+    The last tenth of the hearts, at most 800, are the validation split. There is no test split:
+    compute scores on a study, or on real frames. Other parameters: see `draw_frames`. Raises
+    ValueError for fewer than two frames, or as `draw_frames` does.
     """
     if count < 2:
-        raise ValueError(f"count must be 2 or more, one for validation, not {count}.")
+        raise ValueError(f"count must be 2 or more, one of them for validation, not {count}.")
     images, regions, landmarks = draw_frames(
         count, seed, size, workers, progress, plain_share, without
     )

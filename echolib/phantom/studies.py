@@ -1,4 +1,4 @@
-"""Phantom studies on disk, laid out as EchoNet-Dynamic's."""
+"""Phantom studies of the left ventricle on disk, in the layout of EchoNet-Dynamic."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,30 +14,28 @@ from .. import config, geometry
 from ..data.video import count_frames
 from ..errors import DataError
 from ..files import atomic_path, remove_leftovers, write_table
-from .common import CLIP_STREAM, FPS, VERSION, check_common, claim_folder, draw_clips
+from .common import CLIP_STREAM, FPS, VERSION, WARM_UP_FRAMES, check_seed, claim_folder, draw_clips
 from .scene import draw_scan, trace
+from .sector import REFERENCE_SIZE
 from .ultrasound import Scan
 from .workers import worker_count
 
-RUN_IN = 2  # frames drawn before a clip begins
-SHORTEST_CLIP = 24  # frames: the longest way from end-diastole to end-systole, and some more
+SHORTEST_CLIP = 24  # frames: longer than the longest time from end-diastole to end-systole
 OFFICIAL_SPLIT = {"TRAIN": 7465, "VAL": 1288, "TEST": 1277}  # EchoNet-Dynamic, FACTS
-FILES = ("VolumeTracings.csv", "FileList.csv")  # in the order of writing: the last ends a study
+# in the order of writing: the last one completes a study
+FILES = ("VolumeTracings.csv", "FileList.csv")
 FILE_LIST_COLUMNS = (
     "FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split",
 )  # fmt: skip
 TRACING_COLUMNS = ("FileName", "X1", "Y1", "X2", "Y2", "Frame")
 
 
-# --- A study on disk ----------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class _Plan:
-    """What a clip's two frames are and when: the same whether or not its video is written."""
+    """The heart of a clip, its number of frames, and the two traced frames."""
 
     scan: Scan
-    start: float  # seconds after end-diastole of the first frame
+    start: float  # time of the first frame, seconds after end-diastole
     frames: int
     end_diastole: int
     end_systole: int
@@ -47,87 +45,86 @@ def write_lv_study(
     folder: str | Path,
     clips: int = 300,
     seed: int = 0,
-    size: int = 112,
     frames: tuple[int, int] = (28, 60),
     workers: int | None = None,
     progress: bool = True,
 ) -> Path:
     """Write a study of apical four-chamber clips in EchoNet-Dynamic's layout.
 
-    folder: gets FileList.csv, VolumeTracings.csv, Videos/*.avi and study.json. size: px of the
-    square frames. frames: fewest and most frames of a clip, at 50 fps; every clip holds at
-    least one end-diastole and the end-systole after it, both traced. workers: processes, one
-    for each core by default; the bytes do not depend on it. Volumes are those of the written
-    tracings, by the method of disks, in ml at the heart's own scale.
+    folder: receives FileList.csv, VolumeTracings.csv, Videos/*.avi (112 x 112 px) and study.json.
+    clips: number of clips, 3 or more. frames: smallest and largest number of frames of a clip, at
+    50 fps; each clip contains at least one end-diastole and the end-systole after it, both
+    traced. workers: number of processes, one per core by default; the bytes do not depend on it.
+    Volumes are computed from the written tracings by the method of disks, in ml at the heart's
+    own scale.
 
-    An interrupted study is taken up where it stopped; a finished one is returned at once.
-    Raises ValueError for parameters that make no study and DataError when the folder holds a
-    study with other parameters, or files that are none. In a script, call it under
-    `if __name__ == "__main__":`, since worker processes import the script.
+    An interrupted study is resumed, a finished study is returned at once. Raises ValueError for
+    parameters outside their range, and DataError when the folder holds a study with other
+    parameters, or other files. In a script, call it under `if __name__ == "__main__":`, because
+    worker processes import the script.
     """
     if clips < 3:
         raise ValueError(f"clips must be 3 or more, one for each split, not {clips}.")
-    check_common(seed, size)
-    fewest, most = (int(value) for value in frames)
-    if not SHORTEST_CLIP <= fewest <= most:
+    check_seed(seed)
+    shortest, longest = (int(value) for value in frames)
+    if not SHORTEST_CLIP <= shortest <= longest:
         raise ValueError(
-            f"frames must be (fewest, most) with {SHORTEST_CLIP} <= fewest <= most, so that a "
-            f"clip holds a whole systole; not {tuple(frames)}."
+            f"frames must be (shortest, longest) with {SHORTEST_CLIP} <= shortest <= longest, so "
+            f"that each clip contains a whole systole, not {tuple(frames)}."
         )
     workers = worker_count(workers)
     folder = Path(folder)
     study = {"layout": "EchoNet-Dynamic", "source": "phantom", "version": VERSION, "seed": seed}
-    study |= {"clips": clips, "size": size, "frames": [fewest, most], "fps": FPS}
+    study |= {"clips": clips, "size": REFERENCE_SIZE, "frames": [shortest, longest], "fps": FPS}
     if not claim_folder(folder, study, FILES):
-        task = partial(_write_clip, folder=folder, seed=seed, size=size, frames=(fewest, most))
+        task = partial(_write_clip, folder=folder, seed=seed, frames=(shortest, longest))
         rows = draw_clips(task, folder, clips, workers, progress)
         _write_tables(folder, rows, _splits(clips, seed))
-        for place in (folder, folder / "Videos"):
-            remove_leftovers(place)
+        for written in (folder, folder / "Videos"):
+            remove_leftovers(written)
     return folder
 
 
-def find_echonet(clips: int | None = None, progress: bool = True) -> tuple[Path, str]:
-    """EchoNet-Dynamic where there is one, else a phantom study of its layout.
+def find_echonet() -> tuple[Path, str]:
+    """Return the folder of EchoNet-Dynamic, or else of a phantom study in its layout.
 
-    Returns the folder and the source's name: `echonet-dynamic` in the data folder (a link is
-    fine) and "EchoNet-Dynamic"; or a phantom study beside it, written on first use, and
-    "phantom". clips: of the phantom study, 300 by default, 24 in fast mode.
+    Returns the folder and the name of the source. EchoNet-Dynamic is `echonet-dynamic` in the
+    data folder (a link is fine), its source "EchoNet-Dynamic". The phantom study, source
+    "phantom", lies beside it and is written on first use; it has 300 clips, 24 in fast mode.
     """
     real = config.data_folder() / "echonet-dynamic"
     if real.is_dir():
         return real, "EchoNet-Dynamic"
-    if clips is None:
-        clips = 24 if config.fast_mode() else 300
+    clips = 24 if config.fast_mode() else 300
     folder = config.data_folder() / "phantom" / f"echonet-dynamic-{clips}-v{VERSION}"
-    return write_lv_study(folder, clips=clips, progress=progress), "phantom"
+    return write_lv_study(folder, clips=clips), "phantom"
 
 
 def clip_name(index: int, seed: int) -> str:
-    """EchoNet-like name without extension; PH tells a phantom from a patient."""
+    """Return a name like those of EchoNet-Dynamic, without extension; PH marks a phantom."""
     return f"0xPH{seed:04X}{index:06X}"
 
 
-def _plan_clip(index: int, seed: int, size: int, frames: tuple[int, int]) -> _Plan:
-    # clips are looked at: all of them are rendered physically
-    scan, choice = draw_scan(seed, CLIP_STREAM, index, size, plain_share=0.0)
+def _plan_clip(index: int, seed: int, frames: tuple[int, int]) -> _Plan:
+    """Draw the heart of clip number `index`, and choose its frames."""
+    # people watch the clips: all of them are rendered physically
+    scan, choice = draw_scan(seed, CLIP_STREAM, index, REFERENCE_SIZE, plain_share=0.0)
     count = int(choice.integers(frames[0], frames[1] + 1))
     systole = round(scan.cycle.end_systole * FPS)
     end_diastole = int(choice.integers(0, count - systole))
     return _Plan(scan, -end_diastole / FPS, count, end_diastole, end_diastole + systole)
 
 
-def _write_clip(index: int, folder: Path, seed: int, size: int, frames: tuple[int, int]):
-    """Write clip number `index` unless it is there; returns its rows of both tables."""
-    plan = _plan_clip(index, seed, size, frames)
+def _write_clip(index: int, folder: Path, seed: int, frames: tuple[int, int]):
+    """Write clip number `index` unless its file exists; return its rows of both tables."""
+    plan = _plan_clip(index, seed, frames)
     name = clip_name(index, seed)
     path = folder / "Videos" / f"{name}.avi"
     if not path.is_file():
-        # the scanner has been running: what it showed before stays visible for a while
-        moments = plan.start + np.arange(-RUN_IN, plan.frames) / FPS
+        moments = plan.start + np.arange(-WARM_UP_FRAMES, plan.frames) / FPS
         images = (plan.scan.frame(moment) for moment in moments)
         with atomic_path(path) as temporary:
-            write_mjpg(temporary, islice(images, RUN_IN, None), size)
+            write_mjpg(temporary, islice(images, WARM_UP_FRAMES, None), REFERENCE_SIZE)
     tracings = {
         frame: trace(plan.scan, plan.start + frame / FPS)
         for frame in (plan.end_diastole, plan.end_systole)
@@ -135,7 +132,7 @@ def _write_clip(index: int, folder: Path, seed: int, size: int, frames: tuple[in
     spacing = plan.scan.sector.spacing
     large, small = (geometry.disk_volume(tracing, spacing) for tracing in tracings.values())
     ejection = geometry.ejection_fraction(large, small)
-    listed = (name, ejection, small, large, size, size, int(FPS), plan.frames)
+    listed = (name, ejection, small, large, REFERENCE_SIZE, REFERENCE_SIZE, int(FPS), plan.frames)
     traced = []
     for frame, tracing in tracings.items():
         for ends in [tracing.axis, *tracing.chords]:
@@ -143,28 +140,28 @@ def _write_clip(index: int, folder: Path, seed: int, size: int, frames: tuple[in
     return listed, traced
 
 
-def write_mjpg(path: Path, images: Iterable[np.ndarray], size: int, fps: float = FPS) -> None:
-    """Write (size, size) uint8 frames as a colour MJPG video with grey content.
+def write_mjpg(path: Path, images: Iterable[np.ndarray], size: int) -> None:
+    """Write frames (size, size) uint8 as a colour MJPG video with grey content, 50 fps.
 
-    Raises DataError when fewer frames can be read back: OpenCV says nothing of a full disk.
+    Raises DataError when fewer frames can be read back: OpenCV does not report a full disk.
     """
     # OpenCV's own writer: needs no FFmpeg and leaves no date or version in the file
-    code = cv2.VideoWriter_fourcc(*"MJPG")
-    writer = cv2.VideoWriter(str(path), cv2.CAP_OPENCV_MJPEG, code, fps, (size, size))
+    code = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(path), cv2.CAP_OPENCV_MJPEG, code, FPS, (size, size))
     if not writer.isOpened():
-        raise DataError(f"{path}: OpenCV could not open a MJPG video for writing.")
+        raise DataError(f"{path}: OpenCV could not open an MJPG video for writing.")
     written = 0
     for image in images:
         writer.write(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
         written += 1
     writer.release()
-    found = count_frames(path)
-    if found != written:
-        raise DataError(f"{path}: expected {written} frames, found {found}. Is the disk full?")
+    readable = count_frames(path)
+    if readable != written:
+        raise DataError(f"{path}: expected {written} frames, found {readable}. Is the disk full?")
 
 
 def _splits(clips: int, seed: int) -> list[str]:
-    """A split for each clip, in the official proportions, at least one clip each."""
+    """The split of each clip, in the official proportions; each split has at least one clip."""
     total = sum(OFFICIAL_SPLIT.values())
     counts = {name: max(1, round(clips * n / total)) for name, n in OFFICIAL_SPLIT.items()}
     counts["TRAIN"] = clips - counts["VAL"] - counts["TEST"]
@@ -173,7 +170,7 @@ def _splits(clips: int, seed: int) -> list[str]:
 
 
 def _write_tables(folder: Path, rows: list, splits: list[str]) -> None:
-    """Both tables, in the order of `FILES`."""
+    """Write both tables, in the order of `FILES`."""
     tracings = pd.DataFrame([row for _, traced in rows for row in traced])
     listed = pd.DataFrame([(*row, split) for (row, _), split in zip(rows, splits, strict=True)])
     tables = ((tracings, TRACING_COLUMNS), (listed, FILE_LIST_COLUMNS))

@@ -1,4 +1,4 @@
-"""All that varies between phantoms, in one table: what, from where to where, on whose authority."""
+"""The ranges of all random parameters of the phantom in one table, with their sources."""
 
 from dataclasses import fields
 
@@ -9,21 +9,32 @@ from .cycle import Rhythm
 from .scanner import Scanner
 from .sector import CamusScreen, EchoNetScreen, OtherScreen
 from .tissue import Tissue
-from .valve import Leaflet, Valve
+from .valve import Leaflet, ValveAnatomy
 
-TABLES = (Heart, Rhythm, Tissue, EchoNetScreen, CamusScreen, OtherScreen, Scanner, Valve, Leaflet)
+PARTS = {
+    "Heart": Heart,
+    "Rhythm": Rhythm,
+    "Tissue": Tissue,
+    "EchoNetScreen": EchoNetScreen,
+    "CamusScreen": CamusScreen,
+    "OtherScreen": OtherScreen,
+    "Scanner": Scanner,
+    "Valve": ValveAnatomy,
+    "Leaflet": Leaflet,
+}
 
 
 def range_table() -> pd.DataFrame:
-    """A row for each drawn quantity: part, quantity, low, high, mean, sd, source.
+    """List the ranges of all random parameters, one row per parameter.
 
-    Without mean and sd a quantity is drawn uniformly, with them from a normal distribution cut
-    off at low and high. Units stand beside the fields of the classes in `TABLES`.
+    Columns: part, quantity, low, high, mean, sd, source. A quantity without mean and sd is drawn
+    from a uniform distribution, one with them from a normal distribution that is clipped to low
+    and high. Units stand beside the fields of the classes in `PARTS`.
     """
     rows = [
-        {"part": table.__name__, "quantity": item.name, **vars(item.metadata["range"])}
-        for table in TABLES
-        for item in fields(table)
+        {"part": part, "quantity": item.name, **vars(item.metadata["range"])}
+        for part, kind in PARTS.items()
+        for item in fields(kind)
         if "range" in item.metadata
     ]
     return pd.DataFrame(rows)[["part", "quantity", "low", "high", "mean", "sd", "source"]]

@@ -1,4 +1,4 @@
-"""What reflects how strongly: echo levels of one heart's tissues, and small echoes of their own.
+"""Echo levels of one heart's tissues, and small structures with echoes of their own.
 
 Levels are in dB relative to the brightest myocardium.
 """
@@ -17,8 +17,8 @@ class Tissue:
     background: float = ranged(-44, -14, CHOSEN)
     contrast: float = ranged(8, 46, CAMUS)  # of the septum against blood
     septum: float = ranged(-12, 0, PROTOTYPE)
-    # other parts of the wall, from blood 0 to septum 1: often as dark as blood, so that the wall's
-    # inner edge can only be guessed from the bright line outside it
+    # levels of other parts of the wall, from 0 (blood) to 1 (septum). They are often as dark as
+    # blood: then only the bright line outside the wall indicates where its inner edge lies
     lateral_share: float = ranged(0.10, 1.1, CAMUS)
     apical_share: float = ranged(0.15, 1.1, CAMUS)
     septal_rim_loss: float = ranged(0, 14, CHOSEN)  # the dim rim next to the cavity
@@ -38,9 +38,9 @@ class Tissue:
     atrial_wall: float = ranged(-20, 0, CHOSEN)
     valve: float = ranged(-15, 7, CAMUS)
     crux: float = ranged(-8, 8, CAMUS)  # where septum, valves and atria meet
-    layer_level: float = ranged(0.1, 0.85, CAMUS)  # rough inner layer: from blood 0 to wall 1
+    layer_level: float = ranged(0.1, 0.85, CAMUS)  # rough inner layer: 0 as blood, 1 as the wall
     layer_width: float = ranged(0.0, 3.5, CAMUS)
-    apical_layer: float = ranged(0.0, 10.0, CAMUS)  # its width at the tip
+    apical_layer: float = ranged(0.0, 10.0, CAMUS)  # width of that layer at the tip
     near: float = ranged(-34, -4, CHOSEN)  # chest wall under the probe
     near_depth: float = ranged(3.0, 11.0, CHOSEN)
 
@@ -56,24 +56,25 @@ class Tissue:
 
     @property
     def lateral_loss(self) -> float:
-        """DB by which the lateral side is seen worse than the septal side."""
+        """Difference in dB by which lateral structures are fainter than septal ones."""
         return 0.4 * max(0.0, self.septum - self.lateral)
 
     @property
     def apical(self) -> float:
-        """Level of the wall at the tip, seen through the near field."""
+        """Level of the wall at the apex, which lies in the near field."""
         return self.blood + self.apical_share * self.contrast
 
     def dimmed(self, level: float, loss: float) -> float:
-        """A wall's level less a loss, but not darker than blood for it."""
+        """Lower the level of a wall by a loss, at most to 1 dB above blood."""
         return max(level - loss, min(level, self.blood + 1.0))
 
 
 @dataclass(frozen=True)
 class Blob:
-    """An echo of its own: centre and half axes in shares of the LV's length, level in dB.
+    """An elliptical echo in the cavity, level in dB.
 
-    place: share of the way from tip to base, and share of the half width (negative: septal).
+    place: centre, as share of the way from tip to base and share of the half width (negative:
+    septal). size: half axes along and across, in shares of the LV's length.
     """
 
     place: tuple[float, float]
@@ -82,7 +83,7 @@ class Blob:
 
 
 def draw_details(generator: np.random.Generator) -> dict[str, list]:
-    """Papillary muscles, trabeculae and stray echoes of one heart."""
+    """Draw the papillary muscles, trabeculae, chordae, stray echoes and streaks of one heart."""
     uniform = generator.uniform
     muscles = [
         Blob((uniform(0.35, 0.68), _side(generator, 0.75) * uniform(0.5, 0.95)),
@@ -94,20 +95,22 @@ def draw_details(generator: np.random.Generator) -> dict[str, list]:
              (uniform(0.015, 0.06), uniform(0.008, 0.03)), uniform(-14, -2))
         for _ in range(generator.poisson(3.5))
     ]  # fmt: skip
-    trabeculae += [  # short bright bars across the cavity, as false tendons are
+    trabeculae += [  # short bright bars across the cavity, like false tendons
         Blob((uniform(0.25, 0.95), _side(generator) * uniform(0.0, 0.8)),
              (uniform(0.008, 0.03), uniform(0.02, 0.09)), uniform(-18, 2))
         for _ in range(generator.poisson(0.8))
     ]  # fmt: skip
-    cords = [
+    chordae = [  # share of the way to the base, of the half width; level; width in mm
         (uniform(0.35, 0.6), uniform(-0.3, 0.9), uniform(-30, -8), uniform(0.8, 1.8))
         for _ in range(generator.poisson(1.2))
     ]
-    strays = [  # beam space: across, depth, half sizes, level
+    strays = [  # in the world: across and depth as shares of the sector; half axes, mm; level
         (uniform(-0.95, 0.95), uniform(0.05, 1.0), uniform(1.5, 9), uniform(1, 7), uniform(-16, 6))
         for _ in range(generator.poisson(5))
     ]
-    streaks = [  # bright lines that run outward from a wall: level on it, length mm, slope, width
+    # bright lines that run outward from a wall: side, share of the way to the base, length in mm,
+    # slope, width in mm, level
+    streaks = [
         (_side(generator, 0.8), uniform(0.1, 0.8), uniform(10, 40), uniform(-1.6, 0.4),
          uniform(2, 6), uniform(-10, 8))
         for _ in range(generator.poisson(1.0))
@@ -116,10 +119,11 @@ def draw_details(generator: np.random.Generator) -> dict[str, list]:
         "streaks": streaks,
         "muscles": muscles,
         "trabeculae": trabeculae,
-        "cords": cords,
+        "chordae": chordae,
         "strays": strays,
     }
 
 
 def _side(generator: np.random.Generator, lateral: float = 0.5) -> int:
+    """1 (lateral) with probability `lateral`, else -1 (septal)."""
     return 1 if generator.random() < lateral else -1

@@ -1,8 +1,8 @@
-"""The mitral valve seen closely: leaflets that bend, thin out, shine where they face the probe.
+"""The mitral valve in detail: leaflets that bend, thin out, and are bright facing the probe.
 
-A study of the left ventricle needs two strokes where the valve is; a network that is to find
-the leaflets themselves meets what real ones show: parts that are missing because they run along
-the beam, thick tips, a hinge lost in the bright annulus, cords below. Curves are in heart
+A study of the left ventricle needs only two strokes for the valve. A network that segments the
+leaflets must learn how real leaflets look: parts are missing where a leaflet runs along the beam,
+tips are thick, a hinge merges with the bright annulus, chordae lie below. Curves are in heart
 coordinates, mm, see `anatomy`.
 """
 
@@ -10,82 +10,84 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .ranges import CHOSEN, draw_table, ranged
+from .ranges import CHOSEN, draw_parameters, ranged
 
-POINTS = 24  # of a leaflet's curve, hinge to tip
+POINTS = 24  # of a leaflet's curve, from hinge to tip
 SIDES = ("anterior", "posterior")
-MOST_GAPS, MOST_CORDS = 3, 4  # of a leaflet
+MAX_GAPS, MAX_CHORDAE = 3, 4  # per leaflet
 
 
 @dataclass(frozen=True)
 class Leaflet:
-    """One leaflet: lengths in shares of the LV's length, bellies in shares of the leaflet.
+    """One leaflet: length as a share of the LV's length, bending as shares of the leaflet.
 
-    A belly is how far the curve lies off the straight line from hinge to tip, at a third and at
-    two thirds of it; positive towards the apex.
+    The four bending fields give the distance of the curve from the straight line between hinge
+    and tip, positive towards the apex: `near` at one third of that line, `far` at two thirds.
     """
 
     length: float = ranged(0.22, 0.38, CHOSEN)
-    hinge_along: float = ranged(-2.0, 2.5, CHOSEN, mean=0.0, sd=1.0)  # mm off the wall's end
+    hinge_along: float = ranged(-2.0, 2.5, CHOSEN, mean=0.0, sd=1.0)  # mm from the end of the wall
     hinge_across: float = ranged(-1.0, 3.0, CHOSEN, mean=0.6, sd=0.9)  # mm into the annulus
-    swing: float = ranged(50, 100, CHOSEN)  # degrees from the annulus, wide open
-    shut_near: float = ranged(-0.16, 0.12, CHOSEN, mean=-0.04, sd=0.06)
-    shut_far: float = ranged(-0.12, 0.16, CHOSEN, mean=0.02, sd=0.06)
+    opening_angle: float = ranged(50, 100, CHOSEN)  # degrees from the annulus, wide open
+    closed_near: float = ranged(-0.16, 0.12, CHOSEN, mean=-0.04, sd=0.06)
+    closed_far: float = ranged(-0.12, 0.16, CHOSEN, mean=0.02, sd=0.06)
     open_near: float = ranged(-0.14, 0.14, CHOSEN, mean=-0.02, sd=0.06)
     open_far: float = ranged(-0.16, 0.16, CHOSEN, mean=0.0, sd=0.07)
-    flutter: float = ranged(0.75, 1.3, CHOSEN)  # exponent of the opening: early or late
-    level: float = ranged(-6, 8, CHOSEN, mean=2, sd=3)  # dB against the valve's
-    along_beam: float = ranged(0, 20, CHOSEN)  # dB lost where it runs along the beam
+    opening_exponent: float = ranged(0.75, 1.3, CHOSEN)  # below 1: opens early; above: late
+    level: float = ranged(-6, 8, CHOSEN, mean=2, sd=3)  # dB above `Tissue.valve`
+    along_beam_loss: float = ranged(0, 20, CHOSEN)  # dB lost where it runs along the beam
     hinge_loss: float = ranged(0, 16, CHOSEN)  # dB lost in its first fifth
-    tip: float = ranged(0.7, 2.2, CHOSEN)  # thickness of the tip against the middle
+    tip_thickness: float = ranged(0.7, 2.2, CHOSEN)  # relative to the middle
     tip_gain: float = ranged(-4, 6, CHOSEN)  # dB
-    tuft: float = ranged(0.0, 5.0, CHOSEN)  # mm that stand up where shut leaflets meet
+    tuft: float = ranged(0.0, 5.0, CHOSEN)  # mm by which the tips of closed leaflets stand up
 
 
 @dataclass(frozen=True)
-class Valve:
-    """Both leaflets, where they meet, and what is random along them.
+class ValveAnatomy:
+    """The mitral valve: both leaflets, the point where they meet, and random details along them.
 
-    gaps: for each leaflet rows of place, half width (shares of it) and dB lost. cords: rows of
-    place on the leaflet, end in shares of the way to the muscle, sideways mm, dB, width in mm.
+    gaps: one array per leaflet, with rows of place and half width (shares of the leaflet) and dB
+    lost. chordae: one array per leaflet, with rows of place on the leaflet (share), end (share of
+    the way to the papillary muscle), sideways offset in mm, level in dB, width in mm.
     """
+
+    anterior: Leaflet
+    posterior: Leaflet
+    gaps: tuple[np.ndarray, np.ndarray]
+    chordae: tuple[np.ndarray, np.ndarray]
 
     coaptation: float = ranged(0.52, 0.82, CHOSEN, mean=0.66, sd=0.07)  # of the annulus
     tenting: float = ranged(-0.02, 0.10, CHOSEN, mean=0.04, sd=0.025)  # of the LV's length
 
-    anterior: Leaflet = None
-    posterior: Leaflet = None
-    gaps: tuple[np.ndarray, np.ndarray] = None
-    cords: tuple[np.ndarray, np.ndarray] = None
-
     def curves(
         self, length: float, septal_hinge: np.ndarray, lateral_hinge: np.ndarray, opening: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Anterior and posterior leaflet at one moment, each (POINTS, 2) mm, hinge to tip.
+        """Compute the anterior and the posterior leaflet, each (POINTS, 2) mm from hinge to tip.
 
         length: of the ventricle at end-diastole, mm. Hinges (2,): ends of the walls. opening:
-        0 shut to 1 wide open, see `cycle`.
+        from 0 (closed) to 1 (wide open), see `cycle`.
         """
         annulus = lateral_hinge - septal_hinge
         across = annulus / np.hypot(*annulus)
         upward = np.array([across[1], -across[0]])  # towards the apex
         meeting = septal_hinge + self.coaptation * annulus + self.tenting * length * upward
         sides = ((self.anterior, septal_hinge, across), (self.posterior, lateral_hinge, -across))
-        return tuple(
+        anterior, posterior = (
             _curve(leaflet, length, hinge, inward, upward, meeting, opening)
             for leaflet, hinge, inward in sides
         )
+        return anterior, posterior
 
-    def losses(self, side: int, curve: np.ndarray, beam: np.ndarray) -> np.ndarray:
-        """(POINTS - 1,) dB that each piece of a leaflet returns above the valve's level.
+    def levels(self, side: int, curve: np.ndarray, beam: np.ndarray) -> np.ndarray:
+        """Compute the echo level of each piece of a leaflet, (POINTS - 1,) dB above `Tissue.valve`.
 
-        side: 0 anterior, 1 posterior. curve: (POINTS, 2). beam: (2,) unit vector along which
-        sound comes, in heart coordinates.
+        side: 0 anterior, 1 posterior. curve: (POINTS, 2). beam: (2,) unit vector of the sound's
+        direction, in heart coordinates.
         """
         leaflet, place = getattr(self, SIDES[side]), (np.arange(POINTS - 1) + 0.5) / (POINTS - 1)
         along = np.diff(curve, axis=0)
         along /= np.hypot(*along.T)[:, None] + 1e-9
-        level = leaflet.level - leaflet.along_beam * (along @ beam) ** 2
+        level = leaflet.level - leaflet.along_beam_loss * (along @ beam) ** 2
         level -= leaflet.hinge_loss * np.clip(1 - place / 0.2, 0, 1)
         level += leaflet.tip_gain * np.clip((place - 0.7) / 0.3, 0, 1)
         for middle, half, lost in self.gaps[side]:
@@ -93,9 +95,9 @@ class Valve:
         return level
 
     def thickness(self, side: int) -> np.ndarray:
-        """(POINTS,) thickness along a leaflet against its middle."""
+        """Compute the thickness along a leaflet relative to its middle, (POINTS,)."""
         place = np.linspace(0, 1, POINTS)
-        tip = getattr(self, SIDES[side]).tip
+        tip = getattr(self, SIDES[side]).tip_thickness
         return np.interp(place, [0, 0.15, 0.65, 0.9, 1], [1.2, 1.0, 0.85, tip, 0.75 * tip])
 
 
@@ -108,38 +110,41 @@ def _curve(
     meeting: np.ndarray,
     opening: float,
 ) -> np.ndarray:
-    """A leaflet that swings about its hinge, from where the two meet to wide open."""
+    """Leaflet that swings about its hinge, from the point where both meet to wide open."""
     hinge = hinge + leaflet.hinge_across * inward + leaflet.hinge_along * upward
     to_meeting = meeting - hinge
-    shut = np.arctan2(to_meeting @ upward, to_meeting @ inward), np.hypot(*to_meeting)
-    wide = np.radians(leaflet.swing), leaflet.length * length
-    share = opening**leaflet.flutter
-    angle, reach = ((1 - share) * a + share * b for a, b in zip(shut, wide, strict=True))
+    closed = np.arctan2(to_meeting @ upward, to_meeting @ inward), np.hypot(*to_meeting)
+    wide_open = np.radians(leaflet.opening_angle), leaflet.length * length
+    share = opening**leaflet.opening_exponent
+    angle, reach = ((1 - share) * a + share * b for a, b in zip(closed, wide_open, strict=True))
     forward = np.cos(angle) * inward + np.sin(angle) * upward
     aside = np.cos(angle) * upward - np.sin(angle) * inward
     near, far = (
         (1 - share) * a + share * b
-        for a, b in ((leaflet.shut_near, leaflet.open_near), (leaflet.shut_far, leaflet.open_far))
-    )
+        for a, b in ((leaflet.closed_near, leaflet.open_near),
+                     (leaflet.closed_far, leaflet.open_far))
+    )  # fmt: skip
     t = np.linspace(0, 1, POINTS)[:, None]
-    # the cubic through 0, near, far and 0 at thirds of the way
-    belly = 13.5 * near * t * (t - 2 / 3) * (t - 1) + 13.5 * far * t * (t - 1 / 3) * (1 - t)
-    return hinge + reach * (t * forward + belly * aside)
+    # cubic through 0, near, far and 0 at 0, 1/3, 2/3 and 1 of the way
+    bending = 13.5 * near * t * (t - 2 / 3) * (t - 1) + 13.5 * far * t * (t - 1 / 3) * (1 - t)
+    return hinge + reach * (t * forward + bending * aside)
 
 
-def draw_valve(generator: np.random.Generator) -> Valve:
-    """A valve out of a wide population; the posterior leaflet is shorter, and often fainter."""
-    anterior = draw_table(Leaflet, generator)
-    short = generator.uniform(0.4, 0.75) * anterior.length
-    faint = generator.normal(-3, 3)
-    posterior = draw_table(Leaflet, generator, length=short)
-    posterior = replace(posterior, level=posterior.level + faint)
-    gaps, cords = [], []
+def draw_valve(generator: np.random.Generator) -> ValveAnatomy:
+    """Draw a valve from a wide population; its posterior leaflet is shorter and often fainter."""
+    anterior = draw_parameters(Leaflet, generator)
+    posterior_length = generator.uniform(0.4, 0.75) * anterior.length
+    level_difference = generator.normal(-3, 3)
+    posterior = draw_parameters(Leaflet, generator, length=posterior_length)
+    posterior = replace(posterior, level=posterior.level + level_difference)
+    gaps, chordae = [], []
     for _ in SIDES:
-        count = min(MOST_GAPS, generator.poisson(0.7))
+        count = min(MAX_GAPS, generator.poisson(0.7))
         gaps.append(generator.uniform([0.1, 0.04, 6], [1.0, 0.18, 34], (count, 3)))
-        count = min(MOST_CORDS, generator.poisson(0.8))
+        count = min(MAX_CHORDAE, generator.poisson(0.8))
         low, high = [0.55, 0.35, -6, -30, 0.6], [1.0, 1.0, 6, -9, 1.6]
-        cords.append(generator.uniform(low, high, (count, 5)))
+        chordae.append(generator.uniform(low, high, (count, 5)))
     sides = {"anterior": anterior, "posterior": posterior}
-    return draw_table(Valve, generator, **sides, gaps=tuple(gaps), cords=tuple(cords))
+    return draw_parameters(
+        ValveAnatomy, generator, **sides, gaps=tuple(gaps), chordae=tuple(chordae)
+    )

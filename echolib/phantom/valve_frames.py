@@ -11,22 +11,23 @@ from tqdm.auto import tqdm
 from ..data.frames import FrameSet
 from ..data.valve.squares import ValveFrame, close_set, whole_set
 from . import leaflet_labels
-from .common import VALVE_STREAM, check_common
-from .scene import draw_scan
+from .common import VALVE_STREAM, check_seed
+from .scene import draw_scan, leaflet_curves
 from .sector import REFERENCE_SIZE
 from .single_frames import held_out_split
 from .ultrasound import Scan
 from .workers import in_parallel, worker_count
 
-PLAIN_SHARE = 0.5
-LARGE_SHARE = 0.3  # of the frames come from a larger screen, as expert clips do
-LARGE_SCREENS = (160, 320)  # px
-OTHER_SHARE = 0.6  # of the sectors that are not EchoNet-Dynamic's are kept
-# by how much leaflets outshine what is beside them, on average; nobody labels fainter ones
-FAINTEST = 8.0  # greys
-FAINTEST_SHARE = 0.4  # of the standard deviation of what is beside them
-CHUNK = 500  # frames that are held in their own size at a time
-MOMENTS = 12  # of a beat, over which the box is drawn around the leaflets
+LARGE_SHARE = 0.3  # share of the frames from a larger screen, like those of expert clips
+LARGE_SCREENS = (160, 320)  # px, smallest and largest side
+KEPT_SHARE = 0.6  # of the hearts whose sector is not like EchoNet-Dynamic's; others are redrawn
+# Contrast that leaflets need to be labelled: mean grey of the leaflets above that of their
+# surroundings, and its ratio to the standard deviation of the surroundings.
+MIN_CONTRAST = 8.0  # greys
+MIN_CONTRAST_RATIO = 0.4
+CHUNK = 500  # frames that are held in memory in their own size at a time
+MOMENTS = 12  # per beat; the box contains the leaflets at all of them
+MAX_ATTEMPTS = 200  # hearts that are drawn until the leaflets of one are visible
 
 
 def draw_valve_frames(
@@ -35,54 +36,57 @@ def draw_valve_frames(
     workers: int | None = None,
     progress: bool = False,
 ) -> Iterator[ValveFrame]:
-    """Frames of `count` hearts at random moments, each on a screen of its own size.
+    """Draw frames of `count` hearts at random moments, each on a screen of its own size.
 
-    Seven in ten are 112 x 112, the others larger, up to 320 px. The labels are careful ones.
-    The same seed gives the same frames, whatever the number of worker processes (default: one
-    for each core).
+    Seven in ten are 112 x 112 px, the others larger, up to 320 px. The labels are careful ones.
+    The same seed gives the same frames, whatever the number of worker processes (one per core by
+    default). Raises ValueError for a count below 1 or a negative seed.
     """
     if count < 1:
         raise ValueError(f"count must be 1 or more, not {count}.")
-    check_common(seed, REFERENCE_SIZE)
+    check_seed(seed)
     task = partial(_draw_frame, seed=seed)
     results = in_parallel(task, range(count), worker_count(workers), chunk=32)
     yield from tqdm(results, "phantom valves", count, disable=not progress)
 
 
 def _draw_frame(index: int, seed: int) -> ValveFrame:
-    """Heart number `index`; hearts whose leaflets nobody would see are drawn anew."""
+    """Frame number `index`; hearts whose leaflets are not visible are redrawn."""
     generator = np.random.default_rng([seed, VALVE_STREAM, index, 1])
     size = REFERENCE_SIZE
     if generator.random() < LARGE_SHARE:
         size = int(generator.integers(LARGE_SCREENS[0], LARGE_SCREENS[1] + 1))
-    for attempt in range(200):
+    for attempt in range(MAX_ATTEMPTS):
         number = index + 10_000_000 * attempt
-        scan, choice = draw_scan(seed, VALVE_STREAM, number, size, PLAIN_SHARE, close=True)
-        if not scan.sector.cut and generator.random() > OTHER_SHARE:
+        scan, choice = draw_scan(seed, VALVE_STREAM, number, size, detailed_valve=True)
+        if not scan.sector.cut and generator.random() > KEPT_SHARE:
             continue
-        frame = _film(scan, choice.uniform(0, scan.cycle.period), generator)
+        frame = _label_frame(scan, choice.uniform(0, scan.cycle.period), generator)
         if frame is not None:
             return replace(frame, clip=f"0xPV{seed:04X}{index:06X}")
-    raise RuntimeError("No leaflet was to be seen: the tables of ranges disagree.")
+    raise RuntimeError(
+        f"None of {MAX_ATTEMPTS} hearts had visible leaflets. The ranges of the phantom contradict "
+        "each other: see `tables.range_table`."
+    )
 
 
-def _film(scan: Scan, moment: float, generator: np.random.Generator) -> ValveFrame | None:
-    """One moment of a heart, or None where its leaflets cannot be seen."""
+def _label_frame(scan: Scan, moment: float, generator: np.random.Generator) -> ValveFrame | None:
+    """The frame of a heart at a moment with its labels, or None if its leaflets are not visible."""
     shape = (scan.sector.size, scan.sector.size)
-    leaflets = leaflets_at(scan, moment)
+    leaflets = leaflet_curves(scan, moment)
     points = np.concatenate(leaflets)
     if not scan.sector.shows(points, margin=1).all():
         return None
     width = leaflet_labels.strip_width(scan.heart.leaflet_thickness / scan.sector.spacing, shape)
-    strips = leaflet_labels.careful_mask(leaflets, width, shape)
+    mask = leaflet_labels.careful_mask(leaflets, width, shape)
     image = scan.frame(moment)
-    around = image[leaflet_labels.careful_mask(leaflets, 3 * width, shape) & ~strips]
-    if image[strips].mean() - around.mean() < max(FAINTEST, FAINTEST_SHARE * around.std()):
+    contrast, sd = leaflet_labels.leaflet_contrast(image, mask, leaflets, width)
+    if contrast < max(MIN_CONTRAST, MIN_CONTRAST_RATIO * sd):
         return None
     moments = np.arange(MOMENTS) / MOMENTS * scan.cycle.period
-    reach = np.concatenate([points, *(c for time in moments for c in leaflets_at(scan, time))])
-    box = leaflet_labels.valve_box(reach, shape, generator)
-    return ValveFrame(image, strips, box, "", source="phantom")
+    over_beat = [curve for time in moments for curve in leaflet_curves(scan, time)]
+    box = leaflet_labels.valve_box(np.concatenate([points, *over_beat]), shape, generator)
+    return ValveFrame(image, mask, box, "", source="phantom")
 
 
 def draw_valve_sets(
@@ -91,23 +95,18 @@ def draw_valve_sets(
     workers: int | None = None,
     progress: bool = True,
 ) -> tuple[FrameSet, FrameSet]:
-    """Frames to train on, twice the same ones: whole (`whole_set`) and close (`close_set`).
+    """Draw two training sets of the same frames: `whole_set` and `close_set` of them.
 
-    Every heart is a patient; the last tenth, but 800 at most, are for validation. Raises
-    ValueError for fewer than two frames.
+    Each heart is a patient. The last tenth of the hearts, at most 800, are the validation split.
+    Raises ValueError for fewer than two frames.
     """
     if count < 2:
-        raise ValueError(f"count must be 2 or more, one for validation, not {count}.")
+        raise ValueError(f"count must be 2 or more, one of them for validation, not {count}.")
     frames = draw_valve_frames(count, seed, workers, progress)
     chunks = []
-    while some := list(islice(frames, CHUNK)):
-        chunks.append((whole_set(some), close_set(some)))
+    while chunk := list(islice(frames, CHUNK)):
+        chunks.append((whole_set(chunk), close_set(chunk)))
     splits = held_out_split(count)
-    whole, close = (FrameSet.joined(sets) for sets in zip(*chunks, strict=True))
-    return tuple(replace(some, table=some.table.assign(split=splits)) for some in (whole, close))
-
-
-def leaflets_at(scan: Scan, time: float) -> tuple[np.ndarray, ...]:
-    """Both leaflets' curves (n, 2) px of the screen at `time` s, hinge to tip."""
-    heart = scan.shape(time)
-    return tuple(scan.to_pixels(curve, heart, time) for curve in heart.mitral)
+    sets = [FrameSet.joined(parts) for parts in zip(*chunks, strict=True)]
+    whole, close = (replace(part, table=part.table.assign(split=splits)) for part in sets)
+    return whole, close

@@ -1,4 +1,4 @@
-"""Processes that draw hearts in parallel, without a trace of how many there were."""
+"""Worker processes that draw hearts in parallel; results do not depend on their number."""
 
 import multiprocessing
 import os
@@ -11,7 +11,10 @@ import cv2
 
 
 def worker_count(workers: int | None) -> int:
-    """The number asked for, or one for each core that this process may use."""
+    """Return `workers`, or for None the number of cores that this process may use.
+
+    Raises ValueError for a number below 1.
+    """
     if workers is None:
         limited = hasattr(os, "sched_getaffinity")  # Linux only
         return len(os.sched_getaffinity(0)) if limited else os.cpu_count() or 1
@@ -21,18 +24,22 @@ def worker_count(workers: int | None) -> int:
 
 
 def _start_worker() -> None:
-    cv2.setNumThreads(1)  # the processes are the parallelism
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    cv2.setNumThreads(1)  # the processes run in parallel already
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    """A killed parent cannot tell its workers to stop; without this they would wait forever."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
+def _exit_with_parent() -> None:
+    """End this process with its parent: a killed parent cannot tell its workers to stop."""
+    if parent := multiprocessing.parent_process():  # every worker has one
+        parent.join()
+        os._exit(1)
 
 
 def in_parallel(task: Callable, items: range, workers: int, chunk: int) -> Iterator:
-    """Results of `task` for each item, in order, from `workers` processes."""
+    """Yield the results of `task` for each item, in order, from `workers` processes.
+
+    chunk: items that a process receives at a time.
+    """
     workers = min(workers, -(-len(items) // chunk))
     if workers == 1:
         with _one_thread():
@@ -48,7 +55,7 @@ def in_parallel(task: Callable, items: range, workers: int, chunk: int) -> Itera
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """OpenCV on one thread, so that bytes do not depend on how work is shared out."""
+    """Limit OpenCV to one thread, so that bytes do not depend on how work is divided."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

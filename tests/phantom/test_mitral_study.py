@@ -1,4 +1,4 @@
-"""The phantom mitral study: layout, labels and boxes like the real ones, resuming, refusals."""
+"""The phantom mitral study: layout, realistic labels and boxes, resuming, errors."""
 
 import gzip
 import hashlib
@@ -33,7 +33,7 @@ def digests(folder):
 
 
 def unpickled(path):
-    """What a gzip pickle holds; only for files that the test itself has written."""
+    """Load a gzip pickle; only for files that the test itself has written."""
     with gzip.open(path) as file:
         return pickle.load(file)
 
@@ -50,18 +50,18 @@ def train(study):
 
 
 @pytest.fixture(scope="module")
-def tested(study):
+def unlabelled(study):
     return unpickled(study / "test.pkl")
 
 
 # --- Layout -------------------------------------------------------------------------------------
 
 
-def test_layout_is_the_course_tasks(study, train, tested):
+def test_layout_is_that_of_the_course_task(study, train, unlabelled):
     assert {path.name for path in study.iterdir()} == FILES
     assert (study / "train.pkl").read_bytes()[:2] == b"\x1f\x8b"
     assert (study / "test.pkl").read_bytes()[:2] == b"\x1f\x8b"
-    assert type(train) is list and type(tested) is list
+    assert type(train) is list and type(unlabelled) is list
     for item in train:
         assert list(item) == ["name", "video", "box", "label", "frames", "dataset"]
         assert {type(item["name"]), type(item["dataset"])} == {str}
@@ -70,9 +70,9 @@ def test_layout_is_the_course_tasks(study, train, tested):
         assert item["label"].shape == (height, width, count)
         assert item["video"].dtype == np.uint8
         assert item["box"].dtype == item["label"].dtype == bool
-        assert count >= mitral_items.FEWEST_FRAMES
-    assert all(list(item) == ["name", "video"] for item in tested)
-    names = [item["name"] for item in train + tested]
+        assert count >= mitral_items.MIN_FRAMES
+    assert all(list(item) == ["name", "video"] for item in unlabelled)
+    names = [item["name"] for item in train + unlabelled]
     assert len(set(names)) == len(names) and clip_name(0, 3) not in names
 
 
@@ -84,7 +84,7 @@ def test_three_frames_are_labelled_and_no_other(train):
         assert list(np.flatnonzero(item["label"].any(axis=(0, 1)))) == frames
 
 
-def test_amateur_frames_are_small_and_expert_ones_not_square(train, tested):
+def test_amateur_frames_are_small_and_expert_frames_not_square(train, unlabelled):
     for item in train:
         height, width = item["video"].shape[:2]
         if item["dataset"] == "amateur":
@@ -94,17 +94,17 @@ def test_amateur_frames_are_small_and_expert_ones_not_square(train, tested):
     assert [item["dataset"] for item in train] == ["amateur"] * 2 + ["expert"] * 2
 
 
-def test_truth_labels_every_frame_of_the_test_clips(study, tested):
+def test_truth_labels_every_frame_of_the_test_clips(study, unlabelled):
     with np.load(study / "test_truth.npz", allow_pickle=False) as truth:
-        assert set(truth.files) == {item["name"] for item in tested}
-        for item in tested:
+        assert set(truth.files) == {item["name"] for item in unlabelled}
+        for item in unlabelled:
             labels = truth[item["name"]]
             assert labels.shape == item["video"].shape and labels.dtype == bool
             assert labels.any(axis=(0, 1)).all()
             assert (labels != labels[..., :1]).any()  # the valve moves
 
 
-def test_card_says_what_the_study_is(study):
+def test_card_holds_the_parameters_of_the_study(study):
     card = json.loads((study / "study.json").read_text())
     assert card == {
         "layout": "mitral valve set", "source": "phantom", "version": common.MITRAL_VERSION,
@@ -124,17 +124,17 @@ def test_counts_follow_the_scale(scale, counts):
 
 @pytest.fixture(scope="module")
 def amateur_labels():
-    """The labels (H, W) of 20 amateur items, one row each: shut, between, open."""
+    """The labels (H, W) of 20 amateur items, one row per item: closed, half open, open."""
     rows = []
     for index in range(20):
         generator = np.random.default_rng([5, index])
-        clip, frames, labels = mitral_items._draw_clip(KINDS[0], index, 5, 0.1, generator)
-        opening = clip.scan.cycle.opening(np.array(clip.times)[frames])
+        recording, frames, labels = mitral_items._draw_recording(KINDS[0], index, 5, 0.1, generator)
+        opening = recording.scan.cycle.opening(np.array(recording.times)[frames])
         rows.append([labels[number] for number in np.argsort(opening)])
     return np.array(rows)
 
 
-def test_amateur_labels_are_as_large_as_real_ones(amateur_labels):
+def test_amateur_labels_are_as_large_as_real_labels(amateur_labels):
     areas = amateur_labels.sum(axis=(2, 3))
     assert areas.min() >= 51 and areas.max() <= 223
     assert 95 < areas.mean() < 145  # FACTS: 122
@@ -143,11 +143,11 @@ def test_amateur_labels_are_as_large_as_real_ones(amateur_labels):
 def test_two_thirds_of_the_labels_have_two_parts(amateur_labels):
     parts = np.array([[components(label).max() for label in row] for row in amateur_labels])
     two = (parts >= 2).mean(axis=0)
-    assert two[0] < 0.5 < two[1] <= two[2]  # shut, between, open
+    assert two[0] < 0.5 < two[1] <= two[2]  # closed, half open, open
     assert 0.5 < two.mean() < 0.85
 
 
-def test_labels_lie_in_their_box_but_for_a_few_pixels(train):
+def test_labels_lie_in_their_box_except_for_a_few_pixels(train):
     for item in train:
         per_112 = item["box"].size / 112**2
         outside = (item["label"] & ~item["box"][..., None]).sum(axis=(0, 1)) / per_112
@@ -157,12 +157,12 @@ def test_labels_lie_in_their_box_but_for_a_few_pixels(train):
         assert 0.02 < item["box"].mean() < 0.35
 
 
-def test_leaflets_are_brighter_than_what_is_beside_them(train):
-    """Expert labels are careful: the picture under them is bright in every labelled frame."""
+def test_leaflets_are_brighter_than_their_surroundings(train):
+    """Expert labels are careful: the image is bright under them in every labelled frame."""
     for item in train:
         for frame in item["frames"] if item["dataset"] == "expert" else ():
             label, image = item["label"][..., frame], item["video"][..., frame]
-            width = 2 * round(4 * leaflet_labels.unit(label.shape)) + 1
+            width = 2 * round(4 * leaflet_labels.frame_scale(label.shape)) + 1
             near = cv2.dilate(label.astype(np.uint8), np.ones((width, width))) > 0
             assert image[label].mean() > image[near & ~label].mean()
 
@@ -170,14 +170,14 @@ def test_leaflets_are_brighter_than_what_is_beside_them(train):
 def test_expert_frames_show_the_whole_sector(train):
     for item in train:
         if item["dataset"] == "expert":
-            seen = np.ptp(item["video"], axis=-1) > 0  # the scanner's marks stand still
-            assert seen[:, [0, -1]].mean() < 0.05
-            assert seen.any(axis=1).mean() > 0.6 and seen.any(axis=0).mean() > 0.5
+            moving = np.ptp(item["video"], axis=-1) > 0  # the scanner's marks do not move
+            assert moving[:, [0, -1]].mean() < 0.05
+            assert moving.any(axis=1).mean() > 0.6 and moving.any(axis=0).mean() > 0.5
 
 
 @given(st.floats(0, 360), st.floats(2.5, 6), st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
-def test_a_strip_is_as_wide_and_as_long_as_told(angle, width, seed):
+def test_a_strip_has_the_requested_width_and_length(angle, width, seed):
     turn = np.radians(angle)
     direction = np.array([np.cos(turn), np.sin(turn)])
     curve = [32, 32] + np.linspace(0, 20, 12)[:, None] * direction
@@ -233,7 +233,7 @@ def test_finished_study_is_returned_at_once(study, monkeypatch):
 
 
 def test_another_process_may_finish_the_study_first(study, tmp_path, monkeypatch):
-    """Its files are complete, and the parts that this process still wanted are gone."""
+    """Then its files are complete, and the parts that this process still needs are gone."""
     drawn, draw, join = [], mitral_study.draw_item, mitral_study._join_truths
 
     def finish(folder):
@@ -262,14 +262,14 @@ def test_another_process_may_finish_the_study_first(study, tmp_path, monkeypatch
     assert len(drawn) == 2
 
 
-def test_parts_that_somebody_deletes_are_missed_aloud(tmp_path):
+def test_missing_parts_raise_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"0000\.gz"):
         mitral_study._assemble(tmp_path, [(KINDS[0], 0)], progress=False)
     assert not (tmp_path / "train.pkl").exists()
 
 
-def test_the_pickle_names_numpy_and_nothing_else(study):
-    """A reader that allows numpy's own classes alone can read it."""
+def test_the_pickle_refers_to_numpy_only(study):
+    """So a reader that allows only numpy's own classes can read it."""
     named = []
 
     class Listing(pickle.Unpickler):
@@ -321,21 +321,20 @@ def test_foreign_files_are_refused(tmp_path, name):
      {"workers": 0}],
     ids=str,
 )  # fmt: skip
-def test_parameters_that_make_no_study_are_refused(tmp_path, wrong):
+def test_parameters_outside_their_range_are_refused(tmp_path, wrong):
     with pytest.raises(ValueError, match="must be"):
         mitral_study.write_mitral_study(tmp_path / "none", **(STUDY | wrong))
     assert not (tmp_path / "none").exists()
 
 
-def test_find_mitral_takes_the_real_one_or_writes_a_phantom(tmp_path, monkeypatch, study):
+def test_find_mitral_returns_the_real_data_or_writes_a_phantom(tmp_path, monkeypatch, study):
     monkeypatch.setenv("ECHOLIB_DATA", str(tmp_path))
-    monkeypatch.setattr(mitral_study, "write_mitral_study", lambda folder, scale, progress: folder)
+    monkeypatch.setattr(mitral_study, "write_mitral_study", lambda folder, scale: folder)
     phantoms, version = config.data_folder() / "phantom", common.MITRAL_VERSION
     monkeypatch.setenv("ECHOLIB_FAST", "1")
     assert mitral_study.find_mitral() == (phantoms / f"mitral-0.1-v{version}", "phantom")
     monkeypatch.setenv("ECHOLIB_FAST", "0")
     assert mitral_study.find_mitral() == (phantoms / f"mitral-0.3-v{version}", "phantom")
-    assert mitral_study.find_mitral(1.0) == (phantoms / f"mitral-1-v{version}", "phantom")
     (tmp_path / "mitral").symlink_to(study)
     assert mitral_study.find_mitral() == (tmp_path / "mitral", "mitral valve set")
 
@@ -345,6 +344,6 @@ def test_half_a_real_set_is_refused(tmp_path, monkeypatch, name):
     monkeypatch.setenv("ECHOLIB_DATA", str(tmp_path))
     (tmp_path / "mitral").mkdir()
     (tmp_path / "mitral" / name).write_bytes(b"")
-    with pytest.raises(DataError, match=rf"found {name} alone"):
+    with pytest.raises(DataError, match=rf"found only {name}\."):
         mitral_study.find_mitral()
     assert not (tmp_path / "phantom").exists()
