@@ -1,4 +1,4 @@
-"""Random changes of a batch, on its device: where the heart lies, and how the probe shows it."""
+"""Random changes of a batch on its device: geometry and grey levels."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,10 @@ from torch.nn.functional import avg_pool2d, grid_sample, interpolate
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a batch is changed; each value is the largest change, 0 switches it off.
+    """How far a batch is changed: each value is the largest change, and 0 switches it off.
 
-    Chosen on phantom and CAMUS training frames: strong in geometry, mild in grey levels.
+    The defaults were chosen on phantom and CAMUS training frames: strong in geometry, mild in grey
+    levels.
     """
 
     rotation: float = 15.0  # degrees
@@ -23,7 +24,7 @@ class Augmentation:
     gamma: float = 0.3  # exponent from 1 / (1 + gamma) to 1 + gamma
     contrast: float = 0.25  # share
     brightness: float = 0.08  # of a range of 1
-    gain: float = 0.3  # smooth field of gain across the sector, share
+    gain: float = 0.3  # smooth variation of the gain across the sector, share
     speckle: float = 0.15  # multiplicative noise
     noise: float = 0.03  # additive noise
     blur: float = 0.25  # probability of a 3 x 3 mean
@@ -35,10 +36,10 @@ class Augmentation:
 
 
 class Augmenter:
-    """Applies an Augmentation to batches, drawing from its own generator.
+    """Applies an Augmentation to batches, with a random generator of its own on the device.
 
-    seeds(step) makes the next batch depend on that number alone, so that a resumed training
-    sees what an uninterrupted one would have seen.
+    `reseed(step)` makes the next batch depend on `seed` and `step` alone, so that a resumed
+    training gets the batches that an uninterrupted one would have got.
     """
 
     def __init__(self, settings: Augmentation, device: torch.device | str, seed: int = 0) -> None:
@@ -55,9 +56,10 @@ class Augmenter:
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Change a batch.
 
-        images: (N, I, S, S) float in [0, 1], I frames that are moved alike; their noise differs.
-        masks: (N, C, S, S) float 0 or 1, where C may be 0.
-        landmarks: (N, K, 2) px in polygon order, or None. Returns the same, masks again 0 or 1.
+        images: (N, I, S, S) float in [0, 1]; the I frames of an image are moved alike, but their
+        noise differs. masks: (N, C, S, S) float 0 or 1, where C may be 0. landmarks: (N, K, 2) px
+        in polygon order, or None. Returns changed images, masks (0 or 1) and landmarks of the
+        given shapes.
         """
         grid, matrix, bend, mirrored = self._grid(images)
         both = torch.cat([images, masks], dim=1)
@@ -77,7 +79,9 @@ class Augmenter:
         return interpolate(coarse, size=(size, size), mode="bicubic", align_corners=True)
 
     def _grid(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Sampling grid (N, S, S, 2), its affine part (N, 2, 3), its bend, and who is mirrored."""
+        """Sampling grid (N, S, S, 2), its affine part (N, 2, 3), its bend (N, 2, S, S), and which
+        images are mirrored, (N,) bool.
+        """
         s, (batch, _, size, _), device = self.settings, images.shape, images.device
         angle = torch.deg2rad(self._uniform(batch, s.rotation, device))
         zoom = 1 + self._uniform(batch, s.scale, device)
@@ -115,10 +119,10 @@ class Augmenter:
 
 
 def _move(landmarks: Tensor, matrix: Tensor, bend: Tensor, mirrored: Tensor, size: int) -> Tensor:
-    """Landmarks after the change: the points of the new image that sample the old ones.
+    """Landmarks after the change: the points of the new image that sample the old landmarks.
 
-    The bend has no closed inverse; ten turns of a fixed point bring it to 0.01 px. In a
-    mirrored image the walls change sides, and the polygon order is turned around.
+    The bend has no closed inverse; ten steps of a fixed-point iteration are exact to 0.01 px. In a
+    mirrored image the walls swap sides, so the polygon order is reversed.
     """
     old = (2 * landmarks + 1) / size - 1
     back = torch.linalg.inv(matrix[:, :, :2]).transpose(1, 2)

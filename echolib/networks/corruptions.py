@@ -1,7 +1,7 @@
-"""Twelve ways in which an ultrasound image gets worse, in five severities each.
+"""Twelve corruptions of ultrasound images, in five severities each.
 
-Every corruption changes pixels inside the sector only, draws from its own generator, and draws
-the same whatever the severity, so that a higher severity is never nearer to the clean image.
+Every corruption changes only pixels inside the sector. It draws from its own generator, and draws
+equal numbers for all severities, so that a higher severity is never nearer to the clean image.
 Levels marked MedMNIST-C, ImageNet-C, EchoNet or usaugment are those of Di Salvo et al. (2024),
 Hendrycks and Dietterich (ICLR 2019), Ouyang et al. (Nature 2020, Extended Data Fig. 6) and of
 the usaugment library; the others were chosen here by eye, from just visible to barely readable.
@@ -20,7 +20,9 @@ from ..data.sector import Sector, find_sector
 SEVERITIES = (1, 2, 3, 4, 5)
 
 
-# --- The corruptions: (image float32 in [0, 1], sector, level, generator) to the same shape -------
+# --- The corruptions ------------------------------------------------------------------------------
+# Each takes an image (H, W) float32 in [0, 1], its sector, a level and a generator, and returns a
+# corrupted image (H, W).
 
 
 def speckle(image: np.ndarray, sector: Sector, level: float, generator: Generator) -> np.ndarray:
@@ -29,27 +31,27 @@ def speckle(image: np.ndarray, sector: Sector, level: float, generator: Generato
 
 
 def gaussian(image: np.ndarray, sector: Sector, level: float, generator: Generator) -> np.ndarray:
-    """Additive noise N(0, level), as of an amplifier turned up. Levels: ImageNet-C."""
+    """Additive noise x + N(0, level), like that of an amplifier turned up. Levels: ImageNet-C."""
     return image + level * _normal(image, generator)
 
 
 def dropout(image: np.ndarray, sector: Sector, level: float, generator: Generator) -> np.ndarray:
-    """A share `level` of the pixels turned black. Levels: EchoNet."""
+    """Black pixels: a share `level` of all. Levels: EchoNet."""
     return np.where(generator.random(image.shape) < level, 0, image)
 
 
 def attenuation(
     image: np.ndarray, sector: Sector, level: float, generator: Generator
 ) -> np.ndarray:
-    """Echoes fade with depth, x exp(-level depth). Levels: usaugment, 0 to 3."""
+    """Echoes that fade with depth, x exp(-level depth). Levels: usaugment, 0 to 3."""
     return image * np.exp(-level * sector.depth)
 
 
 def shadow(image: np.ndarray, sector: Sector, level: tuple, generator: Generator) -> np.ndarray:
-    """Something in front swallows the sound: a blurred dark patch along a beam.
+    """Acoustic shadow of an obstacle: a blurred dark patch along a beam.
 
-    level: strength, and widths along and across as shares of the size. Levels: usaugment,
-    strength .25 to .8, widths .01 to .2; the patch is turned along its beam.
+    level: strength, and the widths along and across the beam as shares of the sector's depth.
+    Levels: usaugment, strength .25 to .8, widths .01 to .2.
     """
     strength, along, across = level
     depth, angle = generator.uniform(0.3, 0.7), generator.uniform(-0.4, 0.4)
@@ -59,7 +61,7 @@ def shadow(image: np.ndarray, sector: Sector, level: tuple, generator: Generator
 
 
 def haze(image: np.ndarray, sector: Sector, level: tuple, generator: Generator) -> np.ndarray:
-    """A bright band of reverberated sound at one depth, x + a U(0, 1) exp(-(r - R)^2 / 2 s^2).
+    """Bright band of reverberated sound at one depth R, x + a U(0, 1) exp(-(r - R)^2 / 2 s^2).
 
     level: a and s. Levels: usaugment, a up to .5, s up to .1, R from .05 to .95.
     """
@@ -69,44 +71,45 @@ def haze(image: np.ndarray, sector: Sector, level: tuple, generator: Generator) 
 
 
 def clutter(image: np.ndarray, sector: Sector, level: float, generator: Generator) -> np.ndarray:
-    """Near-field clutter: smooth bright fog under the probe, where the apex lies."""
+    """Near-field clutter: smooth bright fog below the probe, where the apex lies."""
     fog = cv2.GaussianBlur(generator.random(image.shape).astype(np.float32), (0, 0), 2.0)
     fog = (fog - fog.min()) / max(1e-6, float(np.ptp(fog)))
     return image + level * (0.5 + 0.5 * fog) * np.exp(-((sector.depth / 0.35) ** 2))
 
 
 def gain(image: np.ndarray, sector: Sector, level: tuple, generator: Generator) -> np.ndarray:
-    """One wrong knob: contrast turned down, gain far up or gain far down.
+    """One wrong setting: too little contrast, too much gain or too little gain.
 
-    level: factor of contrast, of brightness up, of brightness down. Levels: MedMNIST-C.
+    level: factor of the contrast, of a raised gain and of a lowered gain. Levels: MedMNIST-C.
     """
-    contrast, up, down = level
-    knob = generator.integers(3)
-    if knob == 0:
+    contrast, raised, lowered = level
+    setting = generator.integers(3)
+    if setting == 0:
         mean = image[sector.inside].mean()
         return mean + contrast * (image - mean)
-    return image * (up if knob == 1 else down)
+    return image * (raised if setting == 1 else lowered)
 
 
 def motion(image: np.ndarray, sector: Sector, level: float, generator: Generator) -> np.ndarray:
-    """Blur along one direction, as of frames averaged while the heart moves.
+    """Blur along one direction, as if frames were averaged while the heart moves.
 
-    level: standard deviation in px of a 112 px frame.
+    level: standard deviation in px in a frame of 112 px.
     """
     angle = generator.uniform(0, np.pi)
     sigma = level * image.shape[0] / 112
     radius = int(np.ceil(3 * sigma))
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     along = x * np.cos(angle) + y * np.sin(angle)
-    beside = -x * np.sin(angle) + y * np.cos(angle)
-    kernel = np.exp(-0.5 * (along / sigma) ** 2 - 0.5 * (beside / 0.4) ** 2)
-    return _within(image, sector, lambda values: cv2.filter2D(values, -1, kernel / kernel.sum()))
+    across = -x * np.sin(angle) + y * np.cos(angle)
+    kernel = np.exp(-0.5 * (along / sigma) ** 2 - 0.5 * (across / 0.4) ** 2)
+    kernel /= kernel.sum()
+    return _smooth_inside(image, sector, lambda values: cv2.filter2D(values, -1, kernel))
 
 
 def low_resolution(
     image: np.ndarray, sector: Sector, level: float, generator: Generator
 ) -> np.ndarray:
-    """Shrunk to a share `level` of its size and enlarged again. Levels: MedMNIST-C, pixelate."""
+    """Image shrunk to a share `level` of its size and enlarged. Levels: MedMNIST-C, pixelate."""
     height, width = image.shape
     small = (max(1, round(level * width)), max(1, round(level * height)))
 
@@ -114,29 +117,27 @@ def low_resolution(
         values = cv2.resize(values, small, interpolation=cv2.INTER_AREA)
         return cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR)
 
-    return _within(image, sector, pixelate)
+    return _smooth_inside(image, sector, pixelate)
 
 
 def jpeg(image: np.ndarray, sector: Sector, level: int, generator: Generator) -> np.ndarray:
-    """Stored as JPEG of quality `level`. Levels: MedMNIST-C."""
+    """Image compressed as JPEG of quality `level`. Levels: MedMNIST-C."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(level)]
     _, stored = cv2.imencode(".jpg", np.rint(255 * image).astype(np.uint8), quality)
-    return cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE).astype(np.float32) / 255
+    return np.asarray(cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE), np.float32) / 255
 
 
 def reverberation(
     image: np.ndarray, sector: Sector, level: float, generator: Generator
 ) -> np.ndarray:
-    """Sound that runs to and fro shows strong echoes again, deeper and fainter, three times.
+    """Three deeper and fainter copies of strong echoes, whose sound is reflected back and forth.
 
-    level: strength of the first copy; each further one has that share of the one before. What is
-    darker than half of the image's brightest hundredth is no strong echo.
+    level: strength of the first copy, and the ratio of each further copy to the one before it.
+    Strong echoes are brighter than half of the 99th percentile of the grey levels in the sector.
     """
     step = generator.uniform(0.08, 0.2)
-    result, strong = (
-        image.copy(),
-        np.maximum(0, 2 * image - np.percentile(image[sector.inside], 99)),
-    )
+    result = image.copy()
+    strong = np.maximum(0, 2 * image - np.percentile(image[sector.inside], 99))
     across, down = np.sin(sector.angle), np.cos(sector.angle)
     for copy in (1, 2, 3):
         source = (sector.depth - copy * step) * sector.reach
@@ -151,8 +152,8 @@ def _normal(image: np.ndarray, generator: Generator) -> np.ndarray:
     return generator.standard_normal(image.shape, np.float32)
 
 
-def _within(image: np.ndarray, sector: Sector, smooth: Callable) -> np.ndarray:
-    """A smoothing that takes nothing from outside the sector, so that its edge stays bright."""
+def _smooth_inside(image: np.ndarray, sector: Sector, smooth: Callable) -> np.ndarray:
+    """Smooth an image without its pixels outside the sector, so that the edge stays bright."""
     inside = sector.inside.astype(np.float32)
     return smooth(image * inside) / np.maximum(smooth(inside), 1e-3)
 
@@ -193,36 +194,36 @@ CORRUPTIONS = {
     "jpeg": Corruption(jpeg, (50, 30, 15, 10, 7), "blur"),
 }
 
-# Half of each family may be seen in training; the other half stays unseen, so that a model is
-# judged by noise that it was not trained on.
+# Half of the corruptions, one or two of each family, may be used in training. The other half may
+# not, so that every model is also tested on corruptions that it was not trained on.
 SEEN = ("gaussian", "attenuation", "gain", "clutter", "motion", "low_resolution")
 UNSEEN = tuple(name for name in CORRUPTIONS if name not in SEEN)
 
 
 def check_corruptions(names: Iterable[str]) -> tuple[str, ...]:
-    """The names as a tuple. Raises ValueError for one that is no corruption."""
+    """Return the names as a tuple. Raises ValueError for a name that is no corruption."""
     names = tuple(names)
     unknown = [name for name in names if name not in CORRUPTIONS]
     if unknown:
-        raise ValueError(f"Unknown corruptions {unknown}; expected some of {[*CORRUPTIONS]}.")
+        raise ValueError(f"Unknown corruptions {unknown}; expected names from {[*CORRUPTIONS]}.")
     return names
 
 
 def corrupt(
     image: np.ndarray, name: str, severity: int, seed: int = 0, sector: Sector | None = None
 ) -> np.ndarray:
-    """One frame (H, W) uint8 as a worse scan would have shown it, (H, W) uint8.
+    """Corrupt one frame (H, W) uint8; returns (H, W) uint8.
 
-    name: of `CORRUPTIONS`. severity: 0 (unchanged) to 5. seed: the same for all severities of a
-    frame. sector: of the image, found where it is not given; of a clip take the first frame's.
+    name: one of `CORRUPTIONS`. severity: 0 (unchanged) to 5. seed: use one for all severities of a
+    frame. sector: of the image, detected by default; for a clip, pass that of the first frame.
     Raises ValueError for an unknown name or severity, or an image that is not (H, W) uint8.
     """
     check_corruptions([name])
     if severity not in (0, *SEVERITIES):
-        raise ValueError(f"Severity must be a whole number from 0 to 5, not {severity!r}.")
+        raise ValueError(f"The severity must be a whole number from 0 to 5, not {severity!r}.")
     image = np.asarray(image)
     if image.ndim != 2 or image.dtype != np.uint8:
-        raise ValueError(f"Expected a frame (H, W) uint8, got {image.shape} {image.dtype}.")
+        raise ValueError(f"Expected a frame (H, W) uint8, found {image.shape} {image.dtype}.")
     if severity == 0:
         return image.copy()
     corruption, severity = CORRUPTIONS[name], int(severity)
@@ -237,7 +238,7 @@ def corrupt(
 def corrupt_some(
     images: np.ndarray, share: float, names: tuple[str, ...], generator: Generator
 ) -> np.ndarray:
-    """Training images (N, H, W) uint8, a share of them corrupted, in any severity of any name."""
+    """Corrupt a share of training images (N, H, W) uint8; each draws its name and severity."""
     images = images.copy()
     for index in np.flatnonzero(generator.random(len(images)) < share):
         name = names[generator.integers(len(names))]

@@ -1,119 +1,160 @@
-"""Masks for whole clips and scores for whole data sets."""
+"""From frames to masks and landmarks by a network, and scores of whole data sets."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 from tqdm.auto import tqdm
 
-from ..config import device as default_device
+from ..config import bf16_pays, device
+from ..data.clips import Clip
 from ..data.frames import Dataset, FrameSet, LabelledFrame, labelled_frames
 from ..data.letterbox import Letterbox
-from ..geometry import drawn_rounded, landmarks_to_mask, largest_component
+from ..data.sector import SectorBox, sector_box
+from ..geometry import drawn_rounded, largest_component, polygon_to_mask
 from ..metrics import case_scores
-from .models import finds_landmarks
+from .models import Encoder, finds_landmarks
 
 BATCH = 64
 THRESHOLD = 0.5
 
 
-def predict(
-    model: nn.Module, images: np.ndarray, device: torch.device | None = None, batch: int = BATCH
-) -> np.ndarray:
-    """What a model says of square images (N, S, S) uint8; bf16 on a GPU, fp32 on a CPU.
+@runtime_checkable
+class Outliner(Protocol):
+    """Several networks that outline a clip together, such as `ventricle.clip.Networks`."""
 
-    A model of three inputs takes (N, 3, S, S), see `data.frames.with_neighbours`. Returns the
-    cavity's probabilities (N, S, S) float32 of a masks model, or landmarks (N, K, 2) float32 px
-    of a landmarks model; `square_masks` makes masks of both.
+    def outline(self, clip: Clip) -> np.ndarray:
+        """Masks (T, H, W) bool of a clip's frames, in the frames' own size."""
+
+
+def outline(network: Encoder | Outliner, source: Clip | np.ndarray) -> np.ndarray:
+    """Outline the frames of a clip, or a single frame, with one network or several.
+
+    network: a network of `load_model`, which sees each frame by itself; `load_networks()`, which
+    also sees how the walls move over the beat; or `load_finder()` for the mitral leaflets.
+    source: a Clip, frames (T, H, W) uint8, or a frame (H, W) uint8. Returns bool masks of the
+    shape of the frames. Networks see only the sector: letters, bars and margins around it are
+    cropped, and the masks are put back in their place. Raises ValueError for a single network that
+    needs neighbouring frames.
     """
-    if finds_landmarks(model):
-        return np.concatenate(list(_answers(model, images, device, batch)))
-    return predict_regions(model, images, device, batch, first=1)[:, 0]
+    if not isinstance(source, Clip):
+        frames = np.asarray(source)
+        source = Clip("frames", frames[None] if frames.ndim == 2 else frames)
+        if frames.ndim == 2:
+            return outline(network, source)[0]
+    if isinstance(network, Outliner):
+        return network.outline(source)
+    boxes = [sector_box(source.frames, network.size)] * len(source.frames)
+    return np.stack(list(_masks(network, source.frames, boxes)))
+
+
+def outline_landmarks(network: Encoder, clip: Clip) -> np.ndarray:
+    """Landmarks (T, K, 2) float32 px of a clip's frames, from a landmarks network."""
+    box = sector_box(clip.frames, network.size)
+    return box.points_back(predict(network, np.stack([box.image(frame) for frame in clip.frames])))
+
+
+def _masks(
+    network: Encoder,
+    frames: Sequence[np.ndarray] | np.ndarray,
+    boxes: Sequence[SectorBox],
+    rounded: Sequence[bool] | None = None,
+) -> Iterator[np.ndarray]:
+    """Yield a mask (H, W) bool per frame. rounded: as for `source_mask`, per frame."""
+    for start in range(0, len(frames), BATCH):
+        batch = slice(start, start + BATCH)
+        squares = [box.image(frame) for frame, box in zip(frames[batch], boxes[batch], strict=True)]
+        for index, answer in enumerate(predict(network, np.stack(squares)), start):
+            yield source_mask(answer, boxes[index], rounded is not None and rounded[index])
+
+
+# --- Answers about squares ------------------------------------------------------------------------
+
+
+def predict(network: Encoder, images: np.ndarray, batch: int = BATCH) -> np.ndarray:
+    """Answers of a network about square images (N, S, S) uint8.
+
+    A network of three inputs takes (N, 3, S, S), see `data.frames.with_neighbours`. Returns the
+    cavity's probabilities (N, S, S) float32 of a masks network, or landmarks (N, K, 2) float32 px
+    of a landmarks network; `square_masks` turns both into masks. The network runs on
+    `config.device()`, in bfloat16 if `config.bf16_pays`.
+    """
+    if finds_landmarks(network):
+        return np.concatenate(list(_answers(network, images, batch)))
+    return predict_regions(network, images, batch, first=1)[:, 0]
 
 
 def predict_regions(
-    model: nn.Module,
-    images: np.ndarray,
-    device: torch.device | None = None,
-    batch: int = BATCH,
-    first: int | None = None,
+    network: Encoder, images: np.ndarray, batch: int = BATCH, first: int | None = None
 ) -> np.ndarray:
-    """Probabilities (N, outputs, S, S) float32 of all regions of a masks model.
+    """Probabilities (N, outputs, S, S) float32 of all regions of a masks network.
 
-    images: as for `predict`. first: only that many regions.
+    images: as for `predict`. first: the number of regions to return, default all.
     """
-    answers = (torch.from_numpy(a[:, :first]) for a in _answers(model, images, device, batch))
+    answers = (torch.from_numpy(a[:, :first]) for a in _answers(network, images, batch))
     return np.concatenate([answer.sigmoid().numpy() for answer in answers])
 
 
-def _answers(
-    model: nn.Module, images: np.ndarray, device: torch.device | None, batch: int
-) -> Iterator[np.ndarray]:
-    """A model's answers batch by batch, float32."""
-    device = device or default_device()
-    model = model.to(device, memory_format=torch.channels_last).eval()
+def _answers(network: Encoder, images: np.ndarray, batch: int) -> Iterator[np.ndarray]:
+    """A network's raw answers batch by batch, float32."""
+    place = device()
+    network = network.to(place).to(memory_format=torch.channels_last).eval()
     images = images if images.ndim == 4 else images[:, None]
-    inputs = model.arguments.get("inputs", 1)
+    inputs = network.arguments.get("inputs", 1)
     if images.shape[1] != inputs:
         raise ValueError(
-            f"The model sees {inputs} frames at a time, these images have {images.shape[1]}. See "
-            "`data.frames.with_neighbours`."
+            f"The network takes {inputs} frames at a time, but these images have "
+            f"{images.shape[1]}. Add neighbouring frames with `data.frames.with_neighbours`, or "
+            "outline a whole clip with `load_networks`."
         )
-    half = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+    half = torch.autocast(place.type, torch.bfloat16, enabled=bf16_pays(place))
     for start in range(0, max(1, len(images)), batch):  # no images: an empty answer
-        chunk = torch.from_numpy(np.array(images[start : start + batch])).to(device).float() / 255
+        chunk = torch.from_numpy(np.array(images[start : start + batch])).to(place).float() / 255
         with torch.inference_mode(), half:
-            yield model(chunk.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
+            answer = network(chunk.contiguous(memory_format=torch.channels_last))
+        yield answer.float().cpu().numpy()
 
 
 def clean_mask(probabilities: np.ndarray) -> np.ndarray:
-    """(H, W) bool: above the threshold, the largest piece, its holes filled.
+    """(H, W) bool: the largest piece of the pixels above the threshold, with its holes filled.
 
-    A left ventricle is one piece without holes; what else a network marks is a mistake.
+    A left ventricle is one piece without holes; anything else that a network marks is a mistake.
     """
     return largest_component(probabilities >= THRESHOLD)
 
 
-def source_mask(answer: np.ndarray, box: Letterbox, rounded: bool = False) -> np.ndarray:
+def source_mask(
+    answer: np.ndarray, box: SectorBox | Letterbox, rounded: bool = False
+) -> np.ndarray:
     """(H, W) bool mask of the source frame, from one answer of `predict` about its square.
 
     answer: (S, S) probabilities, or (K, 2) landmarks, whose outline is always one closed line.
-    rounded: draw landmarks as `geometry.polygon_to_mask` does, for a truth that was drawn so.
+    rounded: round landmarks to whole px, as for true masks that were drawn from rounded landmarks.
     """
     if answer.shape[-1] == 2:
-        return landmarks_to_mask(box.points_back(answer), (box.height, box.width), rounded)
+        return polygon_to_mask(box.points_back(answer), (box.height, box.width), rounded)
     return clean_mask(box.back(answer))
 
 
 def square_masks(answers: np.ndarray, size: int, rounded: bool = False) -> np.ndarray:
     """(N, S, S) bool masks of the squares themselves, from answers of `predict`.
 
-    size: S. rounded: as for `source_mask`; of a FrameSet, its `rounded`.
+    size: S. rounded: as for `source_mask`; `FrameSet.rounded` is the value for a set of frames.
     """
     box = Letterbox(size, size, size)
     return np.stack([source_mask(answer, box, rounded) for answer in answers])
 
 
-def segment(
-    model: nn.Module, frames: np.ndarray, size: int, device: torch.device | None = None
-) -> np.ndarray:
-    """Masks (T, H, W) bool of all frames (T, H, W) uint8 of a clip, in the clip's own size."""
-    box = Letterbox(*frames.shape[1:], size)
-    masks = np.empty(frames.shape, bool)
-    for start in range(0, len(frames), BATCH):
-        squares = np.stack([box.image(frame) for frame in frames[start : start + BATCH]])
-        for index, answer in enumerate(predict(model, squares, device), start):
-            masks[index] = source_mask(answer, box)
-    return masks
+# --- Scores ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Case:
-    """A labelled frame, the (H, W) bool mask a model gave it, and the scores of the two."""
+    """A labelled frame, the (H, W) bool mask that a network gave it, and the scores of the two."""
 
     frame: LabelledFrame
     mask: np.ndarray
@@ -131,37 +172,30 @@ class Case:
         }
 
 
-def predict_cases(
-    model: nn.Module,
-    frames: Iterable[LabelledFrame],
-    size: int,
-    device: torch.device | None = None,
-) -> Iterator[Case]:
-    """Segment labelled frames and score each in the geometry of its source."""
+def predict_cases(network: Encoder, frames: Iterable[LabelledFrame]) -> Iterator[Case]:
+    """Outline labelled frames, each by itself, and score them in the geometry of their source."""
     iterator = iter(frames)
-    while some := list(islice(iterator, BATCH)):
-        boxes = [Letterbox(*frame.image.shape, size) for frame in some]
-        squares = [box.image(frame.image) for box, frame in zip(boxes, some, strict=True)]
-        results = predict(model, np.stack(squares), device)
-        for frame, box, answer in zip(some, boxes, results, strict=True):
-            known = finds_landmarks(model) and frame.landmarks is not None
-            mask = source_mask(answer, box, known and drawn_rounded(frame.landmarks, frame.mask))
+    while batch := list(islice(iterator, BATCH)):
+        boxes = [sector_box(frame.image[None], network.size) for frame in batch]
+        rounded = [
+            finds_landmarks(network)
+            and frame.landmarks is not None
+            and drawn_rounded(frame.landmarks, frame.mask)
+            for frame in batch
+        ]
+        masks = _masks(network, [frame.image for frame in batch], boxes, rounded)
+        for frame, mask in zip(batch, masks, strict=True):
             yield Case(frame, mask, case_scores(mask, frame.mask, frame.spacing))
 
 
 def score(
-    model: nn.Module,
-    data: Dataset | FrameSet,
-    split: str,
-    size: int,
-    device: torch.device | None = None,
-    progress: bool = True,
+    network: Encoder, data: Dataset | FrameSet, split: str = "test", progress: bool = True
 ) -> pd.DataFrame:
-    """Score the model on every labelled frame of a split, in the geometry of the source.
+    """Score a network on every labelled frame of a split, in the geometry of the source.
 
-    Returns a row a case: clip, frame, phase, split, patient, source, the scores of
+    Returns one row per case: clip, frame, phase, split, patient, source, the scores of
     `metrics.case_scores`, area and area_true in px, unit of the distances.
     """
-    cases = predict_cases(model, labelled_frames(data, split), size, device)
+    cases = predict_cases(network, labelled_frames(data, split))
     bar = tqdm(cases, desc="evaluate", unit="frame", disable=not progress)
     return pd.DataFrame([case.row() for case in bar])

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,9 +16,11 @@ from ..config import weights_folder
 from ..errors import DataError
 from ..files import atomic_path
 from ..geometry import LANDMARKS
+from . import TARGETS
 
 FORMAT = "echolib-1"
 WEIGHTS_FILE = "model.safetensors"
+SIZE = 112  # px, default side of the squares that a network sees
 CELL = 2  # px, side of the cells of a heatmap
 
 
@@ -36,14 +39,23 @@ class ConvBlock(nn.Sequential):
 
 
 class Encoder(nn.Module):
-    """The contracting path: what every model here sees an image with.
+    """The contracting path, which all networks here have in common.
 
     width: channels of the first level, doubled at each of `depth` halvings of the resolution.
-    inputs: channels of the image: 1, or more where neighbouring frames are shown beside it.
+    inputs: channels of the image: 1, or more if the network also sees neighbouring frames.
+
+    Attributes: `size` is the side in px of the squares that the network was trained on, `name` its
+    name, and `card` facts about its training as JSON values.
     """
 
-    def __init__(self, width: int, depth: int, inputs: int = 1) -> None:
+    arguments: dict[str, int]  # with which the network is built again
+    mean: Tensor
+    sd: Tensor
+
+    def __init__(self, width: int, depth: int, inputs: int) -> None:
         super().__init__()
+        self.size, self.name = SIZE, type(self).__name__
+        self.card: dict[str, Any] = {}
         self.channels = [width * 2**level for level in range(depth + 1)]
         self.down = nn.ModuleList(
             ConvBlock(below, level)
@@ -99,7 +111,7 @@ class UNet(Encoder):
 
 
 class LandmarkUNet(UNet):
-    """The same U-Net with one heatmap a landmark; a landmark lies at its heatmap's mean.
+    """A U-Net with one heatmap per landmark; each landmark lies at the mean of its heatmap.
 
     landmarks: 40, the chord ends in polygon order, or 7, those of `geometry.SUBSETS`.
     """
@@ -111,7 +123,7 @@ class LandmarkUNet(UNet):
     def heatmaps(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) float in [0, 1] to (N, landmarks, H / 2, W / 2) logits over 2 x 2 px cells.
 
-        A mean over a blob knows fractions of a cell, so a quarter of the cells is enough.
+        Cells larger than a px suffice, because the mean of a blob resolves fractions of a cell.
         """
         return self.head(avg_pool2d(self.expand(images), CELL, ceil_mode=True))
 
@@ -121,13 +133,13 @@ class LandmarkUNet(UNet):
 
 
 class LandmarkRegressor(Encoder):
-    """The contracting path alone, averaged over the image, and two numbers a landmark.
+    """The contracting path alone, averaged over the image, and two numbers per landmark.
 
-    The simplest way to landmarks, as a baseline: averaging forgets where things were.
+    The simplest landmarks network, as a baseline: averaging loses where structures lie.
     """
 
     def __init__(self, width: int = 16, depth: int = 4, landmarks: int = LANDMARKS) -> None:
-        super().__init__(width, depth)
+        super().__init__(width, depth, inputs=1)
         self.arguments = {"width": width, "depth": depth, "landmarks": landmarks}
         self.head = nn.Linear(self.channels[-1], 2 * landmarks)
 
@@ -141,12 +153,11 @@ class LandmarkRegressor(Encoder):
 
 
 def soft_argmax(heatmaps: Tensor) -> Tensor:
-    """Mean place of each heatmap's softmax: (N, K, h, w) logits to (N, K, 2) float32 px (x, y).
+    """Mean position of each heatmap's softmax: (N, K, h, w) logits to (N, K, 2) float32 px (x, y).
 
-    A cell of a heatmap is 2 x 2 px of the image.
-
-    Unlike the brightest pixel it has a gradient and knows fractions of a pixel. Source: Nibali
-    et al., Numerical coordinate regression with convolutional neural networks, 2018.
+    A cell of a heatmap is 2 x 2 px of the image. Unlike the position of the maximum, the mean has
+    a gradient and resolves fractions of a pixel. Source: Nibali et al., Numerical coordinate
+    regression with convolutional neural networks, 2018.
     """
     shares = heatmaps.float().flatten(2).softmax(dim=2).view(*heatmaps.shape)
     columns, rows = cell_centres(heatmaps)
@@ -165,61 +176,59 @@ def cell_centres(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
 MODELS = {model.__name__: model for model in (UNet, LandmarkUNet, LandmarkRegressor)}
 
 
-def new_model(target: str, width: int = 16, outputs: int = 1, inputs: int = 1) -> nn.Module:
-    """An untrained model by what it is to learn, one of `TARGETS`.
+def new_model(target: str, width: int = 16, outputs: int = 1, inputs: int = 1) -> Encoder:
+    """Make an untrained network for one of `TARGETS`.
 
-    outputs, inputs: how many regions a masks model learns and how many frames it sees, see
-    `FrameSet.outputs` and `FrameSet.inputs`; landmarks models see one.
+    target: "masks", "landmarks" (40, by heatmaps), "landmarks7" (7, by heatmaps), or "regression"
+    (40 landmarks). outputs, inputs: number of regions that a masks network learns and of frames
+    that it sees, see `FrameSet.outputs` and `FrameSet.inputs`; landmarks networks see one frame.
+    Raises ValueError for an unknown target or a width below 1.
     """
     if target not in TARGETS:
         raise ValueError(f"Unknown target {target!r}; expected one of {sorted(TARGETS)}.")
     if width < 1:
         raise ValueError(f"The width must be 1 or more channels, not {width}.")
-    return TARGETS[target](width, outputs, inputs)
-
-
-TARGETS = {
-    "masks": lambda width, outputs, inputs: UNet(width, outputs=outputs, inputs=inputs),
-    "landmarks": lambda width, *_: LandmarkUNet(width),
-    "landmarks7": lambda width, *_: LandmarkUNet(width, landmarks=7),
-    "regression": lambda width, *_: LandmarkRegressor(width),
-}
+    if target == "masks":
+        return UNet(width, outputs=outputs, inputs=inputs)
+    if target == "regression":
+        return LandmarkRegressor(width)
+    return LandmarkUNet(width, landmarks=7 if target == "landmarks7" else LANDMARKS)
 
 
 def finds_landmarks(model: nn.Module) -> bool:
-    """True where a model answers with landmarks (N, K, 2) px, False where with logits of masks."""
+    """True for a model that returns landmarks (N, K, 2) px, False for one that returns logits."""
     return isinstance(model, (LandmarkUNet, LandmarkRegressor))
 
 
 def start_from(model: nn.Module, source: nn.Module) -> list[str]:
-    """Copy from a trained model all tensors that fit by name and shape, in place.
+    """Copy all tensors that fit by name and shape from a trained model into a model, in place.
 
-    Where ours sees several frames and theirs one, its first convolution is shared out among them:
-    frames that are alike get the answer that theirs gave to one. Returns the names of the tensors
-    that keep their own values, such as a head for another number of outputs. Raises ValueError
-    when nothing fits.
+    source: the trained model. If it sees one frame and the model several, the weights of its first
+    convolution are divided among the frames, so that several equal frames give the answer that the
+    source gives to one. Returns the names of the tensors that keep their own values, such as a
+    head for another number of outputs. Raises ValueError if nothing fits.
     """
-    ours, theirs = model.state_dict(), source.state_dict()
-    if finds_landmarks(model) != finds_landmarks(source):  # one head means nothing to the other
-        theirs = {name: tensor for name, tensor in theirs.items() if not name.startswith("head.")}
+    own, trained = model.state_dict(), source.state_dict()
+    if finds_landmarks(model) != finds_landmarks(source):  # their heads have different meanings
+        trained = {name: tensor for name, tensor in trained.items() if not name.startswith("head.")}
     first = "down.0.0.weight"
-    if first in theirs and theirs[first].shape[1] == 1:
-        inputs = ours[first].shape[1]
-        theirs[first] = theirs[first].repeat(1, inputs, 1, 1) / inputs
-    fits = {n for n, tensor in ours.items() if n in theirs and theirs[n].shape == tensor.shape}
+    if first in trained and trained[first].shape[1] == 1:
+        inputs = own[first].shape[1]
+        trained[first] = trained[first].repeat(1, inputs, 1, 1) / inputs
+    fits = {n for n, tensor in own.items() if n in trained and trained[n].shape == tensor.shape}
     if not fits & {name for name, weight in model.named_parameters() if weight.ndim > 1}:
         raise ValueError(
             f"No tensor of {type(source).__name__}({source.arguments}) fits "
             f"{type(model).__name__}({model.arguments}). Use the same width and depth."
         )
-    model.load_state_dict({name: theirs[name] if name in fits else ours[name] for name in ours})
-    return sorted(ours.keys() - fits)
+    model.load_state_dict({name: trained[name] if name in fits else own[name] for name in own})
+    return sorted(own.keys() - fits)
 
 
 def first_levels(model: Encoder, levels: int) -> list[nn.Module]:
-    """The first blocks of the contracting path, which see edges and grains: those to freeze.
+    """The first blocks of the contracting path, which see edges and texture: those to freeze.
 
-    Raises ValueError for more levels than there are.
+    Raises ValueError if the model has fewer levels.
     """
     if not 0 <= levels <= len(model.down):
         raise ValueError(f"The model has {len(model.down)} levels; {levels} cannot be frozen.")
@@ -227,7 +236,7 @@ def first_levels(model: Encoder, levels: int) -> list[nn.Module]:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Number of trained parameters."""
+    """Number of parameters, without buffers."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -239,12 +248,8 @@ def weights_digest(model: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def save_model(model: nn.Module, path: str | Path, card: dict | None = None) -> None:
-    """Write weights and configuration to a safetensors file, whole or not at all.
-
-    card: what a user should know of the model, as JSON values (size, data, scores); `size`, the
-    side of the square the model was trained on, is read back by the inference.
-    """
+def save_model(model: Encoder, path: str | Path) -> None:
+    """Write weights, configuration, size and card to a safetensors file, whole or not at all."""
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
     }
@@ -253,16 +258,16 @@ def save_model(model: nn.Module, path: str | Path, card: dict | None = None) -> 
         "echolib": __version__,
         "model": type(model).__name__,
         "arguments": json.dumps(model.arguments),
-        "card": json.dumps(card or {}),
+        "card": json.dumps({"size": model.size} | model.card),
     }
     with atomic_path(path) as temporary:
         temporary.write_bytes(save(tensors, metadata))
 
 
 def find_weights(name_or_path: str | Path) -> Path:
-    """The weights file of a path, of a training's folder, or of a pretrained model's name.
+    """Find the weights file for a path, a training's folder, or a pretrained model's name.
 
-    Raises DataError that lists the names there are.
+    Raises DataError, with a list of the pretrained models, if there is none.
     """
     path = Path(name_or_path)
     shipped = weights_folder() / f"{name_or_path}.safetensors"
@@ -276,11 +281,11 @@ def find_weights(name_or_path: str | Path) -> Path:
     )
 
 
-def load_model(name_or_path: str | Path) -> tuple[nn.Module, dict]:
-    """Load a model in evaluation mode, and its card.
+def load_model(name_or_path: str | Path) -> Encoder:
+    """Load a network in evaluation mode, with its size, name and card.
 
-    name_or_path: as for `find_weights`. Raises DataError when the file is not one of ours, is
-    damaged, or holds the weights of another model.
+    name_or_path: as for `find_weights`. Raises DataError if the file was not written by
+    `save_model`, is damaged, or holds the weights of another model.
     """
     path = find_weights(name_or_path)
     try:
@@ -298,7 +303,14 @@ def load_model(name_or_path: str | Path) -> tuple[nn.Module, dict]:
     try:
         model = MODELS[kind](**json.loads(metadata["arguments"]))
         model.load_state_dict(tensors)
-        card = json.loads(metadata["card"])
-    except (KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:
-        raise DataError(f"{path} does not fit the model {kind} it names: {error}") from error
-    return model.float().eval(), card
+        model.card = dict(json.loads(metadata["card"]))
+        model.size = int(model.card.get("size", SIZE))
+        if model.size < 1:
+            raise ValueError(f"it was trained on squares of {model.size} px")
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise DataError(
+            f"{path} does not fit the model {kind} that it names: {error}. Is it damaged, or from "
+            "another version of echolib?"
+        ) from error
+    model.name = Path(name_or_path).name.removesuffix(path.suffix)
+    return model.float().eval()

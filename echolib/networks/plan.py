@@ -1,4 +1,4 @@
-"""How a training is to go, and how far it has come."""
+"""Configuration of a training, its planned length, and its progress."""
 
 import math
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from .losses import LOSSES
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How to train. Either `epochs` or `minutes` bounds the length; minutes go first.
+    """Settings of a training. Its length is set by `minutes`, or by `epochs` if minutes is None.
 
-    With `minutes`, the number of steps is planned by the clock, anew after each round, so that
-    the learning rate reaches its end when the time does, on a machine that others use too. With
-    `epochs` the plan is fixed, and a resumed training ends in the same bits as one that was
-    never stopped.
+    With `minutes`, the number of steps is planned again after each round from the measured speed,
+    so that the learning rate ends its schedule on time even if others use the machine too. With
+    `epochs`, the number of steps is fixed, and a resumed training ends with the same bits as an
+    uninterrupted one. Raises ValueError for settings out of range.
     """
 
     epochs: float = 30.0
@@ -26,26 +26,29 @@ class TrainingConfig:
     weight_decay: float = 1e-2
     warmup: float = 0.05  # share of the steps over which the learning rate rises
     auxiliary: float = 0.3  # weight of the loss of the regions beside the cavity
-    heatmap: float = 1.0  # weight of the heatmaps' shape against px of distance, for landmarks
-    corrupted: float = 0.0  # share of the images that are shown corrupted
-    corruptions: tuple[str, ...] = SEEN  # the kinds of it, names of `corruptions.CORRUPTIONS`
-    constant: bool = False  # keep the learning rate as it is from the first step to the last
-    frozen: int = 0  # first levels of the contracting path that do not move
+    heatmap: float = 1.0  # weight of the heatmap term against the distance in px, for landmarks
+    corrupted: float = 0.0  # share of the training images that are corrupted
+    corruptions: tuple[str, ...] = SEEN  # names of `corruptions.CORRUPTIONS` to draw from
+    constant: bool = False  # keep the learning rate constant, without warm-up and decay
+    frozen: int = 0  # number of first levels of the contracting path that are not trained
     average: float = 0.995  # decay of the exponential moving average of the weights
     patience: int = 30  # rounds without a better validation Dice before an early stop
     seed: int = 0
-    start: str = ""  # name of the weights that the model started from, for the record
+    start: str = ""  # name of the weights that the model started from; only recorded
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
         length = self.epochs if self.minutes is None else self.minutes
         if not (length > 0 and math.isfinite(length)):
-            raise ValueError(f"Training length must be above 0, not {length}.")
+            raise ValueError(f"The length of a training must be above 0, not {length}.")
         if self.loss not in LOSSES:
             raise ValueError(f"Unknown loss {self.loss!r}; expected one of {sorted(LOSSES)}.")
         check_corruptions(self.corruptions)
         if self.corrupted and not self.corruptions:
-            raise ValueError("Images are to be corrupted, but no corruption is named.")
+            raise ValueError(
+                f"The share of corrupted images is {self.corrupted}, but no corruption is named. "
+                "Name some in `corruptions`, or set `corrupted` to 0."
+            )
         if not 0 <= self.corrupted <= 1:
             raise ValueError(f"The share of corrupted images must be 0 to 1, not {self.corrupted}.")
         if self.frozen < 0:
@@ -54,28 +57,28 @@ class TrainingConfig:
 
 @dataclass
 class Progress:
-    """What a checkpoint holds besides tensors: plain numbers, and the history of the rounds."""
+    """Progress of a training, stored in its checkpoint: plain numbers, and one row per round."""
 
-    steps: int = 0  # planned
+    steps: int = 0  # planned for the whole training
     planned_at: int = 0  # step of the last plan
     done_then: float = 0.0  # share of the training that was done at that step
     bf16: bool = False
-    step: int = 0  # done
-    best: float = -1.0  # validation Dice
-    stale: int = 0  # rounds since the best
-    seconds: float = 0.0
+    step: int = 0  # number of steps done
+    best: float = -1.0  # best validation Dice
+    stale: int = 0  # rounds since the best validation Dice
+    seconds: float = 0.0  # spent so far
     history: list[dict] = field(default_factory=list)
 
     def share(self, step: int) -> float:
-        """Share of the training, 0 to 1, that is done before a step; replanning keeps it."""
+        """Share of the training, 0 to 1, that is done before a step; a new plan never lowers it."""
         ahead = max(1, self.steps - self.planned_at)
         done = self.done_then + (1 - self.done_then) * (step - self.planned_at) / ahead
         return min(1.0, done)
 
     def replan(self, budget: float, seconds: float) -> None:
-        """Set the number of steps by the time that is left of a budget.
+        """Plan the number of steps from the time that is left.
 
-        budget: of the whole training, s. seconds: that a step takes, validation included.
+        budget: time for the whole training, s. seconds: time per step, validation included.
         """
         self.done_then, self.planned_at = self.share(self.step), self.step
         left = max(0, int((budget - self.seconds) / seconds))
@@ -85,7 +88,7 @@ class Progress:
 def warm_up_and_cosine(share: float, warmup: float) -> float:
     """Factor of the learning rate: rises from 0 to 1, then falls along a cosine to 0.01.
 
-    share: of the training that is done, 0 to 1. warmup: share over which it rises. Source:
+    share: of the training that is done, 0 to 1. warmup: share over which the factor rises. Source:
     Loshchilov, Hutter, ICLR 2017 (cosine); Goyal et al., 2017 (warm-up).
     """
     if share < warmup:

@@ -1,50 +1,50 @@
-"""What a network learns from labelled frames: masks of regions, or landmarks.
+"""Tasks that networks learn from labelled frames: masks of regions, or landmarks.
 
-A task knows its targets, its loss and how its model's answer becomes a mask; the training knows
-all the rest, so that both kinds of model are trained by the same code.
+A task provides the targets, the loss, and the masks of its model's answers. `Training` does all
+the rest, and so trains both kinds of model.
 """
 
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..data.frames import FrameSet
-from ..geometry import LANDMARKS, SUBSETS, landmarks_to_mask
+from ..geometry import LANDMARKS, SUBSETS, polygon_to_mask
 from .augment import Augmenter
 from .losses import LOSSES, distance_loss, heatmap_loss
-from .models import LandmarkUNet, finds_landmarks
+from .models import Encoder, LandmarkUNet, finds_landmarks
 
 
 class Task(Protocol):
-    """What a training asks of a task. S is the side of the square frames."""
+    """Interface between a training and its task. S is the side of the square frames in px."""
 
     inputs: int  # channels of the images: 1, or 3 with two neighbours
 
     def targets(self, frames: FrameSet) -> Tensor:
-        """What is to be learnt of N frames, (N, ...). ValueError where they do not know it."""
+        """Targets (N, ...) of N frames. Raises ValueError if the frames lack them."""
 
     def augment(self, augmenter: Augmenter, images: Tensor, targets: Tensor) -> list[Tensor]:
         """Images (N, inputs, S, S) and their targets after the same random change."""
 
     def answer(self, model: nn.Module, images: Tensor) -> Tensor:
-        """What the loss needs of a model; the network runs here, perhaps in bf16."""
+        """Run the model, possibly in bf16; returns its answer as `loss` takes it."""
 
     def loss(self, answer: Tensor, targets: Tensor) -> Tensor:
         """Loss of one batch, in fp32."""
 
     def masks(self, model: nn.Module, images: Tensor) -> Tensor:
-        """The cavity as the model sees it, (N, 1, S, S) bool."""
+        """Predict the cavity, (N, 1, S, S) bool."""
 
 
 class MaskTask:
-    """Learn the cavity and, with more outputs, the regions beside it, so that the network knows
-    where the cavity ends.
+    """Learn the cavity and, with more outputs, the regions beside it.
 
-    outputs: channels of the model: the cavity, then the numbers of `FrameSet.regions` in their
-    order. loss: one of `losses.LOSSES`. auxiliary: weight of the regions beside the cavity.
-    Of the mitral valve, what is said of the cavity holds for the leaflets.
+    The regions teach the network where the cavity ends. outputs: channels of the model: the
+    cavity, then the numbers of `FrameSet.regions` in their order. loss: one of `losses.LOSSES`.
+    auxiliary: weight of the loss of the regions beside the cavity. For the mitral valve, the
+    leaflets take the place of the cavity.
     """
 
     def __init__(self, outputs: int, loss: str, auxiliary: float, inputs: int = 1) -> None:
@@ -55,8 +55,8 @@ class MaskTask:
         """Numbers of the regions, (N, 1, S, S) uint8: 1 is the cavity."""
         if self.outputs > 1 and frames.regions is None:
             raise ValueError(
-                f"The model has {self.outputs} outputs, but these frames know the cavity only. "
-                "Use a model with one output, or frames with regions, as the phantom's are."
+                f"The model has {self.outputs} outputs, but these frames label the cavity only. "
+                "Use a model with one output, or frames with regions, such as the phantom's."
             )
         regions = frames.masks if self.outputs == 1 else frames.regions
         return torch.from_numpy(np.array(regions, np.uint8))[:, None]
@@ -71,11 +71,12 @@ class MaskTask:
         return model(images)
 
     def loss(self, answer: Tensor, targets: Tensor) -> Tensor:
-        """The cavity's loss, and a share of the other regions'."""
+        """Loss of the cavity, plus `auxiliary` times the loss of each other region."""
         total = self.loss_function(answer[:, :1], targets[:, :1])
         for channel in range(1, self.outputs):
-            one = slice(channel, channel + 1)
-            total = total + self.auxiliary * self.loss_function(answer[:, one], targets[:, one])
+            region = slice(channel, channel + 1)
+            loss = self.loss_function(answer[:, region], targets[:, region])
+            total = total + self.auxiliary * loss
         return total
 
     def masks(self, model: nn.Module, images: Tensor) -> Tensor:
@@ -84,27 +85,29 @@ class MaskTask:
 
 
 class LandmarkTask:
-    """Learn landmarks, by heatmaps where the model has them.
+    """Learn landmarks, by heatmaps if the model has them.
 
-    landmarks: how many the model finds, one of `geometry.SUBSETS`. heatmap: weight of the
-    heatmap term against the mean distance in px.
+    landmarks: number of landmarks of the model, a key of `geometry.SUBSETS`. heatmap: weight of
+    the heatmap term against the mean distance in px.
     """
 
     inputs = 1
 
     def __init__(self, landmarks: int, heatmap: float) -> None:
         if landmarks not in SUBSETS:
-            raise ValueError(f"{landmarks} landmarks cannot be learnt; choose {sorted(SUBSETS)}.")
+            raise ValueError(
+                f"{landmarks} landmarks cannot be learnt; expected a number from {sorted(SUBSETS)}."
+            )
         self.chosen = list(SUBSETS[landmarks])
         self.heatmap = heatmap
-        self.rounded = False  # how the frames' own masks are drawn; see FrameSet.rounded
+        self.rounded = False  # whether the true masks are drawn rounded, see `FrameSet.rounded`
 
     def targets(self, frames: FrameSet) -> Tensor:
-        """All 40 landmarks (N, 40, 2) float32 px: a mirrored image renumbers them."""
+        """All 40 landmarks (N, 40, 2) float32 px, because a mirrored image renumbers them."""
         if frames.landmarks is None or frames.landmarks.shape[1] != LANDMARKS:
             raise ValueError(
                 f"These frames have no {LANDMARKS} landmarks each. Train a masks model, or pack "
-                "a data set whose outlines are known."
+                "a data set that has outlines."
             )
         self.rounded = frames.rounded
         return torch.from_numpy(np.array(frames.landmarks, np.float32))
@@ -113,7 +116,7 @@ class LandmarkTask:
         """Images, and the model's landmarks (N, K, 2)."""
         no_masks = images[:, :0]
         images, _, landmarks = augmenter(images, no_masks, targets)
-        return [images, landmarks[:, self.chosen]]
+        return [images, cast(Tensor, landmarks)[:, self.chosen]]  # given, hence returned
 
     def answer(self, model: nn.Module, images: Tensor) -> Tensor:
         """Heatmaps (N, K, S / 2, S / 2), or landmarks (N, K, 2) from a model without any."""
@@ -126,15 +129,17 @@ class LandmarkTask:
         return heatmap_loss(answer, targets, self.heatmap)
 
     def masks(self, model: nn.Module, images: Tensor) -> Tensor:
-        """Inside of the closed outline through the landmarks, drawn as the frames' masks are."""
-        shape = tuple(images.shape[-2:])
+        """Inside of the closed outline through the landmarks, drawn like the true masks."""
+        height, width = images.shape[-2:]
         landmarks = model(images).float().cpu().numpy()
-        masks = np.stack([landmarks_to_mask(points, shape, self.rounded) for points in landmarks])
+        masks = np.stack(
+            [polygon_to_mask(points, (height, width), self.rounded) for points in landmarks]
+        )
         return torch.from_numpy(masks)[:, None].to(images.device)
 
 
-def task_of(model: nn.Module, loss: str, auxiliary: float, heatmap: float) -> Task:
-    """The task that a model of `models.MODELS` is made for; settings as for the tasks."""
+def task_of(model: Encoder, loss: str, auxiliary: float, heatmap: float) -> Task:
+    """The task for a model of `models.MODELS`; loss, auxiliary, heatmap: as for the tasks."""
     if finds_landmarks(model):
         return LandmarkTask(model.arguments["landmarks"], heatmap)
     return MaskTask(model.arguments["outputs"], loss, auxiliary, model.arguments["inputs"])

@@ -1,113 +1,124 @@
-"""Training: a plan of steps, checkpoints that resume exactly, the best weights by validation."""
+"""Training of networks: planned steps, exact resuming, and the best weights by validation."""
 
-import json
 import math
 import time
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
+from typing import cast
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
-from ..config import device as default_device
-from ..data.frames import FrameSet, with_neighbours
+from ..config import bf16_pays, device
+from ..data.frames import FrameSet
 from ..files import write_table
-from .augment import Augmenter
-from .checkpoints import load_checkpoint, save_checkpoint
-from .corruptions import corrupt_some
-from .models import WEIGHTS_FILE, first_levels, save_model
+from .batches import Batches, Validation
+from .checkpoints import load_checkpoint, save_checkpoint, training_identity
+from .models import WEIGHTS_FILE, Encoder, first_levels, save_model
 from .plan import Progress, TrainingConfig, warm_up_and_cosine
 from .tasks import task_of
 
 CHECKPOINT_FILE = "checkpoint.pt"
 HISTORY_FILE = "history.csv"
 LONGEST_ROUND = 200  # steps between two validations, at most
+TIMED_STEPS = 3  # steps that are timed to plan a training by minutes
+
+
+def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Exponential moving average of a weight, with a smaller decay in the first steps."""
+
+    def average(averaged: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
+        kept = torch.clamp(torch.as_tensor((1 + updates) / (10 + updates)), max=decay)
+        return averaged.lerp(current, 1 - kept)
+
+    return average
 
 
 class Training:
-    """One training of a model on packed frames.
+    """A training of a network on packed frames.
 
-    model: one of `models.MODELS`; its kind decides what is learnt (`tasks`): masks of the cavity
-    and the regions beside it, or landmarks. train, val: FrameSets of one size.
-    folder: where `checkpoint.pt`, `model.safetensors` (the best averaged weights) and
-    `history.csv` go. Raises ValueError for an empty set or a folder that already holds a
-    training, DataError for a checkpoint that does not belong to this one.
+    model: one of `models.MODELS`; its kind decides the task (`tasks`): masks of the cavity and the
+    regions beside it, or landmarks. train, val: FrameSets of one size. folder: for `checkpoint.pt`,
+    `model.safetensors` (the best averaged weights) and `history.csv`. resume: continue from the
+    checkpoint in the folder, if there is one. The training runs on `config.device()`, in bfloat16
+    if `config.bf16_pays`. Raises ValueError for an empty set or, without `resume`, a folder that
+    holds a training already, and DataError for a checkpoint of another training.
     """
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Encoder,
         train: FrameSet,
         val: FrameSet,
         folder: str | Path,
         config: TrainingConfig | None = None,
         resume: bool = False,
-        device: torch.device | None = None,
     ) -> None:
-        self.config = config or TrainingConfig()
-        self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.device = device or default_device()
         for name, frames in (("training", train), ("validation", val)):
             if not len(frames):
                 raise ValueError(f"There are no {name} frames. Does the data set name its splits?")
-        self.size = train.size
+        self.config = settings = config or TrainingConfig()
         self.source = str(train.table.source.iloc[0])
-        self.fingerprint = [train.fingerprint(), val.fingerprint()]
-        settings = self.config
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.device = device()
         self.task = task_of(model, settings.loss, settings.auxiliary, settings.heatmap)
-        if settings.corrupted and self.task.inputs > 1:
-            raise ValueError("Corruptions are for single frames: train a model of one input.")
-        self.images, self.val_images = self._images(train), self._images(val)
-        self.targets = self.task.targets(train).to(self.device)
-        self.val_masks = torch.from_numpy(np.array(val.masks))[:, None].to(self.device)
-        self.per_epoch = max(1, len(self.images) // self.config.batch)
-        self.progress = Progress()
-        self.model = model.to(self.device, memory_format=torch.channels_last)
-        if not settings.frozen:  # frozen levels expect the grey levels they were trained on
-            pixels = self.images[:: max(1, len(self.images) // 1000)].float() / 255
-            self.model.mean.fill_(pixels.mean())
-            self.model.sd.fill_(pixels.std())
+        self.batches = Batches(train, self.task, settings, self.device)
+        self.validation = Validation(val, self.task, self.device)
+        self.model = model.to(self.device).to(memory_format=torch.channels_last)
+        self.model.size = train.size
+        self.identity = training_identity(model, settings, (train, val))
+        if not settings.frozen:  # frozen levels expect the grey levels of their own training
+            mean, sd = self.batches.grey_levels()
+            model.mean.fill_(mean)
+            model.sd.fill_(sd)
         for level in first_levels(self.model, settings.frozen):
             level.requires_grad_(False)
-        self.averaged = AveragedModel(self.model, avg_fn=self._move_average).eval()
-        self.optimizer = torch.optim.AdamW(
-            [weight for weight in self.model.parameters() if weight.requires_grad],
-            lr=self.config.learning_rate, weight_decay=self.config.weight_decay,
-        )  # fmt: skip
-        self.augment = Augmenter(self.config.augmentation, self.device, self.config.seed)
+        self.averaged = AveragedModel(self.model, avg_fn=moving_average(settings.average)).eval()
+        self.optimizer = self._optimizer(self.model, settings.learning_rate)
         self.checkpoint = self.folder / CHECKPOINT_FILE
         if self.checkpoint.is_file():
             if not resume:
                 raise ValueError(
-                    f"{self.folder} already holds a training. Resume it (--resume), or choose "
-                    "another folder."
+                    f"{self.folder} already holds a training. Resume it (`resume=True`, --resume), "
+                    "or choose another folder."
                 )
             self._resume()
         else:
-            self._plan()
+            self.progress = self._plan()
 
-    def _images(self, frames: FrameSet) -> Tensor:
-        """All frames on the device, (N, 1, S, S) uint8; with neighbours, (N, 3, S, S)."""
-        images = with_neighbours(frames, self.task.inputs)
-        return torch.from_numpy(images).to(self.device)
+    def _optimizer(self, model: nn.Module, rate: float) -> AdamW:
+        weights = [weight for weight in model.parameters() if weight.requires_grad]
+        return AdamW(weights, lr=rate, weight_decay=self.config.weight_decay)
 
     # --- Plan ----------------------------------------------------------------------------------
 
-    def _plan(self) -> None:
-        """Choose the precision by the clock, and the number of steps by epochs or minutes."""
+    def _plan(self) -> Progress:
+        """Plan the number of steps from the epochs, or from the minutes and some timed steps."""
         started = time.perf_counter()
-        seconds, bf16 = self._faster_precision()
-        steps = math.ceil(self.config.epochs * self.per_epoch)
-        elapsed = time.perf_counter() - started
-        self.progress = Progress(steps=steps, bf16=bf16, seconds=elapsed)
+        steps = math.ceil(self.config.epochs * self.batches.per_epoch)
+        progress = Progress(steps=steps, bf16=bf16_pays(self.device))
         if self.config.minutes is not None:
-            self.progress.replan(60 * self.config.minutes, seconds)
+            seconds = self._seconds_per_step(progress.bf16)
+            progress.seconds = time.perf_counter() - started
+            progress.replan(60 * self.config.minutes, seconds)
+        return progress
+
+    def _seconds_per_step(self, bf16: bool) -> float:
+        """Time of the fastest of a few steps of a copy; the first one also warms the device up."""
+        model = deepcopy(self.model)
+        optimizer, fastest = self._optimizer(model, 0.0), math.inf
+        for step in range(TIMED_STEPS):
+            started = time.perf_counter()
+            self._optimise(model, optimizer, step, bf16).item()  # waits for the device
+            fastest = min(fastest, time.perf_counter() - started)
+        return fastest
 
     def _learning_rate(self, step: int) -> float:
         if self.config.constant:
@@ -118,62 +129,17 @@ class Training:
     @property
     def _round_length(self) -> int:
         """Steps to the next validation: an epoch, but a tenth of the plan at most."""
-        tenth = max(1, self.progress.steps // 10)
-        return min(self.per_epoch, LONGEST_ROUND, tenth, self.progress.steps - self.progress.step)
-
-    def _faster_precision(self) -> tuple[float, bool]:
-        """Seconds a step, and whether bf16 gave it: always on a GPU, on a CPU if it is faster."""
-        choices = [True] if self.device.type == "cuda" else [False, True]
-        trials = {}
-        for bf16 in choices:
-            model = deepcopy(self.model)
-            moving = [weight for weight in model.parameters() if weight.requires_grad]
-            trials[bf16] = model, torch.optim.AdamW(moving, lr=0.0)
-        fastest = dict.fromkeys(choices, math.inf)
-        for step in range(5):  # in turn, and the best of each, because others use the machine too
-            for bf16, (model, optimizer) in trials.items():
-                self._wait()
-                started = time.perf_counter()
-                self._optimise(model, optimizer, step, bf16)
-                self._wait()
-                seconds = time.perf_counter() - started
-                fastest[bf16] = min(fastest[bf16], seconds)
-        best = min(fastest, key=fastest.get)
-        return fastest[best], best
-
-    def _wait(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        steps, tenth = self.progress.steps, max(1, self.progress.steps // 10)
+        return min(self.batches.per_epoch, LONGEST_ROUND, tenth, steps - self.progress.step)
 
     # --- Steps ---------------------------------------------------------------------------------
 
-    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Images (N, C, S, S) and targets of a step: a function of seed and step alone."""
-        epoch, place = divmod(step, self.per_epoch)
-        order = np.random.default_rng([self.config.seed, epoch]).permutation(len(self.images))
-        chosen = order[place * self.config.batch : (place + 1) * self.config.batch]
-        rows = torch.from_numpy(chosen).to(self.device)
-        self.augment.reseed(step)
-        images = self._corrupted(self.images[rows], step).float() / 255
-        images, targets = self.task.augment(self.augment, images, self.targets[rows])
-        return images.contiguous(memory_format=torch.channels_last), targets
-
-    def _corrupted(self, images: Tensor, step: int) -> Tensor:
-        """A share of the images (N, 1, S, S) uint8 as a worse scan would have shown them."""
-        if not self.config.corrupted:
-            return images
-        generator = np.random.default_rng([self.config.seed, step, 1])
-        pixels = corrupt_some(
-            images[:, 0].cpu().numpy(), self.config.corrupted, self.config.corruptions, generator
-        )
-        return torch.from_numpy(pixels)[:, None].to(self.device)
-
-    def _optimise(self, model: nn.Module, optimizer, step: int, bf16: bool) -> Tensor:
+    def _optimise(self, model: Encoder, optimizer: AdamW, step: int, bf16: bool) -> Tensor:
         """One step of gradient descent; returns the loss, still on the device."""
-        images, targets = self._batch(step)
+        images, targets = self.batches.batch(step)
         model.train()
         for level in first_levels(model, self.config.frozen):
-            level.eval()  # or its batch normalisation would move on
+            level.eval()  # so that the statistics of its batch normalisation stay, too
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             answer = self.task.answer(model, images)
         loss = self.task.loss(answer, targets)
@@ -183,33 +149,17 @@ class Training:
         optimizer.step()
         return loss.detach()
 
-    def _move_average(self, averaged: Tensor, current: Tensor, updates: Tensor) -> Tensor:
-        """Moving average of a weight; it moves faster in the first steps."""
-        decay = torch.clamp((1 + updates) / (10 + updates), max=self.config.average)
-        return averaged.lerp(current, 1 - decay)
-
-    @torch.inference_mode()
     def validate(self) -> float:
-        """Mean Dice of the averaged weights over the validation frames, each a case."""
-        scores = []
-        for start in range(0, len(self.val_images), 64):
-            images = self.val_images[start : start + 64].float() / 255
-            images = images.contiguous(memory_format=torch.channels_last)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.progress.bf16):
-                predicted = self.task.masks(self.averaged.module, images)
-            truth = self.val_masks[start : start + 64]
-            both = (predicted & truth).flatten(1).sum(1)
-            areas = predicted.flatten(1).sum(1) + truth.flatten(1).sum(1)
-            scores.append(torch.where(areas > 0, 2 * both / areas.clamp(min=1), 1.0))
-        return float(torch.cat(scores).mean())
+        """Mean Dice of the averaged weights over the validation frames."""
+        return self.validation.dice(self.averaged.module, self.progress.bf16)
 
     # --- Rounds --------------------------------------------------------------------------------
 
     def run(self, progress: bool = True) -> pd.DataFrame:
-        """Train to the end of the plan, or to an early stop; returns the history, a row a round."""
+        """Train to the end of the plan or to an early stop; returns the history."""
         state = self.progress
-        labels = {"desc": "train", "unit": "step", "disable": not progress}
-        with tqdm(total=state.steps, initial=state.step, **labels) as bar:
+        count = {"total": state.steps, "initial": state.step, "unit": "step"}
+        with tqdm(desc="train", disable=not progress, **count) as bar:
             while not self.finished:
                 self._round(bar)
         return self.history
@@ -222,11 +172,12 @@ class Training:
 
     @property
     def history(self) -> pd.DataFrame:
-        """A row a round: step, epoch, loss, val_dice, learning_rate, images_per_second, seconds."""
+        """One row per round: step, epoch, loss, val_dice, learning_rate, images_per_second,
+        seconds."""
         return pd.DataFrame(self.progress.history)
 
     def _round(self, bar: tqdm) -> None:
-        """Some steps, a validation, a checkpoint."""
+        """Do some steps, a validation and a checkpoint."""
         state, started = self.progress, time.perf_counter()
         first, last = state.step, state.step + self._round_length
         total = torch.zeros((), device=self.device)
@@ -241,71 +192,49 @@ class Training:
         speed = (last - first) * self.config.batch / (time.perf_counter() - started)
         val_dice = self.validate()
         state.seconds += time.perf_counter() - started
-        state.history.append(
-            {
-                "step": last,
-                "epoch": last / self.per_epoch,
-                "loss": loss,
-                "val_dice": val_dice,
-                "learning_rate": self._learning_rate(last - 1),
-                "images_per_second": speed,
-                "seconds": state.seconds,
-            }
-        )
+        row = {"step": last, "epoch": last / self.batches.per_epoch, "loss": loss}
+        row |= {"val_dice": val_dice, "learning_rate": self._learning_rate(last - 1)}
+        state.history.append(row | {"images_per_second": speed, "seconds": state.seconds})
         bar.set_postfix_str(f"loss {loss:.3f}, val Dice {val_dice:.4f}, {speed:.0f} images/s")
         if not math.isfinite(loss):
-            raise ValueError(f"The loss became {loss} at step {last}: lower the learning rate.")
-        self._keep(val_dice)
+            raise ValueError(f"The loss became {loss} by step {last}: lower the learning rate.")
+        self._keep_if_better(val_dice)
         if self.config.minutes is not None:
             latest = (time.perf_counter() - started) / (last - first)
-            average = (latest + state.seconds / last) / 2  # others use the machine too
+            average = (latest + state.seconds / last) / 2  # the speed varies on a shared machine
             state.replan(60 * self.config.minutes, average)
             bar.total = state.steps
         self._save_checkpoint()
 
-    def _keep(self, val_dice: float) -> None:
+    def _keep_if_better(self, val_dice: float) -> None:
+        """Write the averaged weights if their validation Dice is the best so far."""
         state = self.progress
         if val_dice <= state.best:
             state.stale += 1
             return
         state.best, state.stale = val_dice, 0
-        card = {
-            "size": self.size,
+        model = cast(Encoder, self.averaged.module)  # torch declares no more than a Module
+        model.card = {
             "trained_on": self.source,
-            "training_frames": len(self.images),
-            "validation_frames": len(self.val_images),
+            "training_frames": len(self.batches.images),
+            "validation_frames": len(self.validation.images),
             "validation_dice": round(val_dice, 4),
             "step": state.step,
             "config": asdict(self.config),
         }
-        save_model(self.averaged.module, self.folder / WEIGHTS_FILE, card)
+        save_model(model, self.folder / WEIGHTS_FILE)
 
     # --- Checkpoints ---------------------------------------------------------------------------
 
-    def _identity(self) -> dict:
-        """What a checkpoint must agree in with the training that resumes it."""
-        config = {f"config.{name}": value for name, value in asdict(self.config).items()}
-        return {
-            "model": type(self.model).__name__,
-            "arguments": self.model.arguments,
-            "size": self.size,
-            "frames": self.fingerprint,
-            **config,
-        }
-
     def _save_checkpoint(self) -> None:
-        state = {
-            "identity": json.dumps(self._identity(), sort_keys=True),
-            "progress": asdict(self.progress),
-            "model": self.model.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
+        parts = ("model", "averaged", "optimizer")
+        state = {name: getattr(self, name).state_dict() for name in parts}
+        state |= {"identity": self.identity, "progress": asdict(self.progress)}
         write_table(self.history, self.folder / HISTORY_FILE)
         save_checkpoint(state, self.checkpoint)
 
     def _resume(self) -> None:
-        state = load_checkpoint(self.checkpoint, self._identity())
+        state = load_checkpoint(self.checkpoint, self.identity)
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
-from echolib.geometry import landmarks_to_mask, mask_to_tracing, polygon_to_mask
+from echolib.geometry import mask_to_tracing, polygon_to_mask
 from echolib.metrics import dice
 from echolib.networks.augment import Augmentation, Augmenter
 from tests.makers import ventricle
@@ -44,20 +44,20 @@ def test_image_mask_and_landmarks_move_together(seed):
     for mask, points in zip(masks[:, 0].numpy() > 0.5, landmarks.numpy(), strict=True):
         if points.min() > 1 and points.max() < SIZE - 2:
             # the base is one straight edge of the outline, however far the image is bent
-            assert dice(landmarks_to_mask(points, mask.shape), mask) > 0.9
+            assert dice(polygon_to_mask(points, mask.shape, rounded=False), mask) > 0.9
 
 
 @settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_a_landmark_stays_on_the_pixel_it_marked(seed):
-    """The image is a ramp of x: wherever a landmark goes, it must find its old x there."""
+    """The image is a ramp of x, so its value at a moved landmark must be the landmark's old x."""
     _, masks, landmarks = one_batch()
     ramp = (torch.arange(SIZE) / SIZE).expand(len(masks), 1, SIZE, SIZE)
     images, _, moved = Augmenter(MOVES, "cpu", seed)(ramp, masks, landmarks)
     for image, before, after in zip(images[:, 0], landmarks, moved.numpy(), strict=True):
         inside = ((after > 1) & (after < SIZE - 2)).all(axis=1)
-        found = SIZE * map_coordinates(image.numpy(), after[inside].T[::-1], order=1)
-        assert np.allclose(found, before[inside, 0], atol=0.1)
+        old_x = SIZE * map_coordinates(image.numpy(), after[inside].T[::-1], order=1)
+        assert np.allclose(old_x, before[inside, 0], atol=0.1)
 
 
 def test_a_mirrored_image_swaps_the_walls():
@@ -70,11 +70,11 @@ def test_a_mirrored_image_swaps_the_walls():
     assert (left[:, 0] < right[:, 0]).all()
 
 
-def test_grey_levels_stay_in_range_and_the_mask_is_not_touched():
+def test_grey_levels_stay_in_range_and_the_mask_does_not_change():
     grey = replace(Augmentation(), rotation=0, scale=0, shift=0, shear=0, bend=0)
     images, masks, _ = one_batch(8)
-    changed, same, nothing = Augmenter(grey, "cpu", 3)(images, masks)
-    assert nothing is None and torch.equal(same, masks)
+    changed, same, no_landmarks = Augmenter(grey, "cpu", 3)(images, masks)
+    assert no_landmarks is None and torch.equal(same, masks)
     assert changed.min() >= 0 and changed.max() <= 1
     assert (changed - images).abs().mean() > 0.02
 
@@ -105,7 +105,7 @@ def test_frames_that_are_shown_together_move_together(seed):
         assert torch.equal(same, expected_mask)
 
 
-def test_a_frame_shown_three_times_stays_the_same_three_times_without_noise():
+def test_without_noise_three_equal_frames_stay_equal():
     quiet = replace(Augmentation(), speckle=0.0, noise=0.0, flip=0.5)
     images, masks, _ = one_batch()
     three = images.expand(-1, 3, -1, -1).contiguous()
@@ -116,7 +116,7 @@ def test_a_frame_shown_three_times_stays_the_same_three_times_without_noise():
 
 
 @pytest.mark.parametrize("field", sorted(Augmentation.__dataclass_fields__))
-def test_each_knob_changes_something(field):
+def test_each_setting_changes_something(field):
     value = 1.0 if field in ("flip", "blur") else getattr(Augmentation(), field)
     settings = replace(Augmentation.none(), **{field: value})
     images, masks, _ = one_batch()

@@ -1,4 +1,4 @@
-"""Checkpoints: nothing in them executes, and none of another training is taken up."""
+"""Checkpoints: nothing in them executes, and those of another training are refused."""
 
 import pytest
 import torch
@@ -7,11 +7,11 @@ from echolib.errors import DataError
 from echolib.networks.checkpoints import KEYS, load_checkpoint, save_checkpoint
 
 
-def test_a_checkpoint_comes_back_for_its_own_training_only(tmp_path):
-    state = dict.fromkeys(KEYS, {"weight": torch.ones(2)}) | {"identity": '{"size": 112}'}
+def test_a_checkpoint_is_loaded_by_its_own_training_only(tmp_path):
+    state = dict.fromkeys(KEYS, {"weight": torch.ones(2)}) | {"identity": {"size": 112}}
     save_checkpoint(state, tmp_path / "checkpoint.pt")
-    back = load_checkpoint(tmp_path / "checkpoint.pt", {"size": 112})
-    assert torch.equal(back["model"]["weight"], torch.ones(2))
+    loaded = load_checkpoint(tmp_path / "checkpoint.pt", {"size": 112})
+    assert torch.equal(loaded["model"]["weight"], torch.ones(2))
     with pytest.raises(DataError, match="another training.*\n.*size: here 64, there 112"):
         load_checkpoint(tmp_path / "checkpoint.pt", {"size": 64})
 
@@ -34,5 +34,5 @@ def test_a_damaged_or_foreign_checkpoint_is_refused(tmp_path):
     with pytest.raises(DataError, match="not a readable checkpoint"):
         load_checkpoint(path, {})
     torch.save({"state": 1}, path)
-    with pytest.raises(DataError, match="no checkpoint of a Training"):
+    with pytest.raises(DataError, match=r"no checkpoint of a Training: .*found \['state'\]"):
         load_checkpoint(path, {})

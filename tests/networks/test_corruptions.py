@@ -1,4 +1,4 @@
-"""Corruptions: inside the sector, seeded, worse with every severity."""
+"""Corruptions: inside the sector, seeded, and worse with rising severity."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def distance(changed: np.ndarray, image: np.ndarray) -> float:
     return float(np.sqrt(np.mean((changed.astype(float) - image) ** 2)))
 
 
-def test_the_suite_is_complete_and_every_family_is_half_seen():
+def test_the_suite_is_complete_and_every_family_has_seen_and_unseen_corruptions():
     assert len(CORRUPTIONS) == 12 and all(len(c.levels) == 5 for c in CORRUPTIONS.values())
     assert set(SEEN) | set(UNSEEN) == set(CORRUPTIONS) and len(SEEN) == len(UNSEEN) == 6
     for family in {c.family for c in CORRUPTIONS.values()}:
@@ -43,7 +43,7 @@ def test_a_higher_severity_is_never_nearer_to_the_clean_image(name):
 
 
 @each_corruption
-def test_the_same_holds_on_real_frames(name, camus):
+def test_a_higher_severity_is_never_nearer_to_a_clean_real_frame(name, camus):
     reader = Camus(camus)
     for seed, clip in enumerate(reader.table.index[::40]):
         image = to_square(reader.labelled(clip)[0][0], 112).image
@@ -73,12 +73,12 @@ def test_a_seed_decides_and_severity_0_leaves_the_image_alone(name, seed):
 
 @each_corruption
 @pytest.mark.parametrize("shape", [(16, 16), (40, 90), (90, 40)])
-def test_any_shape_and_a_white_or_black_image_is_taken(name, shape):
+def test_any_shape_and_a_white_or_black_image_is_accepted(name, shape):
     for value in (0, 255):
         assert corrupt(np.full(shape, value, np.uint8), name, 5).shape == shape
 
 
-def test_what_a_corruption_is_called_is_what_it_does():
+def test_a_corruption_does_what_its_name_says():
     image, inside = fan()
     sector = find_sector(image)
     bright = np.where(inside, 120, 0).astype(np.uint8)
@@ -105,7 +105,7 @@ def test_reverberation_repeats_a_bright_echo_deeper_on_the_same_beam():
     assert (changed[30:, 60] > 60).any() and not (changed[30:, 25] > 60).any()
 
 
-def test_some_training_images_are_corrupted_by_the_names_given():
+def test_a_share_of_training_images_is_corrupted_by_the_given_names():
     generator = np.random.default_rng(0)
     images = np.concatenate([PHANTOM] * 8)
     changed = corrupt_some(images, 0.5, ("attenuation",), generator)

@@ -1,38 +1,44 @@
 """Masks of clips, and scores of data sets in the geometry of their source."""
 
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from echolib.data.frames import LabelledFrame
+from echolib import config
+from echolib.data import Camus, labelled_frames
+from echolib.data.frames import LabelledFrame, to_square
+from echolib.metrics import dice
+from echolib.networks import inference
 from echolib.networks.inference import (
     BATCH,
     clean_mask,
+    outline,
     predict,
     predict_cases,
     predict_regions,
     score,
-    segment,
+    square_masks,
 )
+from echolib.networks.models import load_model
+from echolib.phantom.single_frames import draw_frame_set
 from tests.makers import frame_set
-
-CPU = torch.device("cpu")
 
 
 class DarkIsCavity(nn.Module):
     """Stands in for a trained network: dark pixels are the cavity."""
 
-    arguments = {"inputs": 1}
+    arguments, size = {"inputs": 1}, 112
 
     def forward(self, images):
         return 40 * (0.3 - images)
 
 
 def frames(count, height, width):
-    """Dark ellipses on grey, wandering to the right, and their masks."""
+    """Dark ellipses on grey, which move to the right, and their masks."""
     y, x = np.mgrid[:height, :width]
     masks = np.stack(
         [((x - 40 - t % 20) / 14) ** 2 + ((y - 50) / 22) ** 2 < 1 for t in range(count)]
@@ -40,15 +46,15 @@ def frames(count, height, width):
     return np.where(masks, 30, 150).astype(np.uint8), masks
 
 
-def test_probabilities_do_not_depend_on_the_batch():
+def test_probabilities_do_not_depend_on_the_batch_size():
     images = frame_set(count=10).images
-    whole = predict(DarkIsCavity(), images, CPU)
+    whole = predict(DarkIsCavity(), images)
     assert whole.dtype == np.float32 and whole.min() >= 0 and whole.max() <= 1
-    assert np.allclose(predict(DarkIsCavity(), images, CPU, batch=3), whole)
+    assert np.allclose(predict(DarkIsCavity(), images, batch=3), whole)
 
 
 class ThreeFrames(nn.Module):
-    """Says of each of three frames where it is bright: an output a frame."""
+    """Marks where each of three frames is bright: one output per frame."""
 
     arguments = {"inputs": 3}
 
@@ -56,22 +62,22 @@ class ThreeFrames(nn.Module):
         return 40 * (images - 0.5)
 
 
-def test_three_frames_at_a_time_and_several_regions():
+def test_a_network_takes_three_frames_at_a_time_and_returns_several_regions():
     images = np.random.default_rng(0).integers(0, 256, (5, 3, 16, 16), np.uint8)
-    regions = predict_regions(ThreeFrames(), images, CPU, batch=2)
+    regions = predict_regions(ThreeFrames(), images, batch=2)
     assert regions.shape == images.shape and regions.dtype == np.float32
     assert np.allclose(regions, 1 / (1 + np.exp(-40.0 * (images / 255 - 0.5))), atol=1e-5)
-    first = predict_regions(ThreeFrames(), images, CPU, first=1)
+    first = predict_regions(ThreeFrames(), images, first=1)
     assert first.shape == (5, 1, 16, 16) and np.allclose(first[:, 0], regions[:, 0])
-    assert np.allclose(predict(ThreeFrames(), images, CPU), regions[:, 0])
-    single = predict_regions(DarkIsCavity(), images[:, 1], CPU)
+    assert np.allclose(predict(ThreeFrames(), images), regions[:, 0])
+    single = predict_regions(DarkIsCavity(), images[:, 1])
     assert single.shape == (5, 1, 16, 16)
-    assert np.array_equal(single[:, 0], predict(DarkIsCavity(), images[:, 1], CPU))
+    assert np.array_equal(single[:, 0], predict(DarkIsCavity(), images[:, 1]))
 
 
-def test_a_clip_is_segmented_in_its_own_size():
+def test_a_clip_is_outlined_in_its_own_size():
     clip, truth = frames(BATCH + 6, 100, 140)
-    masks = segment(DarkIsCavity(), clip, size=112, device=CPU)
+    masks = outline(DarkIsCavity(), clip)
     assert masks.shape == clip.shape and masks.dtype == bool
     for mask, expected in zip(masks[::7], truth[::7], strict=True):
         assert 2 * (mask & expected).sum() / (mask.sum() + expected.sum()) > 0.96
@@ -89,22 +95,54 @@ def test_the_largest_piece_without_holes_is_kept():
 
 def test_cases_are_scored_in_the_geometry_of_their_source():
     clip, truth = frames(2, 90, 120)
-    known = {"clip": "c", "frame": 0, "phase": "ED", "split": "val", "patient": "p", "source": "s"}
-    frame = LabelledFrame(clip[0], truth[0], None, **known, spacing=0.5)
-    small = LabelledFrame(clip[1][:70], truth[1][:70], None, **known)
-    first, second = predict_cases(DarkIsCavity(), [frame, small], 112, CPU)
+    names = {"clip": "c", "frame": 0, "phase": "ED", "split": "val", "patient": "p", "source": "s"}
+    frame = LabelledFrame(clip[0], truth[0], None, **names, spacing=0.5)
+    small = LabelledFrame(clip[1][:70], truth[1][:70], None, **names)
+    first, second = predict_cases(DarkIsCavity(), [frame, small])
     assert first.mask.shape == (90, 120) and second.mask.shape == (70, 120)
     assert first.scores["dice"] > 0.96 and first.scores["hd95"] <= 2 * 0.5
     row = first.row()
     assert row["unit"] == "mm" and second.row()["unit"] == "px"
     assert row["area_true"] == truth[0].sum() and row["area"] == first.mask.sum()
     shifted = replace(frame, mask=np.roll(truth[0], 4, axis=1))
-    (moved,) = predict_cases(DarkIsCavity(), [shifted], 112, CPU)
+    (moved,) = predict_cases(DarkIsCavity(), [shifted])
     assert moved.scores["hd95"] == pytest.approx(4 * 0.5, abs=0.6)
 
 
-def test_a_split_is_scored_case_by_case():
+def test_a_split_is_scored_in_one_row_per_case():
     data = frame_set(count=12)
-    cases = score(DarkIsCavity(), data, "test", 32, CPU, progress=False)
+    cases = score(DarkIsCavity(), data, "test", progress=False)
     assert len(cases) == 2 and set(cases.split) == {"test"}
-    assert score(DarkIsCavity(), data, "all", 32, CPU, progress=False).shape[0] == 12
+    assert score(DarkIsCavity(), data, "all", progress=False).shape[0] == 12
+
+
+# --- Precision ------------------------------------------------------------------------------------
+
+
+def mean_agreement(images, monkeypatch):
+    """Mean Dice of `lv`'s masks in float32 and in bfloat16."""
+    network, masks = load_model("lv"), {}
+    for bf16 in (False, True):
+        monkeypatch.setattr(inference, "bf16_pays", lambda device, bf16=bf16: bf16)
+        masks[bf16] = square_masks(predict(network, images), network.size)
+    return np.mean([dice(*pair) for pair in zip(masks[False], masks[True], strict=True)])
+
+
+def test_both_precisions_give_the_same_masks_of_phantoms(monkeypatch):
+    frames = draw_frame_set(40, seed=3, workers=1, progress=False)
+    assert mean_agreement(frames.images, monkeypatch) > 0.998
+
+
+def test_both_precisions_give_the_same_masks_of_real_frames(camus, monkeypatch):
+    frames = [to_square(f, 112).image for f in islice(labelled_frames(Camus(camus), "val"), 40)]
+    assert mean_agreement(np.stack(frames), monkeypatch) > 0.998
+
+
+def test_the_precision_follows_from_the_processor(monkeypatch):
+    cpu, flags = torch.device("cpu"), {"avx512_bf16": False}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags, raising=False)
+    assert not config.bf16_pays(cpu) and config.bf16_pays(torch.device("cuda"))
+    flags["avx512_bf16"] = True
+    assert config.bf16_pays(cpu)
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert not config.bf16_pays(cpu)  # older versions of torch do not say

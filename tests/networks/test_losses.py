@@ -1,4 +1,4 @@
-"""Losses: their values at the ends, their order, and that they lead somewhere."""
+"""Losses: their extreme values, their order, and that their gradients lead to the target."""
 
 import numpy as np
 import pytest
@@ -27,13 +27,13 @@ def batch(seed=0, size=24):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_perfect_prediction_costs_nothing(name):
+def test_a_perfect_prediction_has_no_loss(name):
     masks, _ = batch()
     assert LOSSES[name](100 * (2 * masks - 1), masks) == pytest.approx(0, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", ["dice", "soft_iou"])
-def test_the_opposite_costs_one_and_empty_masks_cost_nothing(name):
+def test_the_opposite_mask_has_a_loss_of_one_and_empty_masks_have_none(name):
     masks, _ = batch()
     assert LOSSES[name](-100 * (2 * masks - 1), masks) == pytest.approx(1, abs=0.01)
     empty = torch.zeros(2, 1, 8, 8)
@@ -41,7 +41,7 @@ def test_the_opposite_costs_one_and_empty_masks_cost_nothing(name):
 
 
 @given(st.integers(0, 1000))
-def test_soft_iou_costs_at_least_as_much_as_dice(seed):
+def test_the_soft_iou_loss_is_at_least_the_dice_loss(seed):
     masks, generator = batch(seed)
     logits = torch.randn(masks.shape, generator=generator)
     assert soft_iou_loss(logits, masks) >= dice_loss(logits, masks)
@@ -97,7 +97,7 @@ def test_distance_is_in_px():
         distance_loss(points, points[:, :7])
 
 
-def test_a_heatmap_loss_is_least_for_a_blob_at_the_landmark():
+def test_the_heatmap_loss_is_smallest_for_a_blob_at_the_landmark():
     points = 15 + 25 * torch.rand(2, 5, 2)
     right = heatmap_loss(blobs(points), points, 1.0)
     assert distance_loss(soft_argmax(blobs(points)), points) < 0.02
@@ -120,7 +120,7 @@ def test_gradients_lead_a_heatmap_to_its_landmark():
     assert (soft_argmax(heatmaps) - points).abs().max() < 0.3
 
 
-def test_an_area_loss_sees_an_outline_that_is_too_large_all_around():
+def test_the_area_loss_rises_for_an_outline_that_is_too_large_all_around():
     masks = torch.zeros(2, 1, 64, 64)
     masks[:, :, 16:48, 16:48] = 1
     grown = torch.zeros_like(masks)
@@ -134,6 +134,6 @@ def test_an_area_loss_sees_an_outline_that_is_too_large_all_around():
     assert extra == pytest.approx([0, expected, 0], abs=2e-3)
 
 
-def test_an_area_loss_of_empty_masks_is_finite():
+def test_the_area_loss_of_empty_masks_is_finite():
     empty = torch.zeros(2, 1, 8, 8)
     assert torch.isfinite(bce_dice_area_loss(empty, empty))

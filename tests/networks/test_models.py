@@ -1,4 +1,4 @@
-"""The network and its weights files."""
+"""The networks and their weights files."""
 
 import json
 
@@ -6,11 +6,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from echolib import __main__ as shell
 from echolib.errors import DataError
+from echolib.networks import TARGETS
 from echolib.networks.models import (
     MODELS,
-    TARGETS,
     LandmarkRegressor,
     LandmarkUNet,
     UNet,
@@ -41,7 +40,7 @@ def test_landmarks_are_points_inside_the_image(model, shape):
 
 def test_a_landmark_lies_at_the_mean_of_its_heatmap_in_px_of_the_image():
     heatmaps = torch.full((1, 2, 10, 12), -50.0)
-    heatmaps[0, 0, 3, 7] = 0  # a cell is 2 x 2 px, its middle half a px past its first
+    heatmaps[0, 0, 3, 7] = 0  # a cell is 2 x 2 px, so its centre is 0.5 px past its first
     heatmaps[0, 1, 2, 4] = heatmaps[0, 1, 2, 5] = 0
     assert soft_argmax(heatmaps)[0].tolist() == [[14.5, 6.5], [9.5, 4.5]]
 
@@ -53,7 +52,6 @@ def test_seven_landmarks_and_new_models_by_target():
     assert made["masks"].arguments["outputs"] == 3
     assert made["landmarks7"].arguments["landmarks"] == 7
     assert {type(model).__name__ for model in made.values()} == set(MODELS)
-    assert tuple(TARGETS) == shell.TARGETS
     with pytest.raises(ValueError, match="Unknown target 'boxes'.*masks"):
         new_model("boxes")
     with pytest.raises(ValueError, match="not 0"):
@@ -71,7 +69,7 @@ def test_a_unet_sees_as_many_frames_as_it_has_inputs(tmp_path, inputs):
         changed[:, channel] = 0
         assert not torch.equal(model(images), model(changed))
     save_model(model, tmp_path / "model.safetensors")
-    loaded, _ = load_model(tmp_path)
+    loaded = load_model(tmp_path)
     assert loaded.arguments == model.arguments and loaded.arguments["inputs"] == inputs
     assert torch.equal(loaded(images), model(images))
 
@@ -81,22 +79,22 @@ def test_weights_from_before_there_were_inputs_have_one(tmp_path):
     arguments = json.dumps({"width": 2, "depth": 2, "outputs": 1})
     metadata = {"format": "echolib-1", "model": "UNet", "card": "{}", "arguments": arguments}
     save_file(tensors, tmp_path / "model.safetensors", metadata)
-    assert load_model(tmp_path)[0].arguments["inputs"] == 1
+    assert load_model(tmp_path).arguments["inputs"] == 1
 
 
-def test_the_first_levels_are_those_that_see_the_image_first():
+def test_the_first_levels_are_the_blocks_next_to_the_image():
     model = UNet(2, depth=3)
     for count in range(5):
         levels = first_levels(model, count)
         assert len(levels) == count
-        assert all(one is other for one, other in zip(levels, model.down, strict=False))
+        assert all(level is block for level, block in zip(levels, model.down, strict=False))
     for wrong in (-1, 5):
         with pytest.raises(ValueError, match=f"4 levels; {wrong} cannot be frozen"):
             first_levels(model, wrong)
     assert len(first_levels(LandmarkRegressor(2, 2), 3)) == 3
 
 
-def test_a_model_starts_from_what_fits_of_another():
+def test_a_model_starts_from_the_tensors_of_another_that_fit():
     torch.manual_seed(0)
     source, model = UNet(2, 2, outputs=3), LandmarkUNet(2, 2)
     source.mean.fill_(0.7)
@@ -113,7 +111,7 @@ def test_a_model_starts_from_what_fits_of_another():
         start_from(UNet(3, 2), source)
 
 
-def test_the_taught_size_has_1_9_million_parameters():
+def test_the_size_in_the_notebooks_has_1_9_million_parameters():
     assert 1.8e6 < count_parameters(UNet(width=16)) < 2.0e6
 
 
@@ -131,7 +129,7 @@ def test_images_are_normalised_inside_the_model():
     assert not torch.allclose(model(images), plain)
 
 
-def test_an_output_sees_far():
+def test_an_output_depends_on_distant_pixels():
     model = UNet(width=4, depth=4).eval()
     images = torch.rand(1, 1, 64, 64)
     changed = images.clone()
@@ -144,21 +142,22 @@ def test_weights_survive_saving_with_their_card(tmp_path, kind):
     torch.manual_seed(0)
     model = kind(width=3, depth=2).eval()
     model.mean.fill_(0.33)
-    save_model(model, tmp_path / "model.safetensors", {"size": 64, "trained_on": "ellipses"})
+    model.size, model.card = 64, {"trained_on": "ellipses"}
+    save_model(model, tmp_path / "model.safetensors")
     images = torch.rand(1, 1, 32, 32)
     for place in (tmp_path, tmp_path / "model.safetensors"):
-        loaded, card = load_model(place)
-        assert card == {"size": 64, "trained_on": "ellipses"}
+        loaded = load_model(place)
+        assert loaded.card == {"size": 64, "trained_on": "ellipses"} and loaded.size == 64
         assert not loaded.training and torch.equal(loaded(images), model(images))
 
 
-def test_missing_weights_are_an_error_that_lists_what_there_is(tmp_path):
+def test_missing_weights_are_an_error_that_names_the_path(tmp_path):
     with pytest.raises(DataError, match="No weights at .*nothing"):
         load_model(tmp_path / "nothing")
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x04K\x01."])
-def test_a_file_that_is_no_safetensors_is_refused(tmp_path, content):
+def test_a_file_that_is_not_safetensors_is_refused(tmp_path, content):
     (tmp_path / "model.safetensors").write_bytes(content)
     with pytest.raises(DataError, match="not a readable safetensors"):
         load_model(tmp_path)
@@ -179,12 +178,12 @@ def test_weights_of_another_program_or_model_are_refused(tmp_path):
         load_model(path)
 
 
-def test_a_bias_that_fits_by_chance_is_no_start():
+def test_a_bias_that_fits_by_chance_is_not_enough_to_start_from():
     with pytest.raises(ValueError, match="same width"):
         start_from(UNet(2, 2), UNet(3, 2))
 
 
-def test_a_model_of_three_frames_starts_as_one_of_a_single_frame():
+def test_a_model_of_three_frames_starts_equal_to_one_of_a_single_frame():
     torch.manual_seed(0)
     one, three = UNet(2, 2).eval(), UNet(2, 2, inputs=3).eval()
     assert start_from(three, one) == []

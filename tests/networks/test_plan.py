@@ -1,4 +1,4 @@
-"""The plan of a training: shares that only rise, and the learning rate that follows them."""
+"""The plan of a training: the share that is done never falls, and sets the learning rate."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def test_the_learning_rate_rises_and_falls():
     assert (np.diff(factors[top:]) < 0).all()
 
 
-def test_a_plan_that_is_kept_is_a_straight_line():
+def test_the_share_of_an_unchanged_plan_rises_linearly():
     progress = Progress(steps=200)
     assert [progress.share(step) for step in (0, 50, 200, 300)] == [0, 0.25, 1, 1]
 
@@ -34,7 +34,7 @@ def test_the_share_never_falls_however_the_speed_changes(speeds):
     assert (np.diff(shares) >= 0).all()
 
 
-def test_time_that_is_up_ends_the_plan():
+def test_the_plan_ends_when_the_time_is_up():
     progress = Progress(steps=100, step=40, seconds=61.0)
     progress.replan(60.0, 0.5)
     assert progress.steps == 40

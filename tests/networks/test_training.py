@@ -1,4 +1,4 @@
-"""Training learns, stops early, resumes exactly, and refuses what does not belong to it."""
+"""Training learns, stops early, resumes exactly, and refuses checkpoints of others."""
 
 import signal
 import subprocess
@@ -27,19 +27,19 @@ CONFIG = TrainingConfig(epochs=6, batch=4, augmentation=Augmentation.none(), lea
 def start(folder, config=CONFIG, resume=False, width=4, frames=FRAMES) -> Training:
     torch.manual_seed(0)
     parts = (frames.split("train"), frames.split("val"))
-    return Training(UNet(width, depth=2), *parts, folder, config, resume, torch.device("cpu"))
+    return Training(UNet(width, depth=2), *parts, folder, config, resume)
 
 
-def test_training_learns_ellipses_and_keeps_the_best(tmp_path):
+def test_training_learns_ellipses_and_keeps_the_best_weights(tmp_path):
     training = start(tmp_path, replace(CONFIG, epochs=20))
     before = training.validate()
     history = training.run(progress=False)
     assert history.val_dice.max() > 0.9 > before
     assert history.step.iloc[-1] == 100 and history.loss.iloc[-1] < history.loss.iloc[0]
-    model, card = load_model(tmp_path)
-    assert card["size"] == 32 and card["trained_on"] == "ellipses"
-    assert card["validation_dice"] == pytest.approx(history.val_dice.max(), abs=1e-4)
-    cases = inference.score(model, FRAMES, "val", 32, torch.device("cpu"), progress=False)
+    model = load_model(tmp_path)
+    assert model.size == 32 and model.card["trained_on"] == "ellipses"
+    assert model.card["validation_dice"] == pytest.approx(history.val_dice.max(), abs=1e-4)
+    cases = inference.score(model, FRAMES, "val", progress=False)
     assert cases.dice.mean() == pytest.approx(history.val_dice.max(), abs=0.02)
 
 
@@ -51,19 +51,19 @@ def test_regions_beside_the_cavity_are_learnt_too(tmp_path):
     parts = (frames.split("train"), frames.split("val"))
     config = replace(CONFIG, epochs=30, auxiliary=1.0)
     model = UNet(4, depth=2, outputs=3)
-    training = Training(model, *parts, tmp_path, config, device=torch.device("cpu"))
+    training = Training(model, *parts, tmp_path, config)
     training.run(progress=False)
     assert training.progress.best > 0.9  # of the cavity, by which the weights are chosen
     images = torch.from_numpy(np.ascontiguousarray(parts[1].images))[:, None].float() / 255
     with torch.inference_mode():
-        found = training.averaged(images) > 0
+        predicted = training.averaged(images) > 0
     truth = torch.from_numpy(np.ascontiguousarray(parts[1].regions))[:, None] == 2
-    both = (found[:, 1:2] & truth).sum()
-    assert 2 * both / (found[:, 1:2].sum() + truth.sum()) > 0.5
-    assert not found[:, 2].any()  # there is no atrium in these frames
+    both = (predicted[:, 1:2] & truth).sum()
+    assert 2 * both / (predicted[:, 1:2].sum() + truth.sum()) > 0.5
+    assert not predicted[:, 2].any()  # there is no atrium in these frames
 
 
-def test_regions_that_are_not_known_cannot_be_learnt(tmp_path):
+def test_regions_without_labels_cannot_be_learnt(tmp_path):
     parts = (FRAMES.split("train"), FRAMES.split("val"))
     with pytest.raises(ValueError, match="3 outputs.*cavity only.*one output"):
         Training(UNet(4, depth=2, outputs=3), *parts, tmp_path, CONFIG)
@@ -73,7 +73,7 @@ def test_regions_that_are_not_known_cannot_be_learnt(tmp_path):
 
 
 def trained(folder, resume=False, steps=None, model=None, frames=FRAMES, **changes) -> Training:
-    """A few steps on a model that has been somewhere else before, as in a second stage."""
+    """Train a few steps on a model that was trained before, as in a second stage."""
     if model is None:
         torch.manual_seed(1)
         model = UNet(2, depth=3)
@@ -82,7 +82,7 @@ def trained(folder, resume=False, steps=None, model=None, frames=FRAMES, **chang
     config = replace(CONFIG, **({"epochs": 2, "average": 0.0} | changes))
     parts = (frames.split("train"), frames.split("val"))
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    training = Training(model, *parts, folder, config, resume, torch.device("cpu"))
+    training = Training(model, *parts, folder, config, resume)
     training.before = before
     if steps is None:
         training.run(progress=False)
@@ -90,29 +90,29 @@ def trained(folder, resume=False, steps=None, model=None, frames=FRAMES, **chang
 
 
 def frozen_names(training, levels):
-    """Names of what must stay: levels with their running statistics, and the grey levels."""
+    """Names of tensors that must not change: frozen levels with their statistics, grey levels."""
     first = tuple(f"down.{level}." for level in range(levels))
     return [name for name in training.before if name.startswith(first) or name in ("mean", "sd")]
 
 
 @pytest.mark.parametrize("levels", [1, 2, 4])
-def test_frozen_levels_stay_to_the_bit_and_all_others_move(tmp_path, levels):
+def test_frozen_levels_do_not_change_by_a_bit_and_all_others_change(tmp_path, levels):
     training = trained(tmp_path, frozen=levels)
-    still = frozen_names(training, levels)
-    assert sum("num_batches_tracked" in name for name in still) == 2 * levels
-    saved, _ = load_model(tmp_path)
+    frozen = frozen_names(training, levels)
+    assert sum("num_batches_tracked" in name for name in frozen) == 2 * levels
+    saved = load_model(tmp_path)
     for model in (training.model, training.averaged.module, saved):
         after = model.state_dict()
-        for name in still:
+        for name in frozen:
             assert torch.equal(after[name].cpu(), training.before[name]), name
-    others = [name for name, _ in training.model.named_parameters() if name not in still]
+    others = [name for name, _ in training.model.named_parameters() if name not in frozen]
     after = training.model.state_dict()
     assert not [name for name in others if torch.equal(after[name], training.before[name])]
-    tracked = [name for name in after if "num_batches" in name and name not in still]
+    tracked = [name for name in after if "num_batches" in name and name not in frozen]
     assert all(after[name] == training.before[name] + training.progress.step for name in tracked)
 
 
-def test_without_frozen_levels_all_move(tmp_path):
+def test_without_frozen_levels_all_weights_change(tmp_path):
     training = trained(tmp_path)
     after = training.model.state_dict()
     for name in frozen_names(training, 2):
@@ -122,7 +122,7 @@ def test_without_frozen_levels_all_move(tmp_path):
     assert training.model.sd == pytest.approx(pixels.std(), abs=1e-3)
 
 
-def test_frozen_levels_stay_over_a_resume(tmp_path):
+def test_frozen_levels_do_not_change_after_resuming(tmp_path):
     class Bar:
         def update(self):
             pass
@@ -163,7 +163,7 @@ def test_a_constant_learning_rate_is_the_same_in_every_round(tmp_path):
 
 @pytest.mark.parametrize("known", [True, False])
 def test_three_inputs_learn_from_neighbours_or_from_the_frame_itself(tmp_path, known):
-    """The neighbours alone show where the ellipse is; without them nothing does."""
+    """Only the neighbours show where the ellipse is."""
     blank = np.full(FRAMES.images.shape, 90, np.uint8)
     beside = np.stack([FRAMES.images, FRAMES.images], axis=1) if known else None
     frames = replace(FRAMES, images=blank, neighbours=beside)
@@ -171,13 +171,13 @@ def test_three_inputs_learn_from_neighbours_or_from_the_frame_itself(tmp_path, k
     training = trained(
         tmp_path, model=UNet(4, 2, inputs=3), frames=frames, epochs=12, augmentation=Augmentation()
     )
-    images, targets = training._batch(0)
+    images, targets = training.batches.batch(0)
     assert images.shape == (4, 3, 32, 32) and targets.shape == (4, 1, 32, 32)
-    assert load_model(tmp_path)[0].arguments["inputs"] == 3
+    assert load_model(tmp_path).arguments["inputs"] == 3
     if known:
         assert training.progress.best > 0.75
     else:
-        assert training.val_images.shape[1] == 3 and (training.val_images == 90).all()
+        assert training.validation.images.shape[1] == 3 and (training.validation.images == 90).all()
 
 
 def train_on_ventricles(model, folder, **changes) -> Training:
@@ -185,7 +185,7 @@ def train_on_ventricles(model, folder, **changes) -> Training:
     parts = (frames.split("train"), frames.split("val"))
     torch.manual_seed(0)
     config = replace(CONFIG, epochs=40, **changes)
-    training = Training(model, *parts, folder, config, device=torch.device("cpu"))
+    training = Training(model, *parts, folder, config)
     training.run(progress=False)
     return training
 
@@ -196,12 +196,12 @@ def test_landmarks_are_learnt_by_the_same_training(tmp_path, landmarks):
     model = LandmarkUNet(8, depth=2, landmarks=landmarks)
     training = train_on_ventricles(model, tmp_path, augmentation=augmentation)
     assert training.progress.best > (0.88 if landmarks == 40 else 0.75)
-    model, card = load_model(tmp_path)
+    model = load_model(tmp_path)
     frames = ventricle_set()
-    found = inference.predict(model, frames.split("val").images, torch.device("cpu"))
+    predicted = inference.predict(model, frames.split("val").images)
     truth = frames.split("val").landmarks[:, list(SUBSETS[landmarks])]
-    assert np.hypot(*(found - truth).transpose(2, 0, 1)).mean() < 2.5
-    cases = inference.score(model, frames, "val", card["size"], torch.device("cpu"), False)
+    assert np.hypot(*(predicted - truth).transpose(2, 0, 1)).mean() < 2.5
+    cases = inference.score(model, frames, "val", progress=False)
     assert cases.dice.mean() == pytest.approx(training.progress.best, abs=0.02)
 
 
@@ -209,17 +209,17 @@ def test_landmarks_are_learnt_by_regression_too(tmp_path):
     assert train_on_ventricles(LandmarkRegressor(8, depth=2), tmp_path).progress.best > 0.7
 
 
-def test_frames_without_landmarks_cannot_teach_them(tmp_path):
+def test_frames_without_landmarks_are_refused_for_a_landmarks_model(tmp_path):
     parts = (FRAMES.split("train"), FRAMES.split("val"))
     with pytest.raises(ValueError, match="no 40 landmarks.*masks model"):
         Training(LandmarkUNet(4, depth=2), *parts, tmp_path, CONFIG)
 
 
-def test_a_share_of_the_images_is_corrupted_the_same_after_a_resume(tmp_path):
+def test_the_corrupted_images_of_a_step_do_not_depend_on_resuming(tmp_path):
     config = replace(CONFIG, corrupted=0.5, corruptions=("attenuation",))
     first, second = start(tmp_path / "a", config), start(tmp_path / "b", config)
     plain = start(tmp_path / "c")
-    batches = [training._batch(3) for training in (first, second, plain)]
+    batches = [training.batches.batch(3) for training in (first, second, plain)]
     assert torch.equal(batches[0][0], batches[1][0])
     darker = batches[0][0].mean(dim=(1, 2, 3)) < batches[2][0].mean(dim=(1, 2, 3)) - 0.01
     assert 0 < darker.sum() < len(darker)
@@ -235,13 +235,13 @@ def test_a_share_of_the_images_is_corrupted_the_same_after_a_resume(tmp_path):
         Training(LandmarkUNet(4, depth=2, landmarks=12), *parts, tmp_path / "d", CONFIG)
 
 
-def test_it_stops_when_nothing_gets_better(tmp_path, monkeypatch):
+def test_training_stops_when_the_dice_does_not_improve(tmp_path, monkeypatch):
     training = start(tmp_path, replace(CONFIG, epochs=50, patience=3))
     monkeypatch.setattr(training, "validate", lambda: 0.5)
     assert len(training.run(progress=False)) == 5
 
 
-def test_minutes_bound_the_time(tmp_path):
+def test_minutes_limit_the_time(tmp_path):
     training = start(tmp_path, replace(CONFIG, minutes=0.1, patience=1000))
     started = time.perf_counter()
     history = training.run(progress=False)
@@ -250,7 +250,7 @@ def test_minutes_bound_the_time(tmp_path):
 
 
 def test_a_stopped_training_ends_in_the_same_bits(tmp_path):
-    """Interrupted between two rounds, and taken up by a new process's objects."""
+    """It is interrupted between two rounds and resumed by new objects."""
     config = replace(CONFIG, augmentation=Augmentation())
     whole = start(tmp_path / "whole", config)
     whole.progress.bf16 = False
@@ -272,7 +272,7 @@ def test_a_stopped_training_ends_in_the_same_bits(tmp_path):
 
 
 def test_a_killed_training_resumes(tmp_path):
-    """A real kill -9 while it trains; the shell's --resume finishes the plan."""
+    """It is killed with SIGKILL while it trains, and `--resume` finishes the plan."""
     FRAMES.save(tmp_path / "frames")
     script = textwrap.dedent("""
         import sys, time
@@ -334,15 +334,15 @@ def test_bad_settings_and_empty_splits_are_refused(tmp_path):
         start(tmp_path, frames=only_training)
 
 
-def test_a_loss_that_is_no_number_stops_the_training(tmp_path):
+def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
     training = start(tmp_path)
-    training.images = training.images.float() * float("nan")
+    training.batches.images = training.batches.images.float() * float("nan")
     with pytest.raises(ValueError, match="lower the learning rate"):
         training.run(progress=False)
 
 
-def test_a_full_disk_is_said_and_leaves_the_last_checkpoint(tmp_path):
-    """Files may not grow over 20 kB here, which fails the write as a full disk does."""
+def test_a_full_disk_is_reported_and_leaves_no_partial_file(tmp_path):
+    """Files are limited to 20 kB here, so that writing fails as on a full disk."""
     FRAMES.save(tmp_path / "frames")
     script = textwrap.dedent("""
         import resource, signal, sys

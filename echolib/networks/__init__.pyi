@@ -1,0 +1,30 @@
+from .augment import Augmentation, Augmenter
+from .corruptions import CORRUPTIONS, SEEN, SEVERITIES, UNSEEN, corrupt
+from .inference import (
+    Case,
+    outline,
+    outline_landmarks,
+    predict,
+    predict_cases,
+    predict_regions,
+    score,
+    square_masks,
+)
+from .losses import bce_dice_loss, dice_loss, soft_iou_loss
+from .models import (
+    ConvBlock,
+    Encoder,
+    LandmarkRegressor,
+    LandmarkUNet,
+    UNet,
+    count_parameters,
+    load_model,
+    new_model,
+    save_model,
+    soft_argmax,
+    start_from,
+)
+from .plan import TrainingConfig
+from .training import Training
+
+TARGETS: tuple[str, ...]

@@ -1,0 +1,93 @@
+"""Batches of a training: all frames lie on the device, and each step determines its batch."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..data.frames import FrameSet, with_neighbours
+from .augment import Augmenter
+from .corruptions import corrupt_some
+from .plan import TrainingConfig
+from .tasks import Task
+
+VALIDATION_BATCH = 64  # frames
+
+
+class Batches:
+    """Augmented batches of a set of frames for one task.
+
+    images: (N, inputs, S, S) uint8 and targets (N, ...), whole on the device. per_epoch: number of
+    batches in an epoch, which shows each frame at most once. A batch depends on the configuration's
+    seed and the step alone, so that a resumed training gets the batches that an uninterrupted one
+    would have got. Raises ValueError for corruptions of a network with several inputs.
+    """
+
+    def __init__(
+        self, frames: FrameSet, task: Task, config: TrainingConfig, device: torch.device
+    ) -> None:
+        if config.corrupted and task.inputs > 1:
+            raise ValueError(
+                "Only single frames can be corrupted. Train a model with one input, or without "
+                "corruptions."
+            )
+        self.images = _on_device(frames, task.inputs, device)
+        self.targets = task.targets(frames).to(device)
+        self.per_epoch = max(1, len(self.images) // config.batch)
+        self._task, self._config = task, config
+        self._augmenter = Augmenter(config.augmentation, device, config.seed)
+
+    def grey_levels(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of grey levels, 0 to 1, over about a thousand images."""
+        pixels = self.images[:: max(1, len(self.images) // 1000)].float() / 255
+        return pixels.mean(), pixels.std()
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Images (n, inputs, S, S) float and targets of a step."""
+        epoch, place = divmod(step, self.per_epoch)
+        order = np.random.default_rng([self._config.seed, epoch]).permutation(len(self.images))
+        chosen = order[place * self._config.batch : (place + 1) * self._config.batch]
+        rows = torch.from_numpy(chosen).to(self.images.device)
+        self._augmenter.reseed(step)
+        images = self._corrupted(self.images[rows], step).float() / 255
+        images, targets = self._task.augment(self._augmenter, images, self.targets[rows])
+        return images.contiguous(memory_format=torch.channels_last), targets
+
+    def _corrupted(self, images: Tensor, step: int) -> Tensor:
+        """Corrupt a share of the images (n, 1, S, S) uint8."""
+        config = self._config
+        if not config.corrupted:
+            return images
+        generator = np.random.default_rng([config.seed, step, 1])
+        pixels = images[:, 0].cpu().numpy()
+        pixels = corrupt_some(pixels, config.corrupted, config.corruptions, generator)
+        return torch.from_numpy(pixels)[:, None].to(images.device)
+
+
+class Validation:
+    """Frames on the device, without augmentation: images (N, inputs, S, S) uint8, masks bool."""
+
+    def __init__(self, frames: FrameSet, task: Task, device: torch.device) -> None:
+        self.images = _on_device(frames, task.inputs, device)
+        self.masks = torch.from_numpy(np.array(frames.masks))[:, None].to(device)
+        self._task = task
+
+    @torch.inference_mode()
+    def dice(self, model: nn.Module, bf16: bool) -> float:
+        """Mean Dice of a network over the frames; each frame counts as one case."""
+        scores = []
+        for start in range(0, len(self.images), VALIDATION_BATCH):
+            batch = slice(start, start + VALIDATION_BATCH)
+            images = self.images[batch].float() / 255
+            images = images.contiguous(memory_format=torch.channels_last)
+            with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
+                predicted = self._task.masks(model, images)
+            truth = self.masks[batch]
+            both = (predicted & truth).flatten(1).sum(1)
+            areas = predicted.flatten(1).sum(1) + truth.flatten(1).sum(1)
+            scores.append(torch.where(areas > 0, 2 * both / areas.clamp(min=1), 1.0))
+        return float(torch.cat(scores).mean())
+
+
+def _on_device(frames: FrameSet, inputs: int, device: torch.device) -> Tensor:
+    """All images of a set (N, inputs, S, S) uint8, on the device."""
+    return torch.from_numpy(with_neighbours(frames, inputs)).to(device)
