@@ -1,96 +1,98 @@
-"""How a left ventricle works, from a clip: networks outline it, and the outlines are measured.
+"""The left ventricle's function in a clip: networks outline it, and the outlines are measured.
 
-Three networks look. `lv` sees every frame by itself, which tells when the heart fills and empties.
-`lv_cycle` then sees every frame between the end-diastole and the end-systole of its beat, and so
-how far the walls move. What is measured is the outline of the weighted mean of both
-probabilities, which on real frames errs less than either. `lv_landmarks` outlines the two ends of
-the beat once more: where it disagrees, the result is in doubt.
+Three networks work together. `lv` outlines every frame by itself, which shows when the heart fills
+and empties. `lv_cycle` then gets every frame together with the end-diastole and the end-systole of
+its beat, and so sees how far the walls move. The measured outline comes from the weighted mean of
+both probabilities, which has smaller errors on real frames than either network. `lv_landmarks`
+outlines end-diastole and end-systole again: where it disagrees, the result is in doubt.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import nn
 
 from ..config import weights_folder
 from ..data.clips import Clip
-from ..data.letterbox import Letterbox
-from ..data.sector import clip_sector
+from ..data.sector import SectorBox, clip_sector, crop_to_sector, sector_box
 from ..errors import DataError
-from ..geometry import disk_volume, ejection_fraction, mask_to_tracing
+from ..geometry import ejection_fraction, mask_volume
 from ..metrics import dice
-from ..networks.inference import predict, source_mask
-from ..networks.models import finds_landmarks, load_model
+from ..networks.inference import predict, source_mask, square_masks
+from ..networks.models import Encoder, finds_landmarks, load_model
 from ..networks.views import views_of
 from .calibration import Calibration, load_calibration
 from .function import Beat, HeartFunction, heart_function
 
 WEIGHTS = ("lv", "lv_cycle", "lv_landmarks")
 CALIBRATION = "function.json"  # in the folder of the weights
-CYCLE_SHARE = 2 / 3  # of the network that sees both ends of the beat in what is measured
+CYCLE_SHARE = 2 / 3  # weight of the network that sees end-diastole and end-systole
 SHIPPED = "shipped"  # the calibration that comes with the package
 
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks that measure a clip, and what their results are worth.
+    """The networks that measure a clip together, and the calibration of their result.
 
-    alone: a masks model of single frames. cycle: a masks model that sees each frame between the
-    ED and the ES frame of its beat, or None: then `alone` is measured. landmarks: a landmarks
-    model, or None. size: px of the squares that they see. calibration: of just these networks,
-    or None where there is none. names: of the weights.
+    single: a masks network of single frames. cycle: a masks network that gets each frame together
+    with the ED and the ES frame of its beat, or None; without it, the outlines of `single` are
+    measured. landmarks: a landmarks network, or None. calibration: of exactly these networks, or
+    None. names: the names of the weights, in the order in which they were given.
     """
 
-    alone: nn.Module
-    cycle: nn.Module | None
-    landmarks: nn.Module | None
-    size: int
+    single: Encoder
+    cycle: Encoder | None
+    landmarks: Encoder | None
     calibration: Calibration | None
     names: tuple[str, ...]
 
-    def read(self, found: float, spreads: dict[str, float]) -> tuple[float, float, float]:
-        """EF and its interval, per cent; without a calibration as found, and NaN."""
-        if self.calibration is None:
-            return found, np.nan, np.nan
-        return self.calibration.interval(found, spreads)
+    @property
+    def size(self) -> int:
+        """Side in px of the square images that the networks take."""
+        return self.single.size
 
-    def look(
-        self,
-        squares: np.ndarray,
-        alone: np.ndarray,
-        beats: list[tuple[int, int]],
-        device: torch.device | None,
+    def outline(self, clip: Clip) -> np.ndarray:
+        """Masks (T, H, W) bool of the cavity in a clip, as `measure_clip` measures them."""
+        outlines, _, _ = _outline(clip, self)
+        return outlines.masks
+
+    def predict(
+        self, squares: np.ndarray, single: np.ndarray, beats: list[tuple[int, int]]
     ) -> np.ndarray:
-        """(T, S, S) probabilities of frames (T, S, S) uint8: the mean of `alone` and `cycle`.
+        """(T, S, S) probabilities of frames (T, S, S) uint8: a weighted mean of both networks.
 
-        alone: those of the network of single frames. beats: their ED and ES frames; without any
-        the result is `alone`.
+        single: (T, S, S) probabilities of the network of single frames. beats: ED and ES frame of
+        each beat. Returns `single` where there is no beat or no cycle network.
         """
         if self.cycle is None or not beats:
-            return alone
-        both = predict(self.cycle, within_beats(squares, beats), device)
-        return (1 - CYCLE_SHARE) * alone + CYCLE_SHARE * both
+            return single
+        cycle = predict(self.cycle, within_beats(squares, beats))
+        return (1 - CYCLE_SHARE) * single + CYCLE_SHARE * cycle
+
+    def interval(self, ef: float, spreads: dict[str, float]) -> tuple[float, float, float]:
+        """Corrected EF and its interval, per cent; without calibration the same EF and NaN."""
+        if self.calibration is None:
+            return ef, np.nan, np.nan
+        return self.calibration.interval(ef, spreads)
 
 
 @dataclass(frozen=True)
 class ClipFunction:
-    """What a clip says of its left ventricle.
+    """The left ventricle's function in a clip, as networks measured it.
 
-    masks: (T, H, W) bool. function: measured in them. found: EF in per cent as measured, median
-    of the beats. ef, ef_low, ef_high: the same as the calibration reads it, and its interval; NaN
-    where unknown.
-    spreads: how far several looks disagree, points of EF, see `calibration.SPREADS`. doubt: 1 -
-    Dice of masks and landmarks at ED and ES, NaN without landmarks. warnings: all of them, the
-    function's included. weights: names of the networks.
+    masks: (T, H, W) bool, in the size of the frames. function: measured from the masks.
+    ef_measured: EF in per cent, the median of the beats. ef, ef_low, ef_high: EF corrected by the
+    calibration, and its interval; NaN where unknown. spreads: how far several estimates disagree,
+    points of EF, see `calibration.SPREADS`. doubt: 1 - Dice of masks and landmarks at ED and ES,
+    NaN without landmarks. warnings: all warnings, including those of `function`. weights: names of
+    the networks.
     """
 
     clip: Clip
     masks: np.ndarray
     function: HeartFunction
-    found: float
+    ef_measured: float
     ef: float
     ef_low: float
     ef_high: float
@@ -106,11 +108,26 @@ class ClipFunction:
 
     @property
     def esv(self) -> float:
-        """End-systolic volume that `ef` leaves of `edv`."""
+        """End-systolic volume that follows from `edv` and `ef`, ml or px³/1000."""
         return self.edv * (1 - self.ef / 100)
 
+    def cropped(self) -> "ClipFunction":
+        """The result cropped to the sector, for pictures.
+
+        Frames, masks, long axes and chords move together. Text and bars of the machine around the
+        sector, such as a patient's name, are removed.
+        """
+        clip, (rows, columns) = crop_to_sector(self.clip)
+        if clip is self.clip:
+            return self
+        corner = np.array([columns.start, rows.start], float)
+        function = replace(
+            self.function, axes=self.function.axes - corner, chords=self.function.chords - corner
+        )
+        return replace(self, clip=clip, masks=self.masks[:, rows, columns], function=function)
+
     def row(self) -> dict:
-        """The clip as a row of `clips.csv`."""
+        """The row of the clip in `clips.csv`."""
         rate = self.function.heart_rate
         return {
             "name": self.clip.name,
@@ -127,101 +144,93 @@ class ClipFunction:
 
 
 def load_networks(
-    weights: tuple[str, ...] = WEIGHTS,
-    calibration: str | Path | None = SHIPPED,
+    weights: Sequence[str] = WEIGHTS, calibration: str | Path | None = SHIPPED
 ) -> Networks:
-    """Load networks by name or path: one of single frames, and others in any order.
+    """Load networks by name or path: one of single frames, and optional others, in any order.
 
-    calibration: file of `Calibration.save`, None for none; "shipped" is the package's own for
-    its own networks, and none for others. Raises DataError where networks do not go together.
+    calibration: file of `Calibration.save`, or None for no calibration. "shipped" is the package's
+    calibration if the networks are the package's, else no calibration. Raises DataError where the
+    networks do not fit together.
     """
-    found: dict[str, nn.Module] = {}
-    sizes = set()
+    roles: dict[str, Encoder] = {}
     for given in weights:
-        model, card = load_model(given)
-        role = "cycle" if model.arguments.get("inputs", 1) > 1 else "alone"
-        role = "landmarks" if finds_landmarks(model) else role
-        if role in found:
-            raise DataError(f"{list(weights)}: two are of one kind ({role}). Give one of each.")
-        found[role] = model
-        sizes.add(card.get("size", 112))
-    if "alone" not in found:
-        raise DataError(f"{list(weights)}: a masks network of single frames is needed, as lv is.")
+        network = load_model(given)
+        role = "cycle" if network.arguments.get("inputs", 1) > 1 else "single"
+        role = "landmarks" if finds_landmarks(network) else role
+        if role in roles:
+            kind = {"single": "single frames", "cycle": "the beat", "landmarks": "landmarks"}[role]
+            raise DataError(
+                f"{list(weights)}: two are of one kind (networks of {kind}). Give one of each kind."
+            )
+        roles[role] = network
+    if "single" not in roles:
+        raise DataError(f"{list(weights)}: a masks network of single frames is needed, such as lv.")
+    sizes = sorted({network.size for network in roles.values()})
     if len(sizes) > 1:
-        raise DataError(f"{list(weights)} see squares of {sorted(sizes)} px; they must agree.")
+        raise DataError(f"{list(weights)} take squares of {sizes} px; the sizes must be equal.")
     names = tuple(Path(name).name.removesuffix(".safetensors") for name in weights)
     if calibration == SHIPPED:
         calibration = weights_folder() / CALIBRATION if tuple(weights) == WEIGHTS else None
-    read = None if calibration is None else load_calibration(calibration)
-    if read is not None and read.networks != names:
-        raise DataError(f"{calibration} is of the networks {read.networks}, not of {names}.")
-    models = found["alone"], found.get("cycle"), found.get("landmarks")
-    return Networks(*models, sizes.pop(), read, names)
+    loaded = None if calibration is None else load_calibration(calibration)
+    if loaded is not None and loaded.networks != names:
+        raise DataError(
+            f"{calibration} was made for the networks {loaded.networks}, not for {names}. Make one "
+            "for these networks with `python -m echolib calibrate`."
+        )
+    return Networks(roles["single"], roles.get("cycle"), roles.get("landmarks"), loaded, names)
 
 
-def measure_clip(
-    clip: Clip, networks: Networks, device: torch.device | None = None
-) -> ClipFunction:
-    """Outline the left ventricle in every frame of a clip, and measure how it works."""
-    box = Letterbox(*clip.frames.shape[1:], networks.size)
-    squares = np.stack([box.image(frame) for frame in clip.frames])
-    shown = clip_sector(clip).inside
+def measure_clip(clip: Clip, networks: Networks | None = None) -> ClipFunction:
+    """Outline the left ventricle in every frame of a clip, and measure its function.
 
-    def measured(answers: np.ndarray) -> tuple[np.ndarray, HeartFunction]:
-        masks = np.stack([source_mask(answer, box) for answer in answers])
-        return masks, heart_function(masks, clip.fps, clip.spacing, shown)
-
-    alone = predict(networks.alone, squares, device)
-    masks, first = measured(alone)
-    beats = [_ends(beat) for beat in first.beats]
-    function, both = first, networks.look(squares, alone, beats, device)
-    if both is not alone:  # what is the same need not be measured twice
-        masks, function = measured(both)
-    counted = [_ends(beat) for beat in function.beats if beat.counts]
-    doubt, spreads = _doubts(
-        networks, squares, masks, box, counted, (first.ef, function.ef), device
-    )
+    networks: by default the package's own, `load_networks()`.
+    """
+    networks = networks or load_networks()
+    outlines, first, function = _outline(clip, networks)
+    calibration = networks.calibration
+    counted = [_ed_es(beat) for beat in function.beats if beat.counts]
+    doubt, spreads = _disagreement(networks, outlines, counted, (first.ef, function.ef))
     spreads["beats"] = function.ef_spread
-    warnings = list(function.warnings) + _doubt_warning(doubt, networks.calibration)
-    if networks.calibration is None and counted:
+    warnings = list(function.warnings) + _doubt_warning(doubt, calibration)
+    if calibration is None and counted:
         warnings.append(
             "No interval: these networks have no calibration. `python -m echolib calibrate` "
             "makes one from clips whose ejection fraction is known."
         )
-    ends = networks.read(function.ef, spreads)
+    interval = networks.interval(function.ef, spreads)
     return ClipFunction(
-        clip, masks, function, function.ef, *ends, spreads, doubt, warnings, networks.names
-    )
+        clip, outlines.masks, function, function.ef, *interval, spreads, doubt, warnings,
+        networks.names,
+    )  # fmt: skip
 
 
-def measure_pair(
-    images: np.ndarray, networks: Networks, device: torch.device | None = None
-) -> tuple[np.ndarray, dict[str, float]]:
+def measure_pair(images: np.ndarray, networks: Networks) -> tuple[np.ndarray, dict[str, float]]:
     """Outline two frames that an expert chose as end-diastole and end-systole.
 
-    images: (2, H, W) uint8, of one clip. Returns masks (2, H, W) bool, and a row: found, ef,
-    ef_low, ef_high, doubt and the spreads, as `ClipFunction` has them.
+    images: (2, H, W) uint8, of one clip. Returns masks (2, H, W) bool, and a row with ef_measured,
+    ef, ef_low, ef_high, doubt and the spreads, which `ClipFunction` describes.
     """
-    box = Letterbox(*images.shape[1:], networks.size)
+    box = sector_box(images, networks.size)
     squares = np.stack([box.image(image) for image in images])
     beat = [(0, 1)]
-    alone = predict(networks.alone, squares, device)
-    masks, efs = [], []
-    for answers in (alone, networks.look(squares, alone, beat, device)):
-        masks = np.stack([source_mask(answer, box) for answer in answers])
-        efs.append(_ejection([_volume(mask) for mask in masks], beat))
-    found = efs[-1]
-    doubt, spreads = _doubts(networks, squares, masks, box, beat, tuple(efs), device)
+    single = predict(networks.single, squares)
+    fractions = []
+    for probabilities in (single, networks.predict(squares, single, beat)):
+        masks = _source_masks(probabilities, box)
+        fractions.append(_ejection([mask_volume(mask) for mask in masks], beat))
+    outlines = _Outlines(box, squares, masks)
+    doubt, spreads = _disagreement(networks, outlines, beat, tuple(fractions))
     spreads["beats"] = np.nan
-    ef, low, high = networks.read(found, spreads)
-    row = {"found": found, "ef": ef, "ef_low": low, "ef_high": high, "doubt": doubt}
+    ef, low, high = networks.interval(fractions[-1], spreads)
+    row = {"ef_measured": fractions[-1], "ef": ef, "ef_low": low, "ef_high": high, "doubt": doubt}
     return masks, row | spreads
 
 
 def within_beats(squares: np.ndarray, beats: list[tuple[int, int]]) -> np.ndarray:
     """(T, 3, S, S): each of the frames (T, S, S) between the ED and the ES frame of its beat.
 
-    beats: indices of their ED and ES frames, at least one; a frame belongs to the nearest.
+    beats: indices of the ED and ES frame of each beat, at least one beat. A frame belongs to the
+    nearest beat.
     """
     frames, ends = np.arange(len(squares)), np.array(beats)
     nearest = np.abs(frames[:, None] - ends.mean(axis=1)).argmin(axis=1)
@@ -229,61 +238,95 @@ def within_beats(squares: np.ndarray, beats: list[tuple[int, int]]) -> np.ndarra
     return np.stack([squares[diastole], squares, squares[systole]], axis=1)
 
 
-def _ends(beat: Beat) -> tuple[int, int]:
+# --- Outlines -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Outlines:
+    """Masks (T, H, W) bool of a clip, the networks' input squares (T, S, S), and their box."""
+
+    box: SectorBox
+    squares: np.ndarray
+    masks: np.ndarray
+
+
+def _outline(clip: Clip, networks: Networks) -> tuple[_Outlines, HeartFunction, HeartFunction]:
+    """Outline a clip: first its single frames, to find the beats, then each frame in its beat.
+
+    Returns the outlines, the function by the network of single frames, and that by all networks.
+    """
+    box = sector_box(clip.frames, networks.size)
+    squares = np.stack([box.image(frame) for frame in clip.frames])
+    sector = clip_sector(clip).inside
+
+    def measure(probabilities: np.ndarray) -> tuple[np.ndarray, HeartFunction]:
+        masks = _source_masks(probabilities, box)
+        return masks, heart_function(masks, clip.fps, clip.spacing, sector)
+
+    single = predict(networks.single, squares)
+    masks, first = measure(single)
+    function = first
+    probabilities = networks.predict(squares, single, [_ed_es(beat) for beat in first.beats])
+    if probabilities is not single:  # else the masks are measured already
+        masks, function = measure(probabilities)
+    return _Outlines(box, squares, masks), first, function
+
+
+def _source_masks(answers: np.ndarray, box: SectorBox) -> np.ndarray:
+    """Masks (n, H, W) bool of the source frames, from n answers of `predict`."""
+    return np.stack([source_mask(answer, box) for answer in answers])
+
+
+def _ed_es(beat: Beat) -> tuple[int, int]:
     return beat.end_diastole, beat.end_systole
 
 
-def _volume(mask: np.ndarray) -> float:
-    try:
-        return disk_volume(mask_to_tracing(mask))
-    except ValueError:  # empty, or too small to have a long axis
-        return np.nan
+# --- Disagreement ---------------------------------------------------------------------------------
 
 
 def _ejection(volumes: Sequence[float], beats: list[tuple[int, int]]) -> float:
-    """EF in per cent, median of the beats, from volumes by frame; NaN where none is known."""
+    """Median EF of the beats in per cent, from one volume per frame; NaN without a known EF."""
     pairs = [(volumes[diastole], volumes[systole]) for diastole, systole in beats]
-    known = [ejection_fraction(*pair) for pair in pairs if np.isfinite(pair).all()]
-    return float(np.median(known)) if known else np.nan
+    fractions = [ejection_fraction(*pair) for pair in pairs if np.isfinite(pair).all()]
+    return float(np.median(fractions)) if fractions else np.nan
 
 
-def _doubts(
+def _disagreement(
     networks: Networks,
-    squares: np.ndarray,
-    masks: np.ndarray,
-    box: Letterbox,
+    outlines: _Outlines,
     beats: list[tuple[int, int]],
-    opinions: tuple[float, ...],
-    device: torch.device | None,
+    fractions: tuple[float, ...],
 ) -> tuple[float, dict[str, float]]:
-    """1 - Dice of masks and landmarks at the beats' ends, and how far the EF spreads over
-    networks (together with the EFs in `opinions`) and over views of test-time augmentation.
+    """Compare several estimates at the ED and ES frames of the beats.
+
+    fractions: EFs of the networks that were measured already. Returns 1 - Dice of masks and
+    landmarks, and the spreads of the EF over the networks and over views of test-time
+    augmentation, points.
     """
     frames = sorted({frame for beat in beats for frame in beat})
     if not frames:
         return np.nan, {"networks": np.nan, "views": np.nan}
-    place = {frame: index for index, frame in enumerate(frames)}
-    beats = [(place[diastole], place[systole]) for diastole, systole in beats]
-    own, doubt = squares[frames], np.nan
+    index = {frame: number for number, frame in enumerate(frames)}
+    beats = [(index[diastole], index[systole]) for diastole, systole in beats]
+    squares, doubt = outlines.squares[frames], np.nan
     if networks.landmarks is not None:
-        others = [source_mask(a, box) for a in predict(networks.landmarks, own, device)]
-        pairs = zip(others, masks[frames], strict=True)
-        doubt = float(1 - np.mean([dice(one, other) for one, other in pairs]))
-        opinions = (*opinions, _ejection([_volume(other) for other in others], beats))
-    square = Letterbox(networks.size, networks.size, networks.size)
-    views = []
-    for seen, back in views_of(own):
-        alone = predict(networks.alone, seen, device)
-        answers = back(networks.look(seen, alone, beats, device))
-        views.append(_ejection([_volume(source_mask(a, square)) for a in answers], beats))
-    return doubt, {"networks": _spread(opinions), "views": _spread(views)}
+        by_landmarks = _source_masks(predict(networks.landmarks, squares), outlines.box)
+        pairs = zip(by_landmarks, outlines.masks[frames], strict=True)
+        doubt = float(1 - np.mean([dice(*pair) for pair in pairs]))
+        fractions = (*fractions, _ejection([mask_volume(mask) for mask in by_landmarks], beats))
+    by_view = []
+    for view, back in views_of(squares):
+        probabilities = back(networks.predict(view, predict(networks.single, view), beats))
+        masks = square_masks(probabilities, networks.size)
+        by_view.append(_ejection([mask_volume(mask) for mask in masks], beats))
+    return doubt, {"networks": _deviation(fractions), "views": _deviation(by_view)}
 
 
-def _spread(fractions: Sequence[float]) -> float:
-    """Standard deviation of what is known; NaN of less than two values."""
-    known = np.array(fractions, float)
-    known = known[np.isfinite(known)]
-    return float(known.std()) if len(known) > 1 else np.nan
+def _deviation(fractions: Sequence[float]) -> float:
+    """Standard deviation of the finite values; NaN for fewer than two."""
+    finite = np.array(fractions, float)
+    finite = finite[np.isfinite(finite)]
+    return float(finite.std()) if len(finite) > 1 else np.nan
 
 
 def _doubt_warning(doubt: float, calibration: Calibration | None) -> list[str]:
@@ -291,5 +334,5 @@ def _doubt_warning(doubt: float, calibration: Calibration | None) -> list[str]:
         return []
     return [
         f"Masks and landmarks disagree (Dice {1 - doubt:.2f} at end-diastole and end-systole, "
-        "less than in 19 of 20 clips of the calibration): look at the outlines."
+        "lower than in 19 of 20 clips of the calibration): check the outlines."
     ]

@@ -1,25 +1,28 @@
-"""The heart function of every clip of a study, beside what the study knows of it."""
+"""Measure every clip of a study; the tables also contain the study's own EF and labels."""
 
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from tqdm.auto import tqdm
 
 from .. import __version__
 from ..data.frames import Dataset, LabelledFrame
+from ..data.sector import clip_sector
 from ..errors import DataError
-from ..files import atomic_path, claim_parts, write_table
+from ..files import atomic_path, claim_parts, write_npz, write_table
 from ..geometry import disk_volume, ejection_fraction, mask_to_tracing
 from ..metrics import dice
 from ..networks.models import weights_digest
-from .clip import Networks, measure_clip, measure_pair
+from .calibration import SPREADS
+from .clip import ClipFunction, Networks, measure_clip, measure_pair
+from .function import heart_function
 
-PART = 25  # clips between two writings
-TABLES = ("clips", "beats", "frames")
+CLIPS_PER_PART = 25  # clips whose results are written to one file
+FORMAT = 2  # increase it when parts of an older version lack something
 COLUMNS = [
     "name", "ef", "ef_low", "ef_high", "n_beats", "heart_rate", "edv", "esv", "unit", "warnings",
 ]  # fmt: skip
@@ -31,45 +34,50 @@ def measure_study(
     folder: str | Path,
     split: str = "test",
     most: int | None = None,
-    device: torch.device | None = None,
     progress: bool = True,
 ) -> dict[str, pd.DataFrame]:
-    """Measure every clip of a split, and write what was found to a folder as it comes.
+    """Measure every clip of a split, and write the results to a folder, part by part.
 
-    most: at most that many clips, spread evenly over the split; default all. Returns and writes
-    three tables. `clips.csv`, a row a clip: `COLUMNS`, then patient, split, ef_true (the study's
-    own EF, else that of its labelled frames), found (EF before the calibration), views, networks,
-    beats (spreads of it) and doubt. `beats.csv`, a row a beat. `frames.csv`, a row a labelled
-    frame: clip, frame, phase, split, patient, dice, area and area_true in px. A study without
-    clips, as CAMUS without its sequences, is measured on the ED and ES frames that its expert
-    chose: its rows have no beats and no heart rate, and say so.
+    split: name of the split, or "all". most: measure at most this number of clips, spread evenly
+    over the split; by default all. Returns and writes three tables:
 
-    A clip that cannot be read keeps a row that says why. What was finished before an
-    interruption is not measured again. Raises DataError where the folder holds another study's
-    results, or the split has no clip.
+    `clips.csv`, one row per clip: `COLUMNS`, then patient, split, ef_true (the study's own EF, else
+    the EF of its labelled frames), ef_measured (EF before the correction), views, networks, beats
+    (spreads of the EF) and doubt. `beats.csv`, one row per beat. `frames.csv`, one row per labelled
+    frame: clip, frame, phase, split, patient, dice, area and area_true in px.
+
+    A study without clips, such as CAMUS without its sequences, is measured on the ED and ES frames
+    that the expert chose; its rows have no beats and no heart rate, and a warning says so. The
+    masks are kept in `parts/`, so that `stored_result` needs no network. A clip that cannot be
+    read keeps a row with the reason. Clips that were finished before an interruption are not
+    measured again. Raises DataError where the folder holds the results of another study, or the
+    split has no clip.
     """
     folder = Path(folder)
     chosen = data.table.index[(data.table.split == split) | (split == "all")]
     if not len(chosen):
-        there = sorted(data.table.split.unique())
-        raise DataError(f"{data.folder} has no clip in the split {split!r}; it has {there}, 'all'.")
+        splits = [*sorted(data.table.split.unique()), "all"]
+        raise DataError(
+            f"{data.folder} has no clip in the split {split!r}. Choose one of {splits}."
+        )
     if most is not None and most < len(chosen):
         chosen = chosen[np.linspace(0, len(chosen) - 1, max(1, most)).round().astype(int)]
     parts = folder / "parts"
     identity = {"data": data.fingerprint(), "split": split, "clips": len(chosen)}
+    identity |= {"format": FORMAT}
     claim_parts(parts, identity | {"networks": _identity(networks)})
     rows: list[dict] = []
     bar = tqdm(total=len(chosen), desc="heart function", unit="clip", disable=not progress)
-    for start in range(0, len(chosen), PART):
-        names = list(chosen[start : start + PART])
+    for start in range(0, len(chosen), CLIPS_PER_PART):
+        names = list(chosen[start : start + CLIPS_PER_PART])
         part = parts / f"{start:06}.json"
         if not part.is_file():
-            measured = []
+            results = []
             for name in names:
-                measured.append(_measured(data, name, networks, device))
+                results.append(_measure(data, name, networks, parts))
                 bar.update()
             with atomic_path(part) as temporary:
-                temporary.write_text(json.dumps(measured), encoding="utf-8")
+                temporary.write_text(json.dumps(results), encoding="utf-8")
         else:
             bar.update(len(names))
         rows += json.loads(part.read_text(encoding="utf-8"))
@@ -77,12 +85,50 @@ def measure_study(
     return _write_tables(folder, rows)
 
 
+def stored_result(data: Dataset, row: pd.Series, folder: str | Path) -> ClipFunction:
+    """Restore the result of a clip from the masks that `measure_study` stored in `folder`.
+
+    row: the clip's row in the table of clips. Raises DataError where the masks are missing or
+    damaged.
+    """
+    path = _mask_file(Path(folder) / "parts", row["name"])
+    clip = data.clip(row["name"])
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            masks = np.unpackbits(arrays["masks"], axis=-1, count=clip.frames.shape[2]).view(bool)
+        if masks.shape != clip.frames.shape:
+            raise ValueError(f"masks of shape {masks.shape} for frames of {clip.frames.shape}")
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path}: expected the masks of {row['name']}, found none that can be read ({error}). "
+            f"Remove {path.parents[1]} and measure the study again."
+        ) from error
+    function = heart_function(masks, clip.fps, clip.spacing, clip_sector(clip).inside)
+    return ClipFunction(
+        clip,
+        masks,
+        function,
+        ef_measured=float(row["ef_measured"]),
+        ef=float(row["ef"]),
+        ef_low=float(row["ef_low"]),
+        ef_high=float(row["ef_high"]),
+        spreads={name: float(row[name]) for name in SPREADS},
+        doubt=float(row["doubt"]),
+        warnings=[str(row["warnings"])],
+        weights=(),
+    )
+
+
+def _mask_file(parts: Path, name: str) -> Path:
+    return parts / "masks" / f"{name}.npz"
+
+
 def _identity(networks: Networks) -> str:
     """Hash of the networks' weights and of their calibration."""
-    models = (networks.alone, networks.cycle, networks.landmarks)
+    models = (networks.single, networks.cycle, networks.landmarks)
     weights = [None if model is None else weights_digest(model) for model in models]
-    known = f"{__version__} {networks.calibration} {weights}"
-    return hashlib.sha256(known.encode()).hexdigest()[:16]
+    text = f"{__version__} {networks.calibration} {weights}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _write_tables(folder: Path, rows: list[dict]) -> dict[str, pd.DataFrame]:
@@ -96,23 +142,24 @@ def _write_tables(folder: Path, rows: list[dict]) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def _measured(
-    data: Dataset, name: str, networks: Networks, device: torch.device | None
-) -> dict[str, object]:
-    """What is written of one clip: its row, its beats and its labelled frames."""
+def _measure(data: Dataset, name: str, networks: Networks, parts: Path) -> dict[str, object]:
+    """Measure one clip and store its masks; returns its row, its beats and its labelled frames."""
     record = data.table.loc[name]
-    known = {"patient": str(record.patient), "split": str(record.split)}
+    truth: dict[str, str | float] = {"patient": str(record.patient), "split": str(record.split)}
     labelled, _ = data.labelled(name)
     true = float(record.get("EF", np.nan))
-    known["ef_true"] = _labelled_ef(labelled) if np.isnan(true) else true
+    truth["ef_true"] = _labelled_ef(labelled) if np.isnan(true) else true
     try:
         clip = data.clip(name)
     except DataError as error:
-        return _without_clip(name, labelled, networks, known, f"It cannot be read: {error}", device)
-    if len(clip.frames) <= len(labelled):  # no more than what the expert chose
-        return _without_clip(name, labelled, networks, known, "No clip.", device)
-    result = measure_clip(clip, networks, device)
-    row = result.row() | known | {"found": result.found, **result.spreads, "doubt": result.doubt}
+        reason = f"The clip cannot be read: {error}"
+        return _measure_labelled_pair(name, labelled, networks, truth, reason)
+    if len(clip.frames) <= len(labelled):  # only the frames that the expert chose
+        return _measure_labelled_pair(name, labelled, networks, truth, "There is no clip.")
+    result = measure_clip(clip, networks)
+    write_npz(_mask_file(parts, name), [("masks", np.packbits(result.masks, axis=-1))])
+    row = result.row() | truth | {"ef_measured": result.ef_measured}
+    row |= {**result.spreads, "doubt": result.doubt}
     beats = json.loads(result.function.beats_table().to_json(orient="records"))
     frames = [
         _frame_row(frame, result.masks[frame.frame])
@@ -122,26 +169,29 @@ def _measured(
     return {"clip": row, "beats": [{"name": name, **beat} for beat in beats], "frames": frames}
 
 
-def _without_clip(
+def _measure_labelled_pair(
     name: str,
     labelled: list[LabelledFrame],
     networks: Networks,
-    known: dict,
+    truth: dict[str, str | float],
     reason: str,
-    device: torch.device | None,
 ) -> dict[str, object]:
-    """The same of a clip that is not there: measured on its ED and ES frames, if it has both."""
+    """Measure the labelled ED and ES frames, if there are both, in place of the clip.
+
+    truth: the columns patient, split and ef_true. reason: why the clip itself is not measured.
+    Returns a dict like that of `_measure`.
+    """
     row = dict.fromkeys(COLUMNS, np.nan) | {"name": name, "n_beats": 0, "unit": ""}
     row["warnings"] = reason
     by_phase = {frame.phase: frame for frame in labelled}
     if not {"ED", "ES"} <= by_phase.keys():
-        return {"clip": row | known, "beats": [], "frames": []}
+        return {"clip": row | truth, "beats": [], "frames": []}
     pair = [by_phase["ED"], by_phase["ES"]]
-    masks, found = measure_pair(np.stack([frame.image for frame in pair]), networks, device)
-    row |= {name: found.pop(name) for name in ("ef", "ef_low", "ef_high")}
+    masks, results = measure_pair(np.stack([frame.image for frame in pair]), networks)
+    row |= {name: results.pop(name) for name in ("ef", "ef_low", "ef_high")}
     row["warnings"] = f"{reason} Measured on the ED and ES frames that the expert chose."
     frames = [_frame_row(frame, mask) for frame, mask in zip(pair, masks, strict=True)]
-    return {"clip": row | known | found, "beats": [], "frames": frames}
+    return {"clip": row | truth | results, "beats": [], "frames": frames}
 
 
 def _labelled_ef(labelled: list[LabelledFrame]) -> float:

@@ -1,20 +1,28 @@
-"""What limits the numbers of a clip's heart function, in plain words.
+"""Warnings about a clip's heart function: what limits its numbers.
 
-Each function gives a list of sentences, empty where there is nothing to say.
+Each function returns a list of sentences, empty where there is nothing to warn about.
 """
 
 import numpy as np
 
-EDGE_OUTLINE = 0.06  # of an outline at the edge of the sector: the frame's outline touches it
-EDGE_FRAMES = 0.10  # of the frames that touch it
-SHORTENS = (-0.05, 0.35)  # of the long axis from ED to ES; true phantom hearts: 0.02 to 0.33
-LENGTH_DIFFERS = 0.10  # of the end-diastolic long axis, between beats: the plane wanders
-LENGTH_JUMPS = 0.10  # of the long axis between a frame and the smoothed curve
-JUMPING_FRAMES = 0.10  # of the frames whose axis jumps
-OUTLYING_FRAMES = 0.10  # of the frames whose volume stands far off those around
-EF_DIFFERS = 10.0  # points of ejection fraction between beats
+from .beats import (
+    BEGINNING_MISSING,
+    BEGINS_IN_SYSTOLE,
+    ENDS_AT_END_SYSTOLE,
+    ENDS_IN_SYSTOLE,
+    Systole,
+)
+
+EDGE_SHARE = 0.06  # of an outline at the edge of the sector: above it, the outline touches the edge
+EDGE_FRAMES = 0.10  # share of the frames whose outline touches the edge
+SHORTENING_RANGE = (-0.05, 0.35)  # of the long axis from ED to ES; in phantom hearts: 0.02 to 0.33
+LENGTH_SPREAD = 0.10  # of the end-diastolic long axis, between beats: the imaging plane moves
+LENGTH_JUMP = 0.10  # of the long axis, between a frame and the smoothed curve
+JUMPING_FRAMES = 0.10  # share of the frames whose long axis jumps
+OUTLYING_FRAMES = 0.10  # share of the frames whose volume is far from that of their neighbours
+EF_SPREAD = 10.0  # points of ejection fraction between beats
 LOWEST_FPS = 25.0  # below, frames are more than 40 ms apart, and end-systole falls between them
-RATES = (30.0, 220.0)  # beats per minute: outside, fps are wrong rather than the heart
+HEART_RATES = (30.0, 220.0)  # beats per minute: outside, the frame rate is probably wrong
 
 
 def _of_frames(flags: np.ndarray) -> str:
@@ -22,21 +30,28 @@ def _of_frames(flags: np.ndarray) -> str:
     return f"{100 * count / len(flags):.0f} % of the frames ({count} of {len(flags)})"
 
 
-def missing_masks(seen: np.ndarray, usable: np.ndarray) -> list[str]:
-    """Empty and useless outlines; seen: (T,) there is one, usable: (T,) it can be measured."""
-    if not seen.any():
-        return ["All masks are empty: nothing is known of the ventricle."]
-    found = []
-    if not seen.all():
-        found.append(f"The mask is empty in {_of_frames(~seen)}.")
-    if (seen & ~usable).any():
-        found.append(f"The mask is too small for a ventricle in {_of_frames(seen & ~usable)}.")
-    return found
+def missing_masks(exists: np.ndarray, usable: np.ndarray) -> list[str]:
+    """Empty or unusable outlines.
+
+    exists, usable: (T,) bool, whether a frame has an outline, and whether it can be measured.
+    """
+    if not exists.any():
+        return ["All masks are empty: the ventricle cannot be measured."]
+    warnings = []
+    if not exists.all():
+        warnings.append(f"The mask is empty in {_of_frames(~exists)}.")
+    if (exists & ~usable).any():
+        unusable = _of_frames(exists & ~usable)
+        warnings.append(f"The mask is too small for a ventricle in {unusable}.")
+    return warnings
 
 
 def edge(shares: np.ndarray) -> list[str]:
-    """Cut off; shares: (T,) of each outline that lies at the sector's edge, NaN without one."""
-    touching = shares > EDGE_OUTLINE
+    """Outlines that are cut off at the edge of the sector.
+
+    shares: (T,) share of each outline that lies at this edge, NaN without an outline.
+    """
+    touching = shares > EDGE_SHARE
     if np.count_nonzero(touching) <= EDGE_FRAMES * np.count_nonzero(np.isfinite(shares)):
         return []
     return [
@@ -45,78 +60,84 @@ def edge(shares: np.ndarray) -> list[str]:
     ]
 
 
-def outlying(flags: np.ndarray) -> list[str]:
-    """Slips of the outline; flags: (T,) the volume stands far off the frames around."""
+def outliers(flags: np.ndarray) -> list[str]:
+    """Outlines that fail; flags: (T,) bool, the volume is far from that of the frames around."""
     if flags.mean() <= OUTLYING_FRAMES:
         return []
     return [
-        f"In {_of_frames(flags)} the volume stands far off that of the frames around; they are "
-        "left out of the curve."
+        f"The volume is far from that of the neighbouring frames in {_of_frames(flags)}; these "
+        "frames are left out of the curve."
     ]
 
 
-def clip(count: int, fps: float | None, spacing: float | None) -> list[str]:
-    """What a clip of so many frames does not tell."""
-    found = []
+def acquisition(count: int, fps: float | None, spacing: float | None) -> list[str]:
+    """Too few frames, or an unknown or low frame rate, or an unknown spacing.
+
+    count: number of frames. fps: frames per second. spacing: mm per px.
+    """
+    warnings = []
     if count == 1:
-        found.append("One frame: the volume is known for one moment, its change is not.")
+        warnings.append("One frame only: its volume is known, but not how the volume changes.")
     if fps is None:
-        found.append(
-            "Frames per second unknown: beats are told in frames, and there is no heart rate."
+        warnings.append(
+            "Frames per second unknown: beats are detected by counting frames, and there is no "
+            "heart rate."
         )
     elif fps < LOWEST_FPS:
-        found.append(
-            f"{fps:g} frames per second are few: end-systole may fall between two frames, and "
-            "the ejection fraction comes out too low."
+        warnings.append(
+            f"The frame rate is low ({fps:g} frames per second): end-systole may fall between two "
+            "frames, and the ejection fraction comes out too low."
         )
     if spacing is None:
-        found.append(
+        warnings.append(
             "Pixel spacing unknown: volumes are in px3/1000 and lengths in px. The ejection "
-            "fraction needs none."
+            "fraction does not need the spacing."
         )
-    return found
+    return warnings
 
 
-def axis(length: np.ndarray, smooth: np.ndarray, pairs: np.ndarray) -> list[str]:
-    """Foreshortening or a plane that wanders, by the long axis.
+def long_axis(length: np.ndarray, smooth: np.ndarray, pairs: np.ndarray) -> list[str]:
+    """Foreshortening or a moving imaging plane, as shown by the length of the long axis.
 
-    length, smooth: (T,) of every frame, and smoothed. pairs: (n, 2) at end-diastole and at
+    length, smooth: (T,) of every frame, measured and smoothed. pairs: (n, 2) at end-diastole and
     end-systole of the beats that count.
     """
-    found = []
-    jumps = np.abs(length - smooth) > LENGTH_JUMPS * smooth
+    warnings = []
+    jumps = np.abs(length - smooth) > LENGTH_JUMP * smooth
     if jumps.mean() > JUMPING_FRAMES:
-        found.append(f"The long axis jumps in {_of_frames(jumps)}: the apex is found unsurely.")
+        warnings.append(
+            f"The long axis jumps in {_of_frames(jumps)}: the position of the apex is uncertain."
+        )
     pairs = pairs[np.isfinite(pairs).all(axis=1)]
     if len(pairs) == 0:
-        return found
+        return warnings
     shortening = float(np.median(1 - pairs[:, 1] / pairs[:, 0]))
-    if not SHORTENS[0] <= shortening <= SHORTENS[1]:
-        found.append(
+    if not SHORTENING_RANGE[0] <= shortening <= SHORTENING_RANGE[1]:
+        warnings.append(
             f"The long axis {'shortens' if shortening > 0 else 'lengthens'} by "
-            f"{100 * abs(shortening):.0f} % in systole; 10 to 20 % are usual. The view may be "
-            "foreshortened, or the plane moves with the heart."
+            f"{100 * abs(shortening):.0f} % in systole; 10 to 20 % is usual. The view may be "
+            "foreshortened, or the imaging plane moves with the heart."
         )
-    differs = float(np.ptp(pairs[:, 0]) / np.median(pairs[:, 0]))
-    if differs > LENGTH_DIFFERS:
-        found.append(
-            f"The end-diastolic long axis differs by {100 * differs:.0f} % between beats: the "
-            "probe or the plane moves."
+    spread = float(np.ptp(pairs[:, 0]) / np.median(pairs[:, 0]))
+    if spread > LENGTH_SPREAD:
+        warnings.append(
+            f"The end-diastolic long axis differs by {100 * spread:.0f} % between beats: the "
+            "probe or the imaging plane moves."
         )
-    return found
+    return warnings
 
 
-def rhythm(fps: float | None, rate: float | None) -> list[str]:
-    """No heart rate, or one that no heart has; rate: beats per minute."""
+def heart_rate(fps: float | None, rate: float | None) -> list[str]:
+    """An unknown or implausible heart rate; rate: beats per minute."""
     if fps and rate is None:
         return ["The clip holds less than one whole beat: there is no heart rate."]
-    if rate and not RATES[0] <= rate <= RATES[1]:
+    if rate and not HEART_RATES[0] <= rate <= HEART_RATES[1]:
         return [f"{rate:.0f} beats per minute are unlikely: check the frames per second."]
     return []
 
 
 def beats(fractions: list[float]) -> list[str]:
-    """Too few beats, or beats that differ; fractions: EF of those that count, per cent."""
+    """Too few beats, or beats that differ; fractions: EF of the beats that count, per cent."""
     if not fractions:
         return ["No beat counts: there is no ejection fraction."]
     if len(fractions) == 1:
@@ -125,6 +146,33 @@ def beats(fractions: list[float]) -> list[str]:
             "atrial fibrillation."
         ]
     spread = max(fractions) - min(fractions)
-    if spread > EF_DIFFERS:
+    if spread > EF_SPREAD:
         return [f"The ejection fraction differs by {spread:.0f} points between beats."]
     return []
+
+
+def clip_ends(systoles: list[Systole]) -> list[str]:
+    """Beats that count and are cut off by the ends of the clip; systoles: all, in order."""
+    if not systoles:
+        return []
+    first, last = (beat.note if beat.counts else "" for beat in (systoles[0], systoles[-1]))
+    warnings = []
+    if BEGINS_IN_SYSTOLE in first:
+        warnings.append(
+            "The clip begins in systole: its first beat is measured with the end-diastole after it."
+        )
+    elif BEGINNING_MISSING in first:
+        warnings.append(
+            "The clip begins in systole and contains no larger end-diastole: the ejection "
+            "fraction of its first beat may be too low."
+        )
+    if ENDS_IN_SYSTOLE in last:
+        warnings.append(
+            "The clip ends in systole: the ejection fraction of its last beat is too low."
+        )
+    elif ENDS_AT_END_SYSTOLE in last:
+        warnings.append(
+            "The last end-systole lies at the end of the clip: systole may go on, and the "
+            "ejection fraction of that beat may be too low."
+        )
+    return warnings

@@ -1,4 +1,4 @@
-"""An interval learnt from clips whose truth is known: what it promises, and what it refuses."""
+"""An interval learnt from clips with known truth: its coverage, and refused input."""
 
 import json
 from dataclasses import replace
@@ -27,23 +27,23 @@ AGREED = dict.fromkeys(SPREADS, 0.0)
 
 
 def clips(count: int, seed: int = 0, slope: float = 0.7, shift: float = 12.0) -> pd.DataFrame:
-    """Clips whose EF is found with a bias, the worse the more the views differ."""
+    """Clips whose measured EF has a bias, and a larger error where the views differ more."""
     generator = np.random.default_rng(seed)
     true = generator.uniform(20, 75, count)
     views = generator.gamma(2, 2, count)
     error = generator.normal(0, 1, count) * (1 + views)
-    table = pd.DataFrame({"ef_true": true, "found": (true - shift) / slope + error / slope})
+    table = pd.DataFrame({"ef_true": true, "ef_measured": (true - shift) / slope + error / slope})
     table = table.assign(views=views, networks=generator.uniform(0, 3, count), beats=np.nan)
     return table.assign(doubt=generator.uniform(0, 0.4, count))
 
 
 def bounds(calibration: Calibration, table: pd.DataFrame) -> np.ndarray:
     """(N, 3) corrected EF, lower and upper end."""
-    rows = table[["found", *SPREADS]].to_dict("records")
-    return np.array([calibration.interval(row.pop("found"), row) for row in rows])
+    rows = table[["ef_measured", *SPREADS]].to_dict("records")
+    return np.array([calibration.interval(row.pop("ef_measured"), row) for row in rows])
 
 
-def test_interval_holds_nine_in_ten_of_clips_it_has_not_seen():
+def test_interval_covers_nine_in_ten_of_new_clips():
     calibration = fit_calibration(clips(2000), "made", NETWORKS)
     other = clips(3000, seed=1)
     _, low, high = bounds(calibration, other).T
@@ -51,11 +51,11 @@ def test_interval_holds_nine_in_ten_of_clips_it_has_not_seen():
     assert 0.88 <= inside.mean() <= 0.92
 
 
-def test_bias_is_taken_out():
+def test_bias_is_corrected():
     calibration = fit_calibration(clips(2000), "made", NETWORKS)
     other = clips(500, seed=2)
     corrected = bounds(calibration, other)[:, 0]
-    assert abs((other.found - other.ef_true).mean()) > 2
+    assert abs((other.ef_measured - other.ef_true).mean()) > 2
     assert abs((corrected - other.ef_true).mean()) < 0.7
     assert calibration.slope == pytest.approx(0.7, abs=0.06)
 
@@ -67,14 +67,14 @@ def test_interval_is_wider_where_the_views_differ():
     assert calibration.half_width(AGREED) > 0
 
 
-def test_fitted_clips_do_not_widen_it():
-    """The factor is a quantile of errors of clips that the line has not seen."""
+def test_fitted_clips_do_not_widen_the_interval():
+    """The factor is a quantile of the errors of clips that were not used for the line."""
     table = clips(1000)
     calibration = fit_calibration(table, "made", NETWORKS)
     one = replace(calibration, factor=1.0)
     rows = table[list(SPREADS)].to_dict("records")
     widths = np.array([one.half_width(row) for row in rows])
-    errors = np.abs(table.ef_true - (one.intercept + one.slope * table.found)) / widths
+    errors = np.abs(table.ef_true - (one.intercept + one.slope * table.ef_measured)) / widths
     assert np.isclose(errors, calibration.factor).sum() == 1
     assert calibration.factor == pytest.approx(np.quantile(errors, 0.9), rel=0.1)
 
@@ -85,18 +85,18 @@ def test_no_ef_gives_no_interval():
 
 @settings(max_examples=50, deadline=None)
 @given(st.floats(-50, 150), st.floats(0, 100))
-def test_interval_stays_in_what_an_ef_can_be_and_in_order(found, views):
-    ef, low, high = PLAIN.interval(found, AGREED | {"views": views})
+def test_interval_stays_between_0_and_100_and_in_order(measured, views):
+    ef, low, high = PLAIN.interval(measured, AGREED | {"views": views})
     assert 0 <= low <= ef <= high <= 100
 
 
-def test_unknown_spread_counts_as_none():
+def test_unknown_spread_counts_as_zero():
     assert PLAIN.half_width(AGREED | {"beats": np.nan}) == PLAIN.half_width(AGREED) == 8.0
 
 
 def test_clips_without_an_ef_are_left_out():
     table = clips(300)
-    table.loc[::3, "found"] = np.nan
+    table.loc[::3, "ef_measured"] = np.nan
     assert fit_calibration(table, "made", NETWORKS).clips == 200
 
 
@@ -123,9 +123,9 @@ def test_saved_calibration_is_read_back(tmp_path):
 )
 def test_broken_calibration_is_refused(tmp_path, change):
     PLAIN.save(tmp_path / "one.json")
-    known = json.loads((tmp_path / "one.json").read_text()) | change
-    (tmp_path / "one.json").write_text(json.dumps(known))
-    with pytest.raises(DataError, match="is no calibration"):
+    values = json.loads((tmp_path / "one.json").read_text()) | change
+    (tmp_path / "one.json").write_text(json.dumps(values))
+    with pytest.raises(DataError, match="is not a calibration"):
         load_calibration(tmp_path / "one.json")
 
 

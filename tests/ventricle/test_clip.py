@@ -1,4 +1,4 @@
-"""A clip's heart function by the package's networks, alone, of a study, and from a shell."""
+"""Heart function by the package's networks: of one clip, of a study, and from a shell."""
 
 import json
 from dataclasses import replace
@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 import torch
 
-from echolib.__main__ import main
+from echolib.commands.parser import main
 from echolib.config import weights_folder
 from echolib.data import Camus, Clip, EchoNet, read_clip
 from echolib.errors import DataError
-from echolib.networks.models import UNet, save_model
+from echolib.networks.models import UNet
 from echolib.phantom.studies import write_lv_study
 from echolib.ventricle import study as function_study
 from echolib.ventricle.clip import (
@@ -25,7 +25,7 @@ from echolib.ventricle.clip import (
     within_beats,
 )
 from echolib.ventricle.study import COLUMNS, measure_study
-from tests.makers import camus_folder
+from tests.makers import camus_folder, save_network
 
 NETWORKS = load_networks()
 
@@ -45,7 +45,7 @@ def measured(study):
 # --- Networks -----------------------------------------------------------------------------------
 
 
-def test_the_package_brings_its_networks_with_a_calibration_of_just_these():
+def test_the_package_has_a_calibration_of_exactly_its_own_networks():
     assert NETWORKS.names == WEIGHTS == NETWORKS.calibration.networks
     assert NETWORKS.cycle.arguments["inputs"] == 3 and NETWORKS.landmarks is not None
     assert "phantom" in NETWORKS.calibration.data and NETWORKS.calibration.level == 0.9
@@ -58,16 +58,16 @@ def test_other_networks_get_no_calibration_by_default(tmp_path):
 
 
 def test_a_calibration_of_other_networks_is_refused():
-    with pytest.raises(DataError, match=r"is of the networks .*not of"):
+    with pytest.raises(DataError, match=r"was made for the networks .*not for"):
         load_networks(("lv",), weights_folder() / CALIBRATION)
 
 
-def test_networks_that_do_not_go_together_are_refused(tmp_path):
+def test_networks_that_do_not_fit_together_are_refused(tmp_path):
     with pytest.raises(DataError, match="two are of one kind"):
         load_networks(("lv", "lv_robust"))
     with pytest.raises(DataError, match="network of single frames is needed"):
         load_networks(("lv_landmarks",))
-    save_model(UNet(4, 2, inputs=3), tmp_path / "small.safetensors", {"size": 64})
+    save_network(UNet(4, 2, inputs=3), tmp_path / "small.safetensors", 64)
     with pytest.raises(DataError, match="squares of"):
         load_networks(("lv", str(tmp_path / "small.safetensors")))
 
@@ -92,7 +92,7 @@ def test_corrected_volumes_give_the_corrected_ef(measured):
     assert row["unit"] == "px3/1000" and row["n_beats"] == measured.function.n_beats
 
 
-def test_spacing_makes_volumes_of_ml_and_leaves_the_ef(measured):
+def test_spacing_gives_volumes_in_ml_and_does_not_change_the_ef(measured):
     scaled = measure_clip(replace(measured.clip, spacing=0.5), NETWORKS)
     assert scaled.row()["unit"] == "ml" and scaled.ef == pytest.approx(measured.ef)
     assert scaled.edv == pytest.approx(measured.edv * 0.125)
@@ -106,7 +106,7 @@ def test_a_larger_frame_is_measured_in_its_own_geometry(measured):
     assert large.edv == pytest.approx(8 * measured.edv, rel=0.35)
 
 
-def test_one_frame_has_an_outline_and_no_ef(measured):
+def test_one_frame_has_an_outline_but_no_ef(measured):
     one = measure_clip(Clip("one", measured.clip.frames[:1], 50.0), NETWORKS)
     assert one.masks.any() and np.isnan([one.ef, one.ef_low, one.ef_high]).all()
     assert np.isnan(one.doubt) and any("One frame" in warning for warning in one.warnings)
@@ -122,14 +122,14 @@ def test_a_still_heart_has_no_ef(measured):
     assert np.isnan(measure_clip(still, NETWORKS).ef)
 
 
-def test_without_a_calibration_nothing_is_promised(measured):
+def test_without_a_calibration_there_is_no_interval(measured):
     bare = measure_clip(measured.clip, replace(NETWORKS, calibration=None))
-    assert bare.ef == bare.found == pytest.approx(measured.found)
+    assert bare.ef == bare.ef_measured == pytest.approx(measured.ef_measured)
     assert np.isnan([bare.ef_low, bare.ef_high]).all()
     assert any("no calibration" in warning for warning in bare.warnings)
 
 
-def test_the_first_network_is_measured_where_there_is_no_other(measured):
+def test_the_network_of_single_frames_works_alone(measured):
     alone = measure_clip(measured.clip, load_networks(("lv",)))
     assert alone.function.n_beats and np.isnan(alone.doubt)
     assert np.isnan(alone.spreads["networks"]) or alone.spreads["networks"] == 0
@@ -137,16 +137,16 @@ def test_the_first_network_is_measured_where_there_is_no_other(measured):
 
 def test_disagreeing_networks_raise_a_warning(measured):
     strict = replace(NETWORKS.calibration, doubt=0.0)
-    found = measure_clip(measured.clip, replace(NETWORKS, calibration=strict))
-    assert any("Masks and landmarks disagree" in warning for warning in found.warnings)
+    result = measure_clip(measured.clip, replace(NETWORKS, calibration=strict))
+    assert any("Masks and landmarks disagree" in warning for warning in result.warnings)
 
 
-def test_frames_are_seen_between_the_ends_of_their_own_beat():
+def test_frames_lie_between_the_ed_and_es_frames_of_their_own_beat():
     squares = np.arange(20, dtype=np.uint8)[:, None, None] * np.ones((1, 2, 2), np.uint8)
-    seen = within_beats(squares, [(2, 6), (12, 16)])[:, :, 0, 0]
-    assert np.array_equal(seen[:, 1], np.arange(20))
-    assert (seen[:9, 0] == 2).all() and (seen[:9, 2] == 6).all()
-    assert (seen[10:, 0] == 12).all() and (seen[10:, 2] == 16).all()
+    inputs = within_beats(squares, [(2, 6), (12, 16)])[:, :, 0, 0]
+    assert np.array_equal(inputs[:, 1], np.arange(20))
+    assert (inputs[:9, 0] == 2).all() and (inputs[:9, 2] == 6).all()
+    assert (inputs[10:, 0] == 12).all() and (inputs[10:, 2] == 16).all()
 
 
 def test_the_experts_pair_is_measured(study):
@@ -156,7 +156,7 @@ def test_the_experts_pair_is_measured(study):
     masks, row = measure_pair(np.stack([frame.image for frame in pair]), NETWORKS)
     assert masks.shape == (2, 112, 112) and masks[0].sum() > masks[1].sum()
     assert row["ef_low"] <= row["ef"] <= row["ef_high"]
-    assert abs(row["found"] - study.table.EF[name]) < 30
+    assert abs(row["ef_measured"] - study.table.EF[name]) < 30
 
 
 # --- A study ------------------------------------------------------------------------------------
@@ -169,32 +169,32 @@ def tables(study, tmp_path_factory):
 
 
 def test_a_study_has_a_row_for_each_clip_beat_and_labelled_frame(study, tables):
-    folder, found = tables
-    clips, beats, frames = (found[name] for name in ("clips", "beats", "frames"))
+    folder, written = tables
+    clips, beats, frames = (written[name] for name in ("clips", "beats", "frames"))
     assert list(clips.name) == list(study.table.index) and list(clips)[:10] == COLUMNS
     assert np.allclose(clips.ef_true, study.table.EF)
     counted = beats[beats.counts].groupby("name").size()
     assert (clips.set_index("name").n_beats == counted.reindex(clips.name, fill_value=0)).all()
     assert len(frames) == 2 * len(study.table) and frames.dice.between(0.4, 1).all()
-    written = pd.read_csv(folder / "clips.csv")
-    assert np.allclose(written.ef, clips.ef, equal_nan=True)
+    saved = pd.read_csv(folder / "clips.csv")
+    assert np.allclose(saved.ef, clips.ef, equal_nan=True)
 
 
 def test_an_interrupted_study_goes_on(study, tables, tmp_path, monkeypatch):
-    monkeypatch.setattr(function_study, "PART", 2)
+    monkeypatch.setattr(function_study, "CLIPS_PER_PART", 2)
     calls = []
 
-    def counted(clip, networks, device=None):
+    def counted(clip, networks):
         calls.append(clip.name)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return measure_clip(clip, networks, device)
+        return measure_clip(clip, networks)
 
     monkeypatch.setattr(function_study, "measure_clip", counted)
     with pytest.raises(KeyboardInterrupt):
         measure_study(study, NETWORKS, tmp_path, "all", progress=False)
     again = measure_study(study, NETWORKS, tmp_path, "all", progress=False)
-    assert calls[4:] == list(study.table.index[2:])  # the part of the third clip was not finished
+    assert calls[4:] == list(study.table.index[2:])  # the part with the third clip was not finished
     pd.testing.assert_frame_equal(again["clips"], tables[1]["clips"])
 
 
@@ -213,13 +213,13 @@ def test_an_unreadable_clip_keeps_its_row(study, tmp_path, monkeypatch):
     assert "expert chose" in clips.warnings[0] and clips.n_beats[0] == 0
 
 
-def test_a_set_of_pairs_is_measured_by_what_its_expert_outlined(tmp_path):
+def test_a_study_without_clips_is_measured_on_the_labelled_frames(tmp_path):
     data = Camus(camus_folder(tmp_path / "camus"))
     clips = measure_study(data, NETWORKS, tmp_path / "out", "all", progress=False)["clips"]
     assert len(clips) == len(data.table) and np.isfinite(clips.ef_true).all()
 
 
-def test_an_empty_split_is_named(study, tmp_path):
+def test_an_empty_split_is_reported(study, tmp_path):
     study_without = EchoNet(study.folder)
     study_without.table = study.table[study.table.split != "val"]
     with pytest.raises(DataError, match="no clip in the split 'val'"):
@@ -266,7 +266,7 @@ def test_too_few_clips_for_a_calibration_are_refused(study, tmp_path, capsys):
     assert not (tmp_path / "own.json").exists()
 
 
-def test_nothing_of_a_study_depends_on_torchs_state(study, measured):
+def test_results_do_not_depend_on_the_random_state_of_torch(study, measured):
     torch.manual_seed(12345)
     again = measure_clip(study.clip(measured.clip.name), NETWORKS)
     assert json.dumps(again.row()) == json.dumps(measured.row())

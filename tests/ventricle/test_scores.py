@@ -1,4 +1,4 @@
-"""Scores of a study: by hand, by brute force, and what must hold for any study."""
+"""Scores of a study: by hand, by brute force, and properties that hold for any study."""
 
 import numpy as np
 import pandas as pd
@@ -16,14 +16,14 @@ masks = arrays(bool, (6, 2, 5, 4))
 
 
 def clips(true, found, **columns) -> pd.DataFrame:
-    """A table of clips, all of one split unless told."""
+    """A table of clips, by default all of one split."""
     names = [f"c{index}" for index in range(len(true))]
     table = pd.DataFrame({"name": names, "split": "test", "ef_true": true, "ef": found})
     return table.assign(**columns)
 
 
 def study(count: int = 60, seed: int = 0) -> pd.DataFrame:
-    """Two clips a patient, an error of 5 points and an interval of 16."""
+    """Two clips per patient, with an error of 5 points and intervals of 16 points."""
     generator = np.random.default_rng(seed)
     true = generator.uniform(20, 75, count)
     found = true + generator.normal(1, 5, count)
@@ -32,7 +32,7 @@ def study(count: int = 60, seed: int = 0) -> pd.DataFrame:
 
 
 def scores(table: pd.DataFrame, resamples: int = 20) -> pd.Series:
-    """Of all clips together."""
+    """Scores of all clips together."""
     return ef_scores(table, resamples).iloc[-1]
 
 
@@ -40,7 +40,7 @@ def scores(table: pd.DataFrame, resamples: int = 20) -> pd.Series:
 
 
 def auc_by_pairs(positive, score) -> float:
-    """The share of pairs that are in the right order; ties count half."""
+    """Share of the pairs that are in the right order; ties count half."""
     above = np.sign(score[positive][:, None] - score[~positive])
     return float((1 + above).mean() / 2) if above.size else np.nan
 
@@ -55,7 +55,7 @@ def test_auc_is_the_share_of_pairs_in_order(cases):
 
 
 @given(labelled, st.sampled_from([np.exp, np.cbrt, lambda x: 3 * x - 100]))
-def test_auc_knows_only_the_order(cases, rising):
+def test_auc_depends_only_on_the_order(cases, rising):
     positive, score = (np.array(values) for values in zip(*cases, strict=True))
     found = auc(positive, score)
     assert auc(positive, rising(score)) == pytest.approx(found, nan_ok=True)
@@ -70,10 +70,10 @@ def test_auc_of_examples_by_hand():
     assert np.isnan(auc([True, True], [1, 2])) and np.isnan(auc([], []))
 
 
-def test_auc_refuses_what_it_cannot_rank():
+def test_auc_refuses_scores_that_have_no_rank():
     with pytest.raises(ValueError, match="NaN"):
         auc([True, False], [1, np.nan])
-    with pytest.raises(ValueError, match=r"not \(2,\) and \(3,\)"):
+    with pytest.raises(ValueError, match=r"found arrays of shape \(2,\) and \(3,\)"):
         auc([True, False], [1, 2, 3])
 
 
@@ -138,7 +138,7 @@ def test_patients_of_many_clips_do_not_narrow_the_interval():
     assert alone.mae_high - alone.mae_low < 0.6 * (once.mae_high - once.mae_low)
 
 
-def test_row_a_split_in_order_then_all():
+def test_one_row_per_split_in_order_then_all():
     table = study(30)
     table["split"] = np.repeat(["val", "train", "test"], 10)
     found = ef_scores(table, resamples=20)
@@ -164,14 +164,14 @@ def test_clips_without_an_ejection_fraction_are_counted():
     assert none.intervals == 0 and none.drop([*COUNTS, "intervals"]).isna().all()
 
 
-def test_a_single_clip_has_an_error_and_no_spread():
+def test_a_single_clip_has_an_error_but_no_spread():
     row = scores(clips([50.0], [47.0], ef_low=[45.0], ef_high=[49.0]))
     assert (row.mae, row.mae_low, row.mae_high, row.bias, row.coverage) == (3, 3, 3, -3, 0)
     undefined = ["r2", "r2_low", "r2_high", "correlation", "loa_low", "loa_high", "auc_50"]
     assert row[undefined].isna().all()
 
 
-def test_a_constant_answer_has_no_correlation_and_no_skill():
+def test_a_constant_result_has_no_correlation_and_no_skill():
     true = np.array([30.0, 50, 70])
     row = scores(clips(true, np.full(3, true.mean())))
     assert np.isnan(row.correlation) and row.r2 == pytest.approx(0) and row.auc_50 == 0.5
@@ -211,7 +211,7 @@ def test_a_constant_added_moves_the_bias_alone(seed, shift):
 
 @settings(max_examples=30)
 @given(st.integers(0, 1000))
-def test_endless_intervals_hold_all_and_perfect_answers_err_nowhere(seed):
+def test_infinite_intervals_cover_all_and_perfect_results_have_no_error(seed):
     table = study(12, seed)
     row = scores(table.assign(ef_low=-np.inf, ef_high=np.inf), 2)
     assert row.coverage == row.coverage_low == 100 and row.width == np.inf
@@ -221,7 +221,7 @@ def test_endless_intervals_hold_all_and_perfect_answers_err_nowhere(seed):
     assert row.correlation == pytest.approx(1)
 
 
-def test_a_table_is_left_as_it_was():
+def test_the_given_table_is_not_changed():
     table = study(10)
     copy = table.copy()
     ef_scores(table, resamples=5)
@@ -229,7 +229,7 @@ def test_a_table_is_left_as_it_was():
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
         (study(4).drop(columns=["ef_true", "split"]), "lacks split, ef_true; it has name"),
         (study(4).iloc[:0], "no row"),
@@ -241,8 +241,8 @@ def test_a_table_is_left_as_it_was():
         (study(20).assign(ef_low=99), "c4 and 15 more"),
     ],
 )
-def test_tables_that_do_not_fit_are_refused(table, said):
-    with pytest.raises(ValueError, match=said):
+def test_tables_that_do_not_fit_are_refused(table, message):
+    with pytest.raises(ValueError, match=message):
         ef_scores(table)
 
 
@@ -250,7 +250,7 @@ def test_tables_that_do_not_fit_are_refused(table, said):
 
 
 def frames_of(found: np.ndarray, true: np.ndarray) -> pd.DataFrame:
-    """A row a mask of (patients, 2, H, W): the first of a patient is ED, the second ES."""
+    """One row per mask of (patients, 2, H, W): the first of a patient is ED, the second ES."""
     rows = [
         {
             "clip": f"c{patient}", "frame": frame, "phase": ("ED", "ES")[frame],
@@ -264,11 +264,11 @@ def frames_of(found: np.ndarray, true: np.ndarray) -> pd.DataFrame:
 
 @settings(max_examples=30)
 @given(masks, masks)
-def test_pooled_dice_is_that_of_all_pixels_together(found, true):
+def test_pooled_dice_is_the_dice_of_all_pixels_together(found, true):
     table = dice_scores(frames_of(found, true), resamples=5).set_index("phase")
     assert table.n.to_dict() == {"overall": 12, "ED": 6, "ES": 6}
-    for phase, some in (("overall", np.s_[:]), ("ED", np.s_[:, 0]), ("ES", np.s_[:, 1])):
-        assert table.pooled[phase] == pytest.approx(dice(found[some], true[some]))
+    for phase, part in (("overall", np.s_[:]), ("ED", np.s_[:, 0]), ("ES", np.s_[:, 1])):
+        assert table.pooled[phase] == pytest.approx(dice(found[part], true[part]))
     each = [dice(*pair) for pair in zip(found[:, 1], true[:, 1], strict=True)]
     assert table.per_case["ES"] == pytest.approx(np.mean(each))
     assert table["median"]["ES"] == pytest.approx(np.median(each))
@@ -297,11 +297,11 @@ def test_dice_of_a_phase_without_cases_is_unknown():
     empty = np.zeros((3, 2, 5, 4), bool)
     cases = frames_of(empty, empty)
     table = dice_scores(cases[cases.phase == "ED"], resamples=5).set_index("phase")
-    assert table.pooled["overall"] == table.pooled["ED"] == 1  # nothing there, nothing found
+    assert table.pooled["overall"] == table.pooled["ED"] == 1  # all masks are empty
     assert table.n["ES"] == 0 and table.loc["ES"].drop(["n", "patients"]).isna().all()
 
 
-def test_dice_without_named_patients_counts_clips():
+def test_dice_without_patients_counts_clips():
     cases = frames_of(np.ones((4, 2, 5, 4), bool), np.ones((4, 2, 5, 4), bool))
     assert dice_scores(cases.assign(patient=None), resamples=5).patients.tolist() == [4, 4, 4]
 

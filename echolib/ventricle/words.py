@@ -1,0 +1,78 @@
+"""Texts about a measured clip: the headline of its report, and the names of its frames."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:  # texts can be written without torch
+    from .clip import ClipFunction
+    from .function import HeartFunction
+
+NAMES = {"ED": "end-diastole", "ES": "end-systole"}
+
+
+def headline(result: "ClipFunction") -> str:
+    """One line about a clip: EF with its interval, number of beats, heart rate."""
+    function = result.function
+    parts = [f"No EF: {why_no_ef(result)}"]
+    if np.isfinite(result.ef):
+        corrected = f"{result.ef:.0f}" != f"{function.ef:.0f}"
+        parts = [f"EF {result.ef:.0f} %" + (" corrected" if corrected else "")]
+        if np.isfinite([result.ef_low, result.ef_high]).all():
+            parts.append(f"90 % interval {result.ef_low:.0f} to {result.ef_high:.0f} %")
+        parts.append("1 beat" if function.n_beats == 1 else f"{function.n_beats} beats")
+    if function.heart_rate:
+        rate = f"{function.heart_rate:.0f} per minute"
+        parts[-1] += f" at {rate}" if np.isfinite(result.ef) else f", heart rate {rate}"
+    return ", ".join(parts)
+
+
+def why_no_ef(result: "ClipFunction") -> str:
+    """Why a clip has no EF, in a few words; "" where it has an EF."""
+    function = result.function
+    if np.isfinite(result.ef):
+        return ""
+    if not np.isfinite(function.volume).any():
+        return "no frame has a usable outline"
+    if len(function.volume) == 1:
+        return "a single frame shows no beat"
+    if not function.beats:
+        return "no beat with both end-diastole and end-systole is detected"
+    if not function.n_beats:
+        notes = sorted({beat.note for beat in function.beats if beat.note})
+        return "no beat counts" + (f" ({', '.join(notes)})" if notes else "")
+    return "it is withheld, see the warnings"
+
+
+def moment_of(function: "HeartFunction", frame: int) -> str:
+    """The time of a frame in s, or its number where fps is unknown."""
+    return f"{frame / function.fps:.2f} s" if function.fps else f"frame {frame}"
+
+
+def phase_of(function: "HeartFunction", frame: int) -> str:
+    """Phase of a frame: "ED" or "ES" if it is end-diastole or end-systole of a beat, else ""."""
+    if frame in (beat.end_diastole for beat in function.beats):
+        return "ED"
+    return "ES" if frame in (beat.end_systole for beat in function.beats) else ""
+
+
+def key_frames(function: "HeartFunction") -> dict[str, int]:
+    """The two most informative frames, by name.
+
+    These are end-diastole and end-systole of the middle beat that counts, if possible of a beat
+    without a note. If no beat counts, they are those of the middle beat; without a beat, the frames
+    of the largest and the smallest volume; without a volume, the first frame only.
+    """
+    counted = [beat for beat in function.beats if beat.counts]
+    beats = [beat for beat in counted if not beat.note] or counted or function.beats
+    if beats:
+        beat = beats[(len(beats) - 1) // 2]
+        return {NAMES["ED"]: beat.end_diastole, NAMES["ES"]: beat.end_systole}
+    outlined = np.flatnonzero(np.isfinite(function.volume))
+    if len(outlined) == 0:
+        return {"first frame": 0}
+    if len(outlined) == 1:
+        return {"the only outline": int(outlined[0])}
+    volume = function.volume[outlined]
+    largest, smallest = outlined[volume.argmax()], outlined[volume.argmin()]
+    return {"largest volume": int(largest), "smallest volume": int(smallest)}
