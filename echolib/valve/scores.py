@@ -1,6 +1,6 @@
-"""How well valve masks fit, as the course task scores them: a volume a video, then the median.
+"""Scores of valve masks by the rules of the course task: one volume per video, then the median.
 
-The rule for empty masks is that of `metrics`: two empty masks agree, where only one is empty the
+The rule for empty masks is that of `metrics`: two empty masks agree; if only one is empty, the
 overlap is 0 and the distance is the diagonal of the frame.
 """
 
@@ -10,14 +10,14 @@ import pandas as pd
 from ..metrics import case_scores, dice, iou
 from ..statistics import bootstrap_interval
 
-REFERENCE = 112  # px, the side of the frames that distances are told for
+REFERENCE_SIDE = 112  # px, side of the frames for which distances are reported
 
 
 def volume_iou(prediction: np.ndarray, truth: np.ndarray) -> float:
-    """Intersection over union, 0 to 1, of two (T, H, W) bool volumes, all frames together.
+    """Intersection over union, 0 to 1, of two (T, H, W) bool volumes, over all frames together.
 
-    Frames with much valve weigh more than those with little. Raises ValueError for volumes that
-    are not bool, or of two shapes.
+    Frames with a large valve area count more than frames with a small area. Raises ValueError for
+    volumes that are not bool, or whose shapes differ.
     """
     _check_volumes(prediction, truth)
     return iou(prediction, truth)
@@ -30,29 +30,29 @@ def _check_volumes(prediction: np.ndarray, truth: np.ndarray, name: str = "volum
             raise ValueError(f"{name}: expected (T, H, W) bool, found {found}.")
     if prediction.shape != truth.shape:
         raise ValueError(
-            f"{name}: expected two of the same shape (T, H, W), found {prediction.shape} and "
-            f"{truth.shape}. Bring predictions to the frames' own size first."
+            f"{name}: expected prediction and truth of the same shape (T, H, W), found "
+            f"{prediction.shape} and {truth.shape}. Resize the prediction to the frames first."
         )
 
 
 def score_valves(
     predictions: dict[str, np.ndarray], truths: dict[str, tuple[np.ndarray, np.ndarray]]
 ) -> pd.DataFrame:
-    """Score the predicted valve of each video on its labelled frames; the others are left out.
+    """Score the predicted valve of each video on its labelled frames; other frames are ignored.
 
     predictions: {name: (T, H, W) bool}. truths: {name: (frames (n,) int, labels (n, H, W)
-    bool)}. Returns a row a video:
+    bool)}. Returns one row per video with the columns:
 
-    clip; frames, how many were scored; iou and dice of the volume of these frames; assd, the
-    average symmetric surface distance, mean over the frames, px of the video; assd_112, the same
-    in px of a 112 x 112 frame that shows as much; area_ratio, predicted over true area, NaN
-    without a true one. Raises ValueError where a prediction is missing or does not fit.
+    clip. frames, number of scored frames. iou and dice of the volume of these frames. assd, the
+    average symmetric surface distance, mean over the frames, px of the video. assd_112, assd in px
+    of a 112 x 112 frame with the same field of view. area_ratio, predicted over true area, NaN
+    without a true area. Raises ValueError where a prediction is missing or does not fit.
     """
     missing = sorted(set(truths) - set(predictions))
     if missing:
         raise ValueError(
-            f"expected a prediction for each of {len(truths)} labelled videos, none found for "
-            f"{', '.join(missing[:5])}. A video without any valve has an empty mask."
+            f"Expected a prediction for each of {len(truths)} labelled videos, none found for "
+            f"{', '.join(missing[:5])}. Use an empty mask for a video without a valve."
         )
     rows = [
         {"clip": name} | _score(name, predictions[name], *truths[name]) for name in sorted(truths)
@@ -64,19 +64,19 @@ def score_valves(
 def _score(name: str, prediction: np.ndarray, frames: np.ndarray, labels: np.ndarray) -> dict:
     """Scores of one video."""
     frames = np.asarray(frames)
-    whole = frames.ndim == 1 and len(frames) and np.issubdtype(frames.dtype, np.integer)
-    if not whole or len(np.unique(frames)) < len(frames):
+    valid = frames.ndim == 1 and len(frames) and np.issubdtype(frames.dtype, np.integer)
+    if not valid or len(np.unique(frames)) < len(frames):
         raise ValueError(f"{name}: expected (n,) different frame numbers, found {frames}.")
     if frames.min() < 0 or frames.max() >= len(prediction):
         raise ValueError(
-            f"{name}: labelled frames up to {frames.max()} do not lie in a prediction of "
-            f"{len(prediction)} frames."
+            f"{name}: expected labelled frames within the {len(prediction)} frames of the "
+            f"prediction, found frames from {frames.min()} to {frames.max()}."
         )
     chosen = prediction[frames]
     _check_volumes(chosen, labels, name)
     distances = [case_scores(*pair)["assd"] for pair in zip(chosen, labels, strict=True)]
     distance, area = float(np.mean(distances)), int(labels.sum())
-    scale = REFERENCE / float(np.sqrt(labels.shape[1] * labels.shape[2]))
+    scale = REFERENCE_SIDE / float(np.sqrt(labels.shape[1] * labels.shape[2]))
     return {
         "frames": len(frames),
         "iou": volume_iou(chosen, labels),
@@ -88,11 +88,11 @@ def _score(name: str, prediction: np.ndarray, frames: np.ndarray, labels: np.nda
 
 
 def summary(table: pd.DataFrame, resamples: int = 2000) -> dict[str, float | list[float]]:
-    """The task's score of a table of `score_valves`, and how sure it is.
+    """Summarise a table of `score_valves`: the task's score and its interval.
 
-    Returns videos, frames, the median IoU over videos with its 95 % bootstrap interval
-    (median_ci95, over videos), mean and p10 of the IoU, and the medians of dice and assd_112.
-    Raises ValueError for an empty table.
+    Returns the number of videos and of frames, the median IoU over videos with its 95 % bootstrap
+    interval over videos (median_ci95), mean and 10th percentile (p10) of the IoU, and the medians
+    of dice and assd_112. Raises ValueError for an empty table.
     """
     if table.empty:
         raise ValueError("No videos to summarise: the table has no row.")

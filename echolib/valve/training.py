@@ -1,7 +1,7 @@
-"""Training networks that find the mitral leaflets: the reference recipe, and what is better.
+"""Training of networks that find the mitral leaflets: the reference recipe, and a better way.
 
-The recipe is the course task's, see `stage_one` and `stage_two`. `train_finder` is what the
-measurements of benchmarks/mitral.py left standing.
+The recipe is that of the course task, see `stage_one` and `stage_two`. `train_finder` uses the
+methods that proved useful in the measurements of benchmarks/mitral.py.
 """
 
 from collections.abc import Sequence
@@ -19,39 +19,40 @@ from ..data.valve.study import ValveClip
 from ..errors import DataError
 from ..metrics import iou
 from ..networks.augment import Augmentation
-from ..networks.models import UNet, load_model, start_from
+from ..networks.models import Encoder, UNet, load_model, start_from
 from ..networks.plan import TrainingConfig
 from ..networks.training import Training
-from .finder import SETTINGS_FILE, VIEWS, ValveFinder, finder_files, save_settings
+from .finder import CLOSE_VIEWS, SETTINGS_FILE, ValveFinder, finder_files, save_settings
 
-RECIPE_SIZE = 128  # px, side of the square that whole frames are brought to
+RECIPE_SIZE = 128  # px, side of the square to which whole frames are resized
 RECIPE_THRESHOLD = 0.9
-RECIPE_FROZEN = 2  # first levels that stage two leaves as they are
+RECIPE_FROZEN = 2  # number of first levels that stage two does not change
 RECIPE_AUGMENTATION = replace(Augmentation.none(), rotation=5.0, shift=0.05, scale=0.05, shear=0.01)
-SHARE = 0.3  # of the whole frames' network in the answer
-THRESHOLDS = tuple(np.linspace(0.1, 0.9, 17).round(2))
+SHARE = 0.3  # weight of the network of whole frames beside the close network
+THRESHOLDS = tuple(np.linspace(0.1, 0.9, 17).round(2))  # candidates of `choose_threshold`
 
 
 def fold_splits(clips: Sequence[ValveClip], folds: int = 5, seed: int = 0) -> list[dict[str, str]]:
-    """Splits by video: each video is in "val" of one fold and in "train" of the others.
+    """Split labelled videos into folds: each video is in "val" of one and "train" of all others.
 
-    Amateur and expert videos are dealt out apart, so that every fold validates on both. Raises
-    ValueError for fewer labelled videos than folds.
+    Amateur and expert videos are distributed separately, so that every fold validates on both.
+    Returns {name of the video: split} for each fold. Raises ValueError for fewer labelled videos
+    than folds, or fewer than 2 folds.
     """
-    generator, place, dealt = np.random.default_rng(seed), {}, 0
+    generator, fold_of, count = np.random.default_rng(seed), {}, 0
     labelled = [clip for clip in clips if clip.labels is not None]
     if not 2 <= folds <= len(labelled):
         raise ValueError(
-            f"{len(labelled)} labelled videos cannot be dealt out to {folds} folds; take 2 folds "
-            "or more, and no more than videos."
+            f"{len(labelled)} labelled videos cannot be split into {folds} folds. Use 2 folds or "
+            "more, but not more folds than videos."
         )
     for dataset in sorted({clip.dataset for clip in labelled}):
         names = sorted(clip.name for clip in labelled if clip.dataset == dataset)
         for name in generator.permutation(names):
-            place[str(name)] = dealt % folds
-            dealt += 1
+            fold_of[str(name)] = count % folds
+            count += 1
     return [
-        {name: "val" if fold == number else "train" for name, fold in place.items()}
+        {name: "val" if fold == number else "train" for name, fold in fold_of.items()}
         for number in range(folds)
     ]
 
@@ -60,9 +61,10 @@ def fold_splits(clips: Sequence[ValveClip], folds: int = 5, seed: int = 0) -> li
 
 
 def stage_one(epochs: float = 20, seed: int = 0) -> TrainingConfig:
-    """All labelled frames, soft IoU, Adam at 1e-3, no augmentation.
+    """The recipe's first stage: all labelled frames, soft IoU, Adam at 1e-3, no augmentation.
 
-    The recipe names no batch. Four frames are taken: with more, so few frames make too few steps.
+    The recipe gives no batch size. Four frames are used: there are so few frames that larger
+    batches give too few steps.
     """
     return TrainingConfig(
         epochs=epochs, loss="soft_iou", batch=4, learning_rate=1e-3, weight_decay=0.0,
@@ -71,10 +73,11 @@ def stage_one(epochs: float = 20, seed: int = 0) -> TrainingConfig:
 
 
 def stage_two(epochs: float = 10, seed: int = 0) -> TrainingConfig:
-    """Augmented expert frames, Adam at 1e-5, the first two levels frozen."""
+    """The recipe's second stage: augmented expert frames, Adam at 1e-5, first two levels frozen."""
     first = stage_one(epochs, seed)
-    augmented = {"augmentation": RECIPE_AUGMENTATION, "frozen": RECIPE_FROZEN}
-    return replace(first, learning_rate=1e-5, **augmented)
+    return replace(
+        first, learning_rate=1e-5, augmentation=RECIPE_AUGMENTATION, frozen=RECIPE_FROZEN
+    )
 
 
 def train_recipe(
@@ -83,17 +86,19 @@ def train_recipe(
     epochs: tuple[float, float] = (20, 10),
     seed: int = 0,
     progress: bool = True,
-) -> tuple[UNet, UNet]:
-    """Both stages on squares with a column `dataset`; returns the networks after each.
+) -> tuple[Encoder, Encoder]:
+    """Train both stages of the recipe; returns the networks after each stage.
 
-    Trainings in `folder`/stage-1 and stage-2 are resumed.
+    frames: squares whose table has a column `dataset`. epochs: of each stage. Trainings in
+    `folder`/stage-1 and `folder`/stage-2 are resumed. Raises ValueError without expert videos for
+    training and for validation.
     """
     folder = Path(folder)
     experts = frames.select((frames.table.dataset == "expert").to_numpy())
     if {"train", "val"} - set(experts.table.split):
         raise ValueError(
-            "Stage two needs expert videos to train on and to validate on; these have too few. "
-            "Train without the recipe."
+            "Stage two needs expert videos for training and for validation, and there are too "
+            "few. Train without the recipe."
         )
     first = tune(frames, folder / "stage-1", stage_one(epochs[0], seed), progress=progress)
     plan = stage_two(epochs[1], seed)
@@ -103,8 +108,8 @@ def train_recipe(
 
 def train_whole_recipe(
     clips: Sequence[ValveClip], folder: str | Path, seed: int = 0, progress: bool = True
-) -> tuple[UNet, UNet]:
-    """The recipe on labelled videos, a fifth of them for validation; see `train_recipe`."""
+) -> tuple[Encoder, Encoder]:
+    """Train the recipe on labelled videos, a fifth of them for validation; see `train_recipe`."""
     valves = labelled_valves(clips, fold_splits(clips, seed=seed)[0])
     return train_recipe(whole_set(valves, RECIPE_SIZE), folder, seed=seed, progress=progress)
 
@@ -112,8 +117,8 @@ def train_whole_recipe(
 def changes(before: dict[str, Tensor], after: dict[str, Tensor]) -> pd.DataFrame:
     """Largest change of each part of a network, from its `state_dict` before and after.
 
-    Rows are the parts (down 0, merge 1, head, mean, ...), columns weights and running statistics;
-    NaN where a part has none.
+    Rows are the parts (down 0, merge 1, head, mean, ...), columns are weights and running
+    statistics; NaN where a part has none.
     """
     rows = []
     for name, tensor in before.items():
@@ -128,11 +133,11 @@ def changes(before: dict[str, Tensor], after: dict[str, Tensor]) -> pd.DataFrame
     return table.reindex(columns=["weights", "running statistics"])
 
 
-# --- Better than the recipe ---------------------------------------------------------------------
+# --- A better way -------------------------------------------------------------------------------
 
 
 def fine_tuning(epochs: float = 15, seed: int = 0) -> TrainingConfig:
-    """From pretrained networks: strong augmentation, a low learning rate that dies away."""
+    """Training from pretrained networks: strong augmentation, a low and decaying learning rate."""
     return TrainingConfig(
         epochs=epochs, loss="bce_iou", batch=8, learning_rate=5e-4, average=0.98,
         patience=1000, seed=seed,
@@ -146,43 +151,45 @@ def tune(
     start: str | Path | None = None,
     progress: bool = True,
     **shape: int,
-) -> UNet:
-    """Train on the squares' split "train", choose by "val"; returns the best network.
+) -> Encoder:
+    """Train a network on the split "train"; returns the best network by the split "val".
 
-    start: weights to begin with. shape: arguments of `models.UNet`, as inputs or outputs. A
-    training in `folder` is resumed.
+    frames: training squares with both splits. start: weights to start from. shape: arguments of
+    `models.UNet`, such as inputs or outputs. A training in `folder` is resumed.
     """
     torch.manual_seed(config.seed)
     model = UNet(**shape)
     if start is not None:
-        start_from(model, load_model(start)[0])
-        config = replace(config, start=_name(start))
+        start_from(model, load_model(start))
+        config = replace(config, start=_record_name(start))
     parts = frames.split("train"), frames.split("val")
     Training(model, *parts, folder, config, resume=True).run(progress)
-    return load_model(folder)[0]
+    return load_model(folder)
 
 
-def _name(weights: str | Path) -> str:
-    """What a training's record calls the weights it started from: no path of this machine."""
+def _record_name(weights: str | Path) -> str:
+    """Name of the start weights in a training's record, without this machine's folders."""
     return "/".join(str(weights).removesuffix(".safetensors").split("/")[-2:])
 
 
 def choose_threshold(
     finders: Sequence[ValveFinder], clips: Sequence[Sequence[ValveClip]]
 ) -> tuple[float, dict[float, float]]:
-    """The threshold with the best median IoU over videos, and the median of every threshold.
+    """Choose the threshold with the best median IoU over videos; also return all medians.
 
-    finders: one or more; clips: for each of them, labelled videos it was not trained on. Of
-    equal ones the threshold nearest to one half is taken.
+    finders: one or more. clips: for each finder, labelled videos that it was not trained on. Of
+    equally good thresholds, the nearest to one half is chosen. Returns the threshold, and the
+    median IoU for each of `THRESHOLDS`.
     """
     scores: dict[float, list[float]] = {threshold: [] for threshold in THRESHOLDS}
     for finder, unseen in zip(finders, clips, strict=True):
         for clip in unseen:
             squares, place = finder.probabilities(clip.frames, clip.labelled)
             values = np.stack([place.back(square) for square in squares])
-            for threshold, found in scores.items():
-                found.append(iou((values >= threshold).ravel(), np.asarray(clip.labels).ravel()))
-    medians = {threshold: float(np.median(found)) for threshold, found in scores.items()}
+            labels = np.asarray(clip.labels).ravel()
+            for threshold in THRESHOLDS:
+                scores[threshold].append(iou((values >= threshold).ravel(), labels))
+    medians = {threshold: float(np.median(values)) for threshold, values in scores.items()}
     best = max(medians, key=lambda threshold: (medians[threshold], -abs(threshold - 0.5)))
     return float(best), medians
 
@@ -196,29 +203,30 @@ def train_finder(
     seed: int = 0,
     progress: bool = True,
 ) -> ValveFinder:
-    """Networks for the whole frame and, one a fold, for the valve seen closely; saved in `folder`.
+    """Train a network of whole frames and one close network per fold; saves them in `folder`.
 
-    start: weights of `load_finder` to begin with, None for none. The threshold is the best one
-    on videos that a fold's close network was not trained on; their boxes are found by the one
-    network of whole frames, which knows some of them. What is finished in `folder` is kept.
+    start: weights of `load_finder` to start from, or None. The threshold is the best on videos
+    that a fold's close network was not trained on. The boxes of these videos come from the single
+    network of whole frames, which was trained on some of them. Finished trainings in `folder` are
+    kept. Raises DataError where `start` has no close network.
     """
-    begin, begin_close = finder_files(start)[:2] if start else (None, [None])
-    if not begin_close:
+    start_whole, start_close = finder_files(start)[:2] if start else (None, [None])
+    if not start_close:
         raise DataError(
-            f"{start} is one network; a finder begins with two kinds, as `valve` or a folder "
-            "written by `mitral train` has them."
+            f"{start} is a single network, but a finder needs start weights of two kinds. Use "
+            "`valve`, or a folder written by `mitral train`."
         )
     folder, splits = Path(folder), fold_splits(clips, folds, seed)
     config = fine_tuning(epochs, seed)
     valves = whole_set(labelled_valves(clips, splits[0]))
-    whole = tune(valves, folder / "whole", config, begin, progress, outputs=2)
+    whole = tune(valves, folder / "whole", config, start_whole, progress, outputs=2)
     close = []
     for number, split in enumerate(splits):
         valves = close_set(labelled_valves(clips, split))
-        close.append(tune(valves, folder / f"close-{number}", config, begin_close[0], progress))
-    singles = [ValveFinder(whole, (model,), views=VIEWS, share=SHARE) for model in close]
+        close.append(tune(valves, folder / f"close-{number}", config, start_close[0], progress))
+    singles = [ValveFinder(whole, (model,), views=CLOSE_VIEWS, share=SHARE) for model in close]
     unseen = [[clip for clip in clips if split.get(clip.name) == "val"] for split in splits]
     threshold, _ = choose_threshold(singles, unseen)
-    finder = ValveFinder(whole, tuple(close), threshold=threshold, views=VIEWS, share=SHARE)
+    finder = ValveFinder(whole, tuple(close), threshold=threshold, views=CLOSE_VIEWS, share=SHARE)
     save_settings(finder, folder / SETTINGS_FILE)
     return finder

@@ -1,4 +1,4 @@
-"""The mitral valve's motion from masks of its leaflets, on the phantom, whose truth is known."""
+"""The mitral valve's motion from masks of its leaflets, on phantoms with known truth."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,7 +19,7 @@ HEARTS = range(12)
 
 
 class Film:
-    """Careful masks of a phantom heart's valve over 2.3 beats, and what is true of it."""
+    """Careful masks of a phantom heart's valve over 2.3 beats, and their true values."""
 
     def __init__(self, index: int, size: int = SIZE) -> None:
         self.scan, _ = draw_scan(5, 77, index, size=size, plain_share=0.0)
@@ -65,7 +65,7 @@ def close_figures():
     plt.close("all")
 
 
-# --- What the curve is --------------------------------------------------------------------------
+# --- The curve ----------------------------------------------------------------------------------
 
 
 def test_curve_follows_the_true_gap_between_the_tips(films, openings):
@@ -80,7 +80,7 @@ def test_curve_follows_the_true_gap_between_the_tips(films, openings):
     assert np.median(ranks) > 0.97 and min(ranks) > 0.9
 
 
-def test_shut_valve_has_no_gap_and_a_wide_open_one_has(films, openings):
+def test_closed_valve_has_no_gap_and_a_wide_open_valve_has_one(films, openings):
     for film, opening in zip(films, openings, strict=True):
         assert (opening.separation[film.gap == 0] <= 1).all()  # a line of pixels between them
         assert opening.fraction.max() > 0.2
@@ -97,9 +97,9 @@ def test_hinges_and_the_annulus_are_found_in_every_frame(films, openings):
 def test_tips_lie_on_the_leaflets_tips(films, openings):
     for film, opening in zip(films, openings, strict=True):
         tips = np.array([[curve[-1] for curve in film.leaflets(time)] for time in film.times])
-        told = np.isfinite(opening.tips).all(axis=(1, 2))
-        assert told.any()
-        off = np.hypot(*np.moveaxis(opening.tips - tips, -1, 0))[told]
+        known = np.isfinite(opening.tips).all(axis=(1, 2))
+        assert known.any()
+        off = np.hypot(*np.moveaxis(opening.tips - tips, -1, 0))[known]
         assert np.median(off) < film.strip
 
 
@@ -141,7 +141,7 @@ def test_mirrored_clip_has_the_same_curve_with_the_sides_swapped(films, openings
     assert np.allclose(mirrored.hinges[:, ::-1, 0], SIZE - 1 - openings[0].hinges[..., 0])
 
 
-def test_table_has_a_row_a_frame(films, openings):
+def test_table_has_one_row_per_frame(films, openings):
     table = openings[0].table()
     assert len(table) == len(films[0].masks)
     assert list(table) == [
@@ -156,7 +156,7 @@ def test_table_has_a_row_a_frame(films, openings):
 
 
 def damaged(masks: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Masks with frames emptied, leaflets missing, spots added, holes; and which lack a leaflet."""
+    """Masks with empty frames, missing leaflets, spots and holes; (T,) frames without a leaflet."""
     generator, masks = np.random.default_rng(seed), masks.copy()
     lacking = np.zeros(len(masks), bool)
     for frame, mask in enumerate(masks):
@@ -177,22 +177,22 @@ def damaged(masks: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_damaged_masks_give_nearly_the_same_curve(films, openings):
-    told = []
+    correlations = []
     for seed, (film, clean) in enumerate(zip(films, openings, strict=True)):
         masks, lacking = damaged(film.masks, seed)
         opening = opening_curve(masks, FPS)
         known = np.isfinite(opening.separation)
         assert known.mean() > 0.6
-        assert not known[lacking].any()  # never invented
+        assert not known[lacking].any()  # unknown values are never invented
         assert not known[~masks.any(axis=(1, 2))].any()
-        told.append(np.corrcoef(opening.separation[known], film.gap[known])[0, 1])
+        correlations.append(np.corrcoef(opening.separation[known], film.gap[known])[0, 1])
         assert opening.width == pytest.approx(clean.width, rel=0.06)
         assert np.hypot(*np.moveaxis(opening.hinges - clean.hinges, -1, 0)).mean() < 1.5
         if opening.heart_rate:
             assert opening.heart_rate == pytest.approx(film.rate, rel=0.12)
-        assert any("told apart" in warning for warning in opening.warnings)
+        assert any("could not be distinguished" in warning for warning in opening.warnings)
         assert any("empty" in warning for warning in opening.warnings)
-    assert np.median(told) > 0.95 and min(told) > 0.8
+    assert np.median(correlations) > 0.95 and min(correlations) > 0.8
 
 
 def test_short_gaps_are_bridged_and_long_ones_are_not(films):
@@ -206,10 +206,10 @@ def test_short_gaps_are_bridged_and_long_ones_are_not(films):
 
 
 def test_one_outlying_frame_makes_no_phase(films, openings):
-    shut = next(i for i in range(5, 40) if not films[0].gap[i - 4 : i + 5].any())
+    closed = next(i for i in range(5, 40) if not films[0].gap[i - 4 : i + 5].any())
     widest = int(films[0].gap.argmax())
     masks = films[0].masks.copy()
-    masks[shut] = masks[widest]
+    masks[closed] = masks[widest]
     assert len(opening_curve(masks, FPS).open) == len(openings[0].open)
 
 
@@ -220,42 +220,42 @@ def test_leaflet_that_is_always_missing_gives_no_curve(films):
             mask[:, round(float(0.4 * pair[0, 0] + 0.6 * pair[1, 0])) :] = False
         opening = opening_curve(masks, FPS)
         assert opening.heart_rate is None and opening.open == []
-        assert np.isnan(opening.fraction).all()  # it would look like a shut valve
+        assert np.isnan(opening.fraction).all()  # it would look like a closed valve
         assert any("one leaflet alone" in warning for warning in opening.warnings)
 
 
-# --- Valves that do not move, clips that say little -----------------------------------------------
+# --- Valves that do not move, clips with little information ---------------------------------------
 
 
 def test_still_valve_has_no_phases(films):
     widest = int(films[0].gap.argmax())
     opening = opening_curve(np.repeat(films[0].masks[widest : widest + 1], 60, axis=0), FPS)
     assert opening.open == opening.beats == [] and opening.heart_rate is None
-    assert any("not seen to move" in warning for warning in opening.warnings)
+    assert any("No motion of the valve" in warning for warning in opening.warnings)
     assert opening.fraction.min() > 0.3
 
 
-def test_valve_that_is_never_seen_open_is_not_said_to_be_shut(films):
+def test_valve_that_never_opens_in_the_clip_has_an_unknown_opening(films):
     opening = opening_curve(np.repeat(films[0].masks[:1], 60, axis=0), FPS)
     assert np.isnan(opening.fraction).all() and opening.width > 0
     assert any("one leaflet alone" in warning for warning in opening.warnings)
 
 
-def test_one_frame_is_measured_and_said_to_be_one(films):
+def test_one_frame_is_measured_with_a_warning(films):
     widest = int(films[0].gap.argmax())
     opening = opening_curve(films[0].masks[widest : widest + 1], FPS)
     assert opening.fraction[0] > 0.3 and opening.open == []
     assert len(opening.warnings) == 1 and "One frame" in opening.warnings[0]
 
 
-def test_less_than_a_beat_is_said_to_be_so(films):
+def test_less_than_a_beat_gives_a_warning(films):
     opening = opening_curve(films[0].masks[:45], FPS)
     assert len(opening.beats) == 1 and opening.heart_rate is None
     assert any("less than one whole beat" in warning for warning in opening.warnings)
     assert any("too few" in w for w in opening_curve(films[0].masks[:6], FPS).warnings)
 
 
-def test_empty_masks_say_nothing():
+def test_empty_masks_have_an_unknown_opening():
     opening = opening_curve(np.zeros((5, 20, 30), bool), FPS)
     assert np.isnan(opening.separation).all() and np.isnan(opening.width)
     assert opening.open == [] and "empty" in opening.warnings[0]
@@ -273,7 +273,7 @@ def test_empty_masks_say_nothing():
         (np.zeros((4, 5, 6), bool), float("nan")),
     ],
 )
-def test_what_is_no_clip_of_masks_is_refused(masks, fps):
+def test_anything_but_masks_of_a_clip_is_refused(masks, fps):
     with pytest.raises(ValueError, match="expected"):
         opening_curve(masks, fps)
 
@@ -285,7 +285,7 @@ def test_what_is_no_clip_of_masks_is_refused(masks, fps):
     st.sampled_from([0.0, 0.01, 0.1, 0.5, 0.95, 1.0]),
     st.sampled_from([None, 3.0, 50.0, 1000.0]),
 )
-def test_no_masks_crash_it(seed, shape, density, fps):
+def test_no_masks_cause_a_crash(seed, shape, density, fps):
     masks = np.random.default_rng(seed).random(shape) < density
     opening = opening_curve(masks, fps)
     table = opening.table()
@@ -296,7 +296,7 @@ def test_no_masks_crash_it(seed, shape, density, fps):
         assert 0 <= first <= last < shape[0]
 
 
-def test_single_pixel_and_full_masks_do_not_crash_it():
+def test_single_pixel_and_full_masks_cause_no_crash():
     single = np.zeros((3, 9, 9), bool)
     single[1, 4, 4] = True
     for masks in (single, np.ones((3, 30, 40), bool), np.ones((1, 1, 1), bool)):
@@ -323,10 +323,10 @@ def test_figure_has_a_numbered_strip_above_the_curve(films, openings):
     labels = curve.get_legend_handles_labels()[1]
     assert labels == ["open", "a beat begins", "single frame", "smoothed"]
     assert curve.get_xlabel() == "time (s)" and "annulus" in curve.get_ylabel()
-    assert f"{openings[0].heart_rate:.0f} a minute" in curve.get_title(loc="left")
+    assert f"{openings[0].heart_rate:.0f} per minute" in curve.get_title(loc="left")
 
 
-def test_figure_shows_the_frames_that_are_chosen(films, openings):
+def test_figure_shows_the_chosen_frames(films, openings):
     frames = frames_of(films[0])
     figure = opening_figure(openings[0], frames, films[0].masks, chosen=[3, 20])
     assert [axes.get_title() for axes in figure.axes[:2]] == ["1:  0.06 s", "2:  0.40 s"]

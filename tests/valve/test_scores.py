@@ -29,7 +29,7 @@ def test_volume_iou_counts_all_frames_together(first, second):
 
 def test_only_labelled_frames_are_scored():
     prediction, frames = valve(), np.array([6, 1])
-    prediction[[0, 2, 3, 4, 5, 7]] = True  # nobody labelled these
+    prediction[[0, 2, 3, 4, 5, 7]] = True  # these frames have no labels
     labels = valve(2)
     labels[0, :22] = False
     prediction[6] = labels[0]
@@ -39,7 +39,7 @@ def test_only_labelled_frames_are_scored():
     assert table.assd[0] == table.assd_112[0] == 0.0
 
 
-def test_distance_is_that_of_the_frames_and_scaled_to_a_small_one():
+def test_distance_is_the_mean_over_frames_and_scaled_to_a_frame_of_112_px():
     truth = valve(3)
     prediction = np.roll(truth, 2, axis=1)
     table = score_valves({"a": prediction}, {"a": (np.arange(3), truth)})
@@ -65,11 +65,11 @@ def test_empty_masks_are_scored_by_the_rule():
 
 
 @pytest.mark.parametrize(
-    ("predictions", "frames", "labels", "said"),
+    ("predictions", "frames", "labels", "message"),
     [
         ({}, [0], valve(1), "none found for a"),
-        ({"a": valve()}, [8], valve(1), "do not lie"),
-        ({"a": valve()}, [-1], valve(1), "do not lie"),
+        ({"a": valve()}, [8], valve(1), "within the 8 frames.*found frames from 8 to 8"),
+        ({"a": valve()}, [-1], valve(1), "within the 8 frames.*found frames from -1 to -1"),
         ({"a": valve()}, [0, 0], valve(2), "different frame numbers"),
         ({"a": valve()}, [], valve(0), "different frame numbers"),
         ({"a": valve()}, [0.5], valve(1), "different frame numbers"),
@@ -78,8 +78,8 @@ def test_empty_masks_are_scored_by_the_rule():
         ({"a": valve() * 1.0}, [0], valve(1), "bool"),
     ],
 )
-def test_what_does_not_fit_is_refused(predictions, frames, labels, said):
-    with pytest.raises(ValueError, match=said):
+def test_inputs_that_do_not_fit_are_refused(predictions, frames, labels, message):
+    with pytest.raises(ValueError, match=message):
         score_valves(predictions, {"a": (np.array(frames), labels)})
 
 

@@ -1,4 +1,4 @@
-"""The course task's submission file: round trips, the layout of its runs, refusals."""
+"""The submission file of the course task: round trips, layout of the runs, refused files."""
 
 import contextlib
 import csv
@@ -29,7 +29,7 @@ def file_with(tmp_path, *rows: str):
 
 
 def naive_runs(mask: np.ndarray) -> list[str]:
-    """Runs of ones of a (T, H, W) mask laid out as (H, W, T), one value after the other."""
+    """Runs of ones of a (T, H, W) mask laid out as (H, W, T), found value by value."""
     runs, start = [], None
     for place, value in enumerate([*np.moveaxis(mask, 0, -1).ravel(), False]):
         if value and start is None:
@@ -48,7 +48,7 @@ def clips(draw):
 
 
 @given(st.dictionaries(NAMES, clips(), max_size=4))
-def test_what_is_written_is_read_back(masks):
+def test_written_masks_are_read_back(masks):
     with tempfile.TemporaryDirectory() as folder:
         path = write_submission(Path(folder) / "submission.csv", masks)
         found = read_submission(path, {name: mask.shape for name, mask in masks.items()})
@@ -67,16 +67,16 @@ def test_runs_are_those_of_a_walk_along_time(mask):
     assert [row[0] for row in rows[1:]] == [f"clip_{k}" for k in range(len(rows) - 1)]
 
 
-def test_file_is_the_tasks_to_the_letter(tmp_path):
+def test_file_has_exactly_the_format_of_the_task(tmp_path):
     mask = np.zeros(SHAPE, bool)
-    mask[1:, 0, 1] = True  # of the second pixel the last two frames,
-    mask[0, 0, 2] = True  # and on into the third one
+    mask[1:, 0, 1] = True  # the last two frames of the second pixel
+    mask[0, 0, 2] = True  # and the first frame of the third pixel
     mask[2, 1, 3] = True
     path = write_submission(tmp_path / "new" / "submission.csv", {"0XA_B": mask})
     assert path.read_bytes() == b'id,value\n0XA_B_0,"[4, 3]"\n0XA_B_1,"[23, 1]"\n'
 
 
-def test_names_may_hold_underscores_and_numbers(tmp_path):
+def test_names_may_contain_underscores_and_numbers(tmp_path):
     masks = {name: np.ones(SHAPE, bool) for name in ("a", "a_1", "a_1_0", "_", "ä_ 2")}
     path = write_submission(tmp_path / "s.csv", masks)
     found = read_submission(path, dict.fromkeys(masks, SHAPE))
@@ -95,7 +95,7 @@ def test_rows_in_any_order_and_touching_runs_are_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         (['a_0,"[0, 1]"', 'a_1,"[2; 1]"'], "row 3.*value"),
         (["a_0,\"__import__('os')\""], "row 2.*value"),
@@ -105,7 +105,7 @@ def test_rows_in_any_order_and_touching_runs_are_read(tmp_path):
         (['a_0,"[' + "9" * 30 + ', 1]"'], "row 2.*value"),
         (['a_0,"[0, 0]"'], "row 2.*length"),
         (['a_0,"[3, -2]"'], "row 2.*length"),
-        (['a_0,"[20, 5]"'], "row 2.*past the 24"),
+        (['a_0,"[20, 5]"'], "row 2.*after the 24"),
         (['a_0,"[4, 3]"', 'a_1,"[0, 5]"'], "row 3.*overlaps.*row 2"),
         (['a_0,"[0, 1]"', 'a_0,"[4, 1]"'], "row 3.*before"),
         (['b_0,"[0, 1]"'], "row 2.*no video is named 'b'"),
@@ -115,16 +115,16 @@ def test_rows_in_any_order_and_touching_runs_are_read(tmp_path):
         (["a_0,0,1"], "row 2.*two cells"),
     ],
 )
-def test_malformed_rows_are_refused_by_their_number(tmp_path, rows, said):
+def test_malformed_rows_are_refused_with_their_number(tmp_path, rows, message):
     path = file_with(tmp_path, *rows)
-    with pytest.raises(DataError, match=said) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         read_submission(path, {"a": SHAPE})
     assert str(path) in str(caught.value)
 
 
-def test_files_that_are_no_submission_are_refused(tmp_path):
+def test_files_that_are_not_a_submission_are_refused(tmp_path):
     path = tmp_path / "s.csv"
-    with pytest.raises(DataError, match="can be read"):
+    with pytest.raises(DataError, match="cannot be read"):
         read_submission(path, {})
     for content in (b"", b"id;value\n", b"\xff\xfe\x00", b'id,value\n"a_0'):
         path.write_bytes(content)
@@ -133,7 +133,7 @@ def test_files_that_are_no_submission_are_refused(tmp_path):
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
-def test_no_cell_does_more_than_raise_a_data_error(name, value):
+def test_no_cell_causes_more_than_a_data_error(name, value):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "s.csv"
         with path.open("w", newline="", encoding="utf-8", errors="replace") as file:
@@ -152,7 +152,7 @@ def test_no_cell_does_more_than_raise_a_data_error(name, value):
         {"a\r": np.zeros(SHAPE, bool)},
     ],
 )
-def test_what_is_no_mask_is_not_written(tmp_path, masks):
+def test_anything_but_masks_is_not_written(tmp_path, masks):
     with pytest.raises(ValueError, match="expected"):
         write_submission(tmp_path / "s.csv", masks)
     assert list(tmp_path.iterdir()) == []

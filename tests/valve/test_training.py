@@ -21,7 +21,7 @@ from echolib.networks.models import UNet, load_model
 from echolib.networks.training import Training
 from echolib.phantom.mitral_study import write_mitral_study
 from echolib.valve import training as mitral_training
-from echolib.valve.finder import VIEWS, ValveFinder, load_finder
+from echolib.valve.finder import CLOSE_VIEWS, ValveFinder, load_finder
 from echolib.valve.training import (
     RECIPE_SIZE,
     THRESHOLDS,
@@ -38,19 +38,19 @@ from echolib.valve.training import (
 
 
 def clips(amateurs, experts, unlabelled=0):
-    """Small clips of two frames, both labelled by a square, or not."""
+    """Small clips of two frames, with a square as label of both frames, or without labels."""
     made = []
     kinds = [("amateur", amateurs), ("expert", experts), ("", unlabelled)]
     for dataset, count in kinds:
         for number in range(count):
             frames = np.full((2, 24, 24), 60, np.uint8)
             frames[:, 8:12, 6:18] = 200
-            known = {}
+            labels = {}
             if dataset:
                 box = np.zeros((24, 24), bool)
                 box[6:14, 4:20] = True
-                known = {"box": box, "labelled": (0, 1), "labels": frames > 128}
-            made.append(ValveClip(f"{dataset}{number}", frames, dataset=dataset, **known))
+                labels = {"box": box, "labelled": (0, 1), "labels": frames > 128}
+            made.append(ValveClip(f"{dataset}{number}", frames, dataset=dataset, **labels))
     return made
 
 
@@ -58,7 +58,7 @@ def clips(amateurs, experts, unlabelled=0):
 
 
 @given(st.integers(0, 23), st.integers(0, 12), st.integers(2, 6), st.integers(0, 99))
-def test_each_video_validates_once_and_both_kinds_validate_where_there_are_enough(
+def test_each_video_validates_once_and_both_kinds_validate_if_there_are_enough(
     amateurs, experts, folds, seed
 ):
     made = clips(amateurs, experts, unlabelled=2)
@@ -71,11 +71,11 @@ def test_each_video_validates_once_and_both_kinds_validate_where_there_are_enoug
     names = {clip.name for clip in made if clip.labels is not None}
     assert all(set(split) == names for split in splits)
     held_out = [[name for name in split if split[name] == "val"] for split in splits]
-    assert Counter(name for some in held_out for name in some) == Counter(names)
+    assert Counter(name for fold in held_out for name in fold) == Counter(names)
     assert all(set(split.values()) <= {"train", "val"} for split in splits)
     for kind, count in (("amateur", amateurs), ("expert", experts)):
-        some = [sum(name.startswith(kind) for name in names) for names in held_out]
-        assert max(some) - min(some) <= 1 and sum(some) == count
+        counts = [sum(name.startswith(kind) for name in names) for names in held_out]
+        assert max(counts) - min(counts) <= 1 and sum(counts) == count
     sizes = [len(names) for names in held_out]
     assert max(sizes) - min(sizes) <= 1
 
@@ -87,7 +87,7 @@ def test_folds_depend_on_the_seed_and_on_nothing_else():
 
 
 @pytest.mark.parametrize("folds", [-1, 0, 1, 16])
-def test_folds_that_cannot_be_dealt_out_are_refused(folds):
+def test_folds_that_cannot_be_filled_are_refused(folds):
     with pytest.raises(ValueError, match=f"15 labelled videos.*{folds} folds.*2 folds or more"):
         fold_splits(clips(10, 5), folds)
 
@@ -112,7 +112,7 @@ def test_stages_are_those_of_the_recipe():
 
 
 class Steps(nn.Module):
-    """The probability of the leaflets is half the grey, and what is not black is the box."""
+    """The probability of the leaflets is half the grey value; pixels that are not black are box."""
 
     arguments = {"outputs": 2, "inputs": 1}
 
@@ -122,7 +122,7 @@ class Steps(nn.Module):
 
 
 def stair(name, cut, labelled=(0,)):
-    """A clip whose grey rises to the right; its leaflets are what is brighter than a cut."""
+    """A clip whose grey value rises to the right; pixels brighter than a cut are leaflets."""
     row = np.linspace(20, 255, 48).astype(np.uint8)
     frames = np.broadcast_to(row, (3, 48, 48)).copy()
     labels = np.stack([frames[0] >= 2 * 255 * cut] * len(labelled))
@@ -139,14 +139,14 @@ def test_the_threshold_is_the_one_with_the_best_median_over_videos():
     assert choose_threshold([finder], [three])[0] == pytest.approx(0.4)
 
 
-def test_every_finder_answers_for_its_own_videos():
+def test_every_finder_is_applied_to_its_own_videos():
     finder = ValveFinder(Steps(), size=48)
     asked = []
 
     class Spy(ValveFinder):
-        def probabilities(self, frames, chosen=None, device=None):
+        def probabilities(self, frames, chosen=None):
             asked.append((self.threshold, chosen))
-            return finder.probabilities(frames, chosen, device)
+            return finder.probabilities(frames, chosen)
 
     spies = [Spy(Steps(), size=48, threshold=number / 10) for number in (1, 2)]
     choose_threshold(spies, [[stair("a", 0.2)], [stair("b", 0.2, (1, 2)), stair("c", 0.2)]])
@@ -155,7 +155,7 @@ def test_every_finder_answers_for_its_own_videos():
         choose_threshold(spies, [[stair("a", 0.2)]])
 
 
-def test_of_equal_thresholds_the_one_nearest_to_a_half_is_taken():
+def test_the_threshold_nearest_to_one_half_is_chosen_of_equal_ones():
     clip = stair("a", 0.2)
     sharp = replace(clip, frames=np.where(clip.frames >= 2 * 255 * 0.2, 255, 20).astype(np.uint8))
 
@@ -178,16 +178,16 @@ def study(tmp_path_factory):
 
 @pytest.fixture
 def small(monkeypatch):
-    """Networks of width 2, where it does not matter what they learn."""
+    """Networks of width 2, for tests in which the result of training does not matter."""
     monkeypatch.setattr(mitral_training, "UNet", lambda **options: UNet(2, 2, **options))
 
 
 @pytest.fixture
 def no_training(monkeypatch):
-    """A step from now on is an error."""
+    """Make any further training step an error."""
 
     def step(*_):
-        raise AssertionError("a finished training was trained on")
+        raise AssertionError("a finished training continued")
 
     monkeypatch.setattr(Training, "_optimise", step)
 
@@ -197,8 +197,8 @@ def same_weights(first, second):
     return all(torch.equal(*pair) for pair in pairs)
 
 
-def test_the_recipe_as_it_is_then_again_without_a_step(study, tmp_path, request):
-    """The one training here at the recipe's own width."""
+def test_the_recipe_is_trained_and_then_resumed_without_a_step(study, tmp_path, request):
+    """The only training here with the recipe's own width."""
     split = fold_splits(study.train, 2)[0]
     frames = whole_set(labelled_valves(study.train, split), RECIPE_SIZE)
     first, second = train_recipe(frames, tmp_path, epochs=(2, 1), progress=False)
@@ -211,7 +211,7 @@ def test_the_recipe_as_it_is_then_again_without_a_step(study, tmp_path, request)
             assert torch.equal(one[name], two[name]), name
     moved = [name for name in one if not torch.equal(one[name], two[name])]
     assert any(name.startswith("down.2.") for name in moved) and "head.weight" in moved
-    cards = [load_model(tmp_path / f"stage-{number}")[1] for number in (1, 2)]
+    cards = [load_model(tmp_path / f"stage-{number}").card for number in (1, 2)]
     experts = sum(3 for clip in study.train if clip.dataset == "expert")
     assert cards[0]["training_frames"] + cards[0]["validation_frames"] == len(frames)
     assert cards[1]["training_frames"] + cards[1]["validation_frames"] == experts
@@ -227,16 +227,16 @@ def test_the_recipe_as_it_is_then_again_without_a_step(study, tmp_path, request)
 
 
 def test_a_fifth_of_the_videos_validates_the_recipe(tmp_path, small, monkeypatch):
-    seen = {}
+    received = {}
 
     def recipe(frames, folder, seed, progress):
-        seen.update(frames=frames, folder=folder, seed=seed)
+        received.update(frames=frames, folder=folder, seed=seed)
         return None, None
 
     monkeypatch.setattr(mitral_training, "train_recipe", recipe)
     train_whole_recipe(clips(10, 5), tmp_path, seed=4, progress=False)
-    table = seen["frames"].table
-    assert seen["frames"].size == RECIPE_SIZE and seen["seed"] == 4
+    table = received["frames"].table
+    assert received["frames"].size == RECIPE_SIZE and received["seed"] == 4
     assert table[table.split == "val"]["clip"].nunique() == 3
     assert table[table.split == "val"].dataset.nunique() == 2
 
@@ -248,7 +248,7 @@ def finder_of(study, folder, **options):
 
 def test_a_finder_is_trained_saved_and_resumed_without_a_step(study, tmp_path, small, request):
     finder = finder_of(study, tmp_path)
-    assert len(finder.close) == 2 and finder.views == VIEWS and finder.threshold in THRESHOLDS
+    assert len(finder.close) == 2 and finder.views == CLOSE_VIEWS and finder.threshold in THRESHOLDS
     assert finder.whole.arguments["outputs"] == 2
     assert {network.arguments["outputs"] for network in finder.close} == {1}
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
@@ -257,7 +257,7 @@ def test_a_finder_is_trained_saved_and_resumed_without_a_step(study, tmp_path, s
             for file in ("model.safetensors", "checkpoint.pt", "history.csv")}  # fmt: skip
     assert files == kept | {"valve.json"}
     saved = json.loads((tmp_path / "valve.json").read_text())
-    assert saved["threshold"] in THRESHOLDS and len(saved["views"]) == len(VIEWS)
+    assert saved["threshold"] in THRESHOLDS and len(saved["views"]) == len(CLOSE_VIEWS)
     loaded = load_finder(tmp_path)
     assert loaded.threshold == finder.threshold and loaded.views == finder.views
     assert same_weights(loaded.whole, finder.whole)
@@ -284,7 +284,7 @@ def test_no_video_trains_the_network_that_it_validates(study, tmp_path, small, m
         arguments = {"outputs": 2, "inputs": 1}
 
     def threshold(finders, unseen):
-        thresholds.extend([{clip.name for clip in some} for some in unseen])
+        thresholds.extend([{clip.name for clip in fold} for fold in unseen])
         return 0.5, {}
 
     monkeypatch.setattr(mitral_training, "tune", tuned)
@@ -295,11 +295,11 @@ def test_no_video_trains_the_network_that_it_validates(study, tmp_path, small, m
         table = sets[f"close-{number}"]
         trained, held_out = (set(table[table.split == name]["clip"]) for name in ("train", "val"))
         assert trained and held_out and not trained & held_out
-        assert thresholds[number] == held_out  # what the threshold is chosen on
+        assert thresholds[number] == held_out  # the threshold is chosen on these
     assert thresholds[0] | thresholds[1] == {clip.name for clip in study.train}
 
 
-def test_a_training_starts_from_weights_that_are_known(study, tmp_path, small):
+def test_a_training_starts_from_the_given_weights_and_records_them(study, tmp_path, small):
     begin = finder_of(study, tmp_path / "begin")
     config = replace(fine_tuning(1), learning_rate=1e-9)
     frames = whole_set(labelled_valves(study.train, fold_splits(study.train, 2)[0]))
@@ -309,12 +309,12 @@ def test_a_training_starts_from_weights_that_are_known(study, tmp_path, small):
         model.named_parameters(), begin.whole.parameters(), strict=True
     ):
         assert torch.allclose(ours, theirs, atol=1e-6), name
-    card = load_model(tmp_path / "on")[1]
+    card = load_model(tmp_path / "on").card
     assert card["config"]["start"].endswith("whole")
     finder = finder_of(study, tmp_path / "next", start=str(tmp_path / "begin"))
     assert len(finder.close) == 2
     for name in ("whole", "close-0", "close-1"):
-        start = load_model(tmp_path / "next" / name)[1]["config"]["start"]
+        start = load_model(tmp_path / "next" / name).card["config"]["start"]
         assert start.endswith("whole" if name == "whole" else "close-0")
 
 
@@ -329,10 +329,9 @@ def test_bad_settings_are_refused_before_the_work(study, tmp_path, small, no_tra
     assert not (tmp_path / "out").exists()
 
 
-def test_the_same_seed_trains_the_same_networks(study, tmp_path, small, monkeypatch):
-    monkeypatch.setattr(Training, "_faster_precision", lambda training: (1.0, False))
+def test_the_same_seed_trains_the_same_networks(study, tmp_path, small):
     first = finder_of(study, tmp_path / "first", seed=1)
-    torch.rand(3)  # whatever was drawn before
+    torch.rand(3)  # earlier random numbers must not matter
     again = finder_of(study, tmp_path / "again", seed=1)
     pairs = zip((first.whole, *first.close), (again.whole, *again.close), strict=True)
     assert all(same_weights(*pair) for pair in pairs)
