@@ -1,4 +1,4 @@
-"""Score several models on the same frames, clean and corrupted, a row a case."""
+"""Score several models on the same frames, clean and corrupted: one row per case."""
 
 import zlib
 from collections.abc import Iterable
@@ -6,21 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import nn
 from tqdm.auto import tqdm
 
 from .. import __version__
-from ..config import device as default_device
+from ..config import device
 from ..data.frames import FrameSet
 from ..errors import DataError
 from ..files import claim_parts, write_table
-from ..geometry import disk_volume, mask_to_tracing
+from ..geometry import mask_volume
 from ..metrics import case_scores
 from ..networks.corruptions import CORRUPTIONS, SEVERITIES, check_corruptions, corrupt
 from ..networks.inference import predict, square_masks
-from ..networks.models import weights_digest
-from .doubt import mean_shape
+from ..networks.models import Encoder, weights_digest
+from .doubt import mean_shapes
 
 CLEAN = "clean"
 CASES_FILE = "robustness.csv"
@@ -28,66 +26,66 @@ PARTS_FOLDER = "parts"
 
 
 def corrupted_images(frames: FrameSet, corruption: str, severity: int, seed: int = 0) -> np.ndarray:
-    """The frames' images (N, S, S) uint8, corrupted; "clean" or severity 0 leaves them alone.
+    """Corrupt the images (N, S, S) uint8 of the frames; "clean" or severity 0 changes nothing.
 
-    Each frame draws from its own seed, made of `seed`, clip and frame, so that all models and
-    all severities meet the same noise.
+    Each frame has its own seed, made of `seed`, clip and frame, so that all models and all
+    severities get the same noise.
     """
     images = np.array(frames.images)
     if corruption == CLEAN or severity == 0:
         return images
     for index, row in enumerate(frames.table.itertuples()):
-        own = zlib.crc32(f"{seed} {row.clip} {row.frame}".encode())
-        images[index] = corrupt(images[index], corruption, severity, own)
+        frame_seed = zlib.crc32(f"{seed} {row.clip} {row.frame}".encode())
+        images[index] = corrupt(images[index], corruption, severity, frame_seed)
     return images
 
 
 def score_condition(
-    models: dict[str, nn.Module],
+    models: dict[str, Encoder],
     frames: FrameSet,
     corruption: str = CLEAN,
     severity: int = 0,
     seed: int = 0,
     pairs: dict[str, tuple[str, str]] | None = None,
-    device: torch.device | None = None,
 ) -> pd.DataFrame:
     """Score every model on the frames under one corruption, in the geometry of the square.
 
-    pairs: name of a combined model to the names of the two models whose masks' mean shape it
-    takes. Returns a row a model and case: model, corruption, severity, clip, frame, phase,
+    pairs: {name of a combined model: names of two models}; its mask is the mean shape of their
+    masks. Returns one row per model and case: model, corruption, severity, clip, frame, phase,
     patient, source, the scores of `metrics.case_scores`, area and area_true in px, area_error in
     per cent of the true area, volume and volume_true (method of disks, px³ / 1000 or ml; 0 for
-    an empty mask), ef_error in points of ejection fraction (found minus true, each cut to 0 to
-    100 %; NaN where ED or ES is missing or its mask empty), and the unit of distances.
+    an empty mask), ef_error in points of ejection fraction (measured minus true, each clipped to 0
+    to 100 %; NaN if ED or ES is missing or its mask is empty), and the unit of distances. Raises
+    ValueError for a pair whose own name is taken, or that names a missing model.
     """
     for name, pair in (pairs or {}).items():
         if name in models or not set(pair) <= models.keys():
             raise ValueError(
-                f"{name!r} cannot join {pair}: it needs a name of its own and two of {[*models]}."
+                f"pairs: {name!r} cannot combine {pair}. Give it a name of its own, and the names "
+                f"of two of the models {[*models]}."
             )
     images = corrupted_images(frames, corruption, severity, seed)
     masks = {
-        name: square_masks(predict(model, images, device), frames.size, frames.rounded)
+        name: square_masks(predict(model, images), frames.size, frames.rounded)
         for name, model in models.items()
     }
-    for name, (one, other) in (pairs or {}).items():
-        both = zip(masks[one], masks[other], strict=True)
-        masks[name] = np.stack([mean_shape(a, b) for a, b in both])
+    for name, (first, second) in (pairs or {}).items():
+        masks[name] = mean_shapes(masks[first], masks[second])
     rows = []
     for index, (_, case) in enumerate(frames.table.iterrows()):
-        known = {name: case[name] for name in ("clip", "frame", "phase", "patient", "source")}
+        labels = {name: case[name] for name in ("clip", "frame", "phase", "patient", "source")}
         truth = np.asarray(frames.masks[index])
         spacing = None if pd.isna(case.spacing) else float(case.spacing)
         volume_true = _volume(truth, spacing)
-        for name, found in masks.items():
-            row = {"model": name, "corruption": corruption, "severity": severity, **known}
-            row |= _scores(found[index], truth, spacing) | {"volume_true": volume_true}
+        for name, predicted in masks.items():
+            row = {"model": name, "corruption": corruption, "severity": severity, **labels}
+            row |= _scores(predicted[index], truth, spacing) | {"volume_true": volume_true}
             rows.append(row | {"unit": "px" if spacing is None else "mm"})
-    return _with_ejection_errors(_in_order(pd.DataFrame(rows), list(masks)))
+    return _with_ef_errors(_sort_by_model(pd.DataFrame(rows), list(masks)))
 
 
-def _in_order(cases: pd.DataFrame, models: list[str]) -> pd.DataFrame:
-    """The rows in the models' order, within each as they were."""
+def _sort_by_model(cases: pd.DataFrame, models: list[str]) -> pd.DataFrame:
+    """Sort rows by the order of the models; the rows of each model keep their order."""
     return cases.sort_values(
         "model", key=lambda names: names.map(models.index), kind="stable"
     ).reset_index(drop=True)
@@ -105,46 +103,49 @@ def _scores(mask: np.ndarray, truth: np.ndarray, spacing: float | None) -> dict:
 
 
 def _volume(mask: np.ndarray, spacing: float | None) -> float:
-    try:
-        return disk_volume(mask_to_tracing(mask), spacing or 1.0)
-    except ValueError:  # empty, or too small to have a long axis
-        return 0.0
+    """Volume of a mask; 0 if it is empty or too small for a long axis."""
+    return float(np.nan_to_num(mask_volume(mask, spacing or 1.0)))
 
 
-def _with_ejection_errors(cases: pd.DataFrame) -> pd.DataFrame:
-    """The cases with ef_error, the same in both rows of a clip."""
+def _with_ef_errors(cases: pd.DataFrame) -> pd.DataFrame:
+    """Add the column ef_error, which is equal in both rows of a clip."""
     clips = cases.drop_duplicates(["model", "clip", "phase"])
     clips = clips.pivot(index=["model", "clip"], columns="phase", values=["volume", "volume_true"])
-    errors = _ejection(clips, "volume") - _ejection(clips, "volume_true")
+    errors = _ejection_fractions(clips, "volume") - _ejection_fractions(clips, "volume_true")
     rows = pd.MultiIndex.from_frame(cases[["model", "clip"]])
     cases.insert(cases.columns.get_loc("unit"), "ef_error", errors.reindex(rows).to_numpy())
     return cases
 
 
-def _ejection(clips: pd.DataFrame, volume: str) -> pd.Series:
-    """Ejection fraction a clip, cut to 0 to 100 %; NaN where a phase or a volume is missing."""
+def _ejection_fractions(clips: pd.DataFrame, volume: str) -> pd.Series:
+    """Ejection fraction per clip, clipped to 0 to 100 %; NaN without both phases and volumes."""
     if not {(volume, "ED"), (volume, "ES")} <= set(clips.columns):
         return pd.Series(np.nan, index=clips.index)
     end_diastolic, end_systolic = (clips[volume, phase].astype(float) for phase in ("ED", "ES"))
-    known = end_diastolic.where((end_diastolic > 0) & (end_systolic > 0))
-    return (100 * (known - end_systolic) / known).clip(0, 100)
+    end_diastolic = end_diastolic.where((end_diastolic > 0) & (end_systolic > 0))
+    return (100 * (end_diastolic - end_systolic) / end_diastolic).clip(0, 100)
 
 
 def conditions(
     corruptions: Iterable[str] | None = None, severities: Iterable[int] = SEVERITIES
 ) -> list[tuple[str, int]]:
-    """Clean, then each corruption (default: all) in each severity."""
-    names = dict.fromkeys(check_corruptions(CORRUPTIONS if corruptions is None else corruptions))
+    """(corruption, severity) of each condition: clean, then each corruption in each severity.
+
+    corruptions: default all. Raises ValueError for unknown names or severities, or none.
+    """
+    names = check_corruptions(CORRUPTIONS if corruptions is None else corruptions)
+    names = tuple(dict.fromkeys(names))
     severities = tuple(dict.fromkeys(severities))
     if not names or not severities or not set(severities) <= set(SEVERITIES):
         raise ValueError(
-            f"Name some corruptions, and severities of {SEVERITIES}, not {severities}."
+            f"Expected at least one corruption and severities from {SEVERITIES}, found {names} "
+            f"and {severities}."
         )
     return [(CLEAN, 0), *((name, severity) for name in names for severity in severities)]
 
 
 def run_robustness(
-    models: dict[str, nn.Module],
+    models: dict[str, Encoder],
     frames: FrameSet,
     folder: str | Path,
     corruptions: Iterable[str] | None = None,
@@ -152,50 +153,54 @@ def run_robustness(
     seed: int = 0,
     pairs: dict[str, tuple[str, str]] | None = None,
     progress: bool = True,
-    device: torch.device | None = None,
 ) -> pd.DataFrame:
     """Score every model under every condition and write `robustness.csv` to the folder.
 
-    Parameters and columns as for `score_condition`. What was finished before an interruption is
-    kept in `parts/` and not computed again. Raises ValueError without frames, DataError where
-    the parts in the folder are of other models, frames or settings.
+    Parameters and columns are those of `conditions` and `score_condition`. Finished conditions are
+    kept in `parts/`, and a run that was interrupted does not compute them again. Raises ValueError
+    without frames, and DataError if the parts belong to other models, frames or settings.
     """
     if not len(frames):
         raise ValueError("There are no frames to score. Does the data set name its splits?")
     folder = Path(folder)
     parts = folder / PARTS_FOLDER
-    wanted = conditions(corruptions, severities)
-    claim_parts(parts, _identity(models, frames, seed, pairs, device))
-    bar = tqdm(wanted, desc="robustness", unit="condition", disable=not progress)
+    all_conditions = conditions(corruptions, severities)
+    claim_parts(parts, _identity(models, frames, seed, pairs))
+    bar = tqdm(all_conditions, desc="robustness", unit="condition", disable=not progress)
     tables = []
     for corruption, severity in bar:
         part = parts / f"{corruption}-{severity}.csv"
         if not part.is_file():
-            cases = score_condition(models, frames, corruption, severity, seed, pairs, device)
+            cases = score_condition(models, frames, corruption, severity, seed, pairs)
             write_table(cases, part)
         tables.append(read_cases(part))
-    cases = _in_order(pd.concat(tables, ignore_index=True), [*models, *(pairs or {})])
+    cases = _sort_by_model(pd.concat(tables, ignore_index=True), [*models, *(pairs or {})])
     write_table(cases, folder / CASES_FILE)
     return cases
 
 
 def read_cases(path: str | Path) -> pd.DataFrame:
-    """The table that `run_robustness` wrote. Raises DataError where it is not one."""
+    """Read a table that `run_robustness` wrote. Raises DataError if the file is none."""
     text = dict.fromkeys(("model", "corruption", "clip", "phase", "patient", "source", "unit"), str)
     try:
         cases = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={"ef_error": ""})
         return cases.astype({"severity": int, "dice": float})
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
-            f"{path} is not a table of robustness cases ({error}). Remove it and run again."
+            f"{path} is not a table of robustness cases: {error}. Remove it and run again."
         ) from error
 
 
-def _identity(models: dict, frames: FrameSet, seed: int, pairs, device) -> dict:
-    """What parts must agree in, as hashes and plain values."""
+def _identity(models: dict, frames: FrameSet, seed: int, pairs) -> dict:
+    """What parts must have in common with a run that resumes them, as hashes and plain values."""
     weights = {name: weights_digest(model) for name, model in models.items()}
     levels = {name: str(corruption.levels) for name, corruption in CORRUPTIONS.items()}
-    together = {name: list(pair) for name, pair in (pairs or {}).items()}
-    where = {"device": (device or default_device()).type, "echolib": __version__}
-    settings = {"seed": seed, "pairs": together, "levels": levels}
-    return {"models": weights, "frames": frames.fingerprint(), **settings, **where}
+    return {
+        "models": weights,
+        "frames": frames.fingerprint(),
+        "seed": seed,
+        "pairs": {name: list(pair) for name, pair in (pairs or {}).items()},
+        "levels": levels,
+        "device": device().type,
+        "echolib": __version__,
+    }

@@ -1,4 +1,4 @@
-"""What a table of robustness cases says: how far each model falls, and which is better."""
+"""Statistics of a table of robustness cases: how far scores fall, and which model is better."""
 
 import numpy as np
 import pandas as pd
@@ -9,31 +9,33 @@ from .benchmark import CLEAN
 from .doubt import DOUBTS, gain_of_dropping, p10
 
 ALL = "all corruptions"
+ALPHA = 0.05  # level of the paired test
 COLUMNS = ("difference", "low", "high", "p", "p_holm", "effect", "patients", "verdict")
 
 
 def robustness_summary(cases: pd.DataFrame, baseline: str | None = None) -> pd.DataFrame:
-    """One row a model: how well it does on clean frames and how far corruptions throw it.
+    """Summarise each model in one row: its score on clean frames, and its losses under corruption.
 
-    cases: from `robustness.run_robustness`. baseline: a model's name, default the first. Columns:
-    clean and corrupted (mean Dice; corruptions and severities weigh the same), kept (corrupted
-    over clean), mce (mean over corruptions of the error 1 - Dice summed over severities, as a
-    share of the baseline's) and relative_mce (the same of what is lost against clean frames; NaN
-    where the baseline loses nothing), worst (the corruption with the lowest Dice), ef_error (mean
-    of |EF error| under corruption, points), without_ef (clips whose EF is unknown, %). Source:
-    Hendrycks, Dietterich, ICLR 2019.
+    cases: from `benchmark.run_robustness`. baseline: a model's name, default the first. Columns:
+    clean and corrupted (mean Dice; all corruptions and severities have equal weights), kept
+    (corrupted divided by clean), mce (mean over corruptions of the error 1 - Dice, summed over
+    severities, as a share of the baseline's error), relative_mce (like mce, of the Dice lost
+    against clean frames; NaN if the baseline loses nothing), worst (the corruption with the lowest
+    Dice), ef_error (mean of |EF error| under corruption, points), without_ef (clips whose EF is
+    unknown, %). Raises ValueError for a baseline without cases. Source: Hendrycks, Dietterich,
+    ICLR 2019.
     """
     names = list(cases.model.unique())
     baseline = names[0] if baseline is None else baseline
     if baseline not in names:
-        raise ValueError(f"No cases of the baseline {baseline!r}; there are {names}.")
+        raise ValueError(f"No cases of the baseline {baseline!r}; expected one of {names}.")
     means = cases.groupby(["model", "corruption", "severity"], sort=False).dice.mean()
     means = means.groupby(["model", "corruption"], sort=False).mean().unstack("corruption")
     corrupted = means.drop(columns=CLEAN)
     losses = corrupted.rsub(means[CLEAN], axis=0)
-    noisy = cases[cases.corruption != CLEAN]
-    noisy = noisy.drop_duplicates(["model", "corruption", "severity", "clip"])
-    ef_error = noisy.ef_error.abs().groupby(noisy.model)
+    clips = cases[cases.corruption != CLEAN]
+    clips = clips.drop_duplicates(["model", "corruption", "severity", "clip"])
+    ef_error = clips.ef_error.abs().groupby(clips.model)
     table = pd.DataFrame(
         {
             "clean": means[CLEAN],
@@ -50,69 +52,73 @@ def robustness_summary(cases: pd.DataFrame, baseline: str | None = None) -> pd.D
 
 
 def _relative(losses: pd.DataFrame, baseline: str) -> pd.Series:
-    """Mean over corruptions of what is lost, as a share of the baseline's where it loses any."""
-    known = losses.columns[losses.loc[baseline] > 0]
-    return (losses[known] / losses.loc[baseline, known]).mean(axis=1)
+    """Mean loss over the corruptions under which the baseline loses, as a share of its loss."""
+    lossy = losses.columns[losses.loc[baseline] > 0]
+    return (losses[lossy] / losses.loc[baseline, lossy]).mean(axis=1)
 
 
-def mean_by_severity(cases: pd.DataFrame, score: str = "dice") -> pd.DataFrame:
-    """Mean of a score with its 95 % interval by patient: model, corruption, severity, mean, low,
-    high; the clean frames are severity 0 of every corruption.
+def mean_by_severity(cases: pd.DataFrame) -> pd.DataFrame:
+    """Mean Dice with its 95 % interval by patient, one row per model, corruption and severity.
+
+    Columns: model, corruption, severity, mean, low, high. The clean frames are severity 0 of every
+    corruption.
     """
-    rows, cases = [], cases[cases[score].notna()]
-    for (model, corruption, severity), some in cases.groupby(
-        ["model", "corruption", "severity"], sort=False
-    ):
-        low, high = bootstrap_interval(some[score], some.patient, resamples=500)
-        row = {"model": model, "severity": severity, "mean": some[score].mean()}
+    rows = []
+    groups = cases.groupby(["model", "corruption", "severity"], sort=False)
+    for (model, corruption, severity), group in groups:
+        low, high = bootstrap_interval(group.dice, group.patient, resamples=500)
+        row = {"model": model, "severity": severity, "mean": group.dice.mean()}
         row |= {"low": low, "high": high}
-        shown = cases.corruption.unique() if corruption == CLEAN else [corruption]
-        rows += [{**row, "corruption": name} for name in shown if name != CLEAN]
+        names = cases.corruption.unique() if corruption == CLEAN else [corruption]
+        rows += [{**row, "corruption": name} for name in names if name != CLEAN]
     return pd.DataFrame(rows).sort_values(["corruption", "model", "severity"], kind="stable")
 
 
-def compare_models(
-    cases: pd.DataFrame, first: str, second: str, score: str = "dice", alpha: float = 0.05
-) -> pd.DataFrame:
-    """Paired comparison of two models, by patient: clean, all corruptions, then each of them.
+def compare_models(cases: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
+    """Compare two models by paired scores of patients: clean, all corruptions, then each of them.
 
     A patient's score under a corruption is the mean over its severities and frames. Columns:
     corruption, first and second (means over patients), difference (first - second) with low and
     high (95 %), p (Wilcoxon), p_holm (corrected over the rows), effect (rank-biserial), patients,
-    and verdict: the better model's name where p_holm is below alpha, the interval leaves out 0,
-    and ranks and means agree, else "no difference shown". Higher scores are better. Raises
-    ValueError for a model without cases.
+    and verdict. The verdict is the name of the better model if p_holm is below 0.05, the interval
+    excludes 0, and ranks and means agree, else "no difference shown". Higher scores are better.
+    Raises ValueError for a model without cases or with the name of a column.
     """
-    reserved = {"corruption", "severity", "clip", "frame", "patient", *COLUMNS}
+    keys = ["corruption", "severity", "clip", "frame", "patient"]
+    reserved = {*keys, *COLUMNS}
     if first == second or {first, second} & reserved:
-        raise ValueError(f"{first!r} and {second!r} need two names other than {sorted(reserved)}.")
+        raise ValueError(
+            f"Cannot compare {first!r} with {second!r}: their names become columns of the table. "
+            f"Give the models two names other than {sorted(reserved)}."
+        )
     for name in (first, second):
         if not (cases.model == name).any():
-            raise ValueError(f"No cases of {name!r}; there are {[*cases.model.unique()]}.")
-    keys = ["corruption", "severity", "clip", "frame", "patient"]
+            raise ValueError(
+                f"No cases of {name!r}; expected two of the models {[*cases.model.unique()]}."
+            )
     scores = cases[cases.model.isin([first, second])].pivot(
-        index=keys, columns="model", values=score
+        index=keys, columns="model", values="dice"
     )
     scores = scores.reset_index()
-    noisy = scores[scores.corruption != CLEAN]
-    groups = {CLEAN: scores[scores.corruption == CLEAN], ALL: noisy}
-    groups |= {name: noisy[noisy.corruption == name] for name in CORRUPTIONS}
+    corrupted = scores[scores.corruption != CLEAN]
+    groups = {CLEAN: scores[scores.corruption == CLEAN], ALL: corrupted}
+    groups |= {name: corrupted[corrupted.corruption == name] for name in CORRUPTIONS}
     rows = []
-    for name, some in groups.items():
-        if some.empty:
+    for name, group in groups.items():
+        if group.empty:
             continue
-        means = some.groupby("patient")[[first, second]].mean().mean()
-        found = paired_difference(some[first], some[second], some.patient)
+        means = group.groupby("patient")[[first, second]].mean().mean()
+        paired = paired_difference(group[first], group[second], group.patient)
         rows.append(
             {
                 "corruption": name, first: means[first], second: means[second],
-                "difference": found.mean, "low": found.low, "high": found.high, "p": found.p,
-                "effect": found.effect, "patients": found.patients,
+                "difference": paired.mean, "low": paired.low, "high": paired.high, "p": paired.p,
+                "effect": paired.effect, "patients": paired.patients,
             }
         )  # fmt: skip
     table = pd.DataFrame(rows)
     table.insert(table.columns.get_loc("effect"), "p_holm", holm(table.p))
-    shown = (table.p_holm < alpha) & ((table.low > 0) | (table.high < 0))
+    shown = (table.p_holm < ALPHA) & ((table.low > 0) | (table.high < 0))
     shown &= table.difference * table.effect > 0
     better = np.where(table.difference > 0, first, second)
     return table.assign(verdict=np.where(shown, better, "no difference shown"))
@@ -121,24 +127,28 @@ def compare_models(
 def fall_from_clean(
     cases: pd.DataFrame, model: str, corruptions: tuple[str, ...], severity: int
 ) -> tuple[float, float, float]:
-    """How far a model's mean Dice falls under corruptions at one severity, with 95 % interval.
+    """How far a model's mean Dice falls under corruptions at one severity, with its 95 % interval.
 
-    Paired by frame against the same model's clean score; the interval is by patient.
+    Each score is paired with the model's score on the same clean frame; the interval is by
+    patient. Raises ValueError if the model has no such cases or no clean ones.
     """
-    own = cases[cases.model == model].set_index(["clip", "frame"])
-    clean = own[own.corruption == CLEAN].dice
-    chosen = own[own.corruption.isin(corruptions) & (own.severity == severity)]
-    if chosen.empty or clean.empty:
+    cases = cases[cases.model == model].set_index(["clip", "frame"])
+    clean = cases[cases.corruption == CLEAN].dice
+    corrupted = cases[cases.corruption.isin(corruptions) & (cases.severity == severity)]
+    if corrupted.empty or clean.empty:
         raise ValueError(
-            f"No cases of {model!r} under {corruptions} at severity {severity}, or none clean."
+            f"Expected clean cases of {model!r}, and cases under {corruptions} at severity "
+            f"{severity}; found {len(clean)} and {len(corrupted)}."
         )
-    fall = clean.loc[chosen.index].to_numpy() - chosen.dice.to_numpy()
-    return float(fall.mean()), *bootstrap_interval(fall, chosen.patient)
+    fall = clean.loc[corrupted.index].to_numpy() - corrupted.dice.to_numpy()
+    return float(fall.mean()), *bootstrap_interval(fall, corrupted.patient)
 
 
 def falls_from_clean(cases: pd.DataFrame, severity: int) -> pd.DataFrame:
-    """`fall_from_clean` of every model, under corruptions that a model may have seen in training
-    and under those that none has: model, corruptions ("seen", "unseen"), fall, low, high.
+    """`fall_from_clean` of every model, under seen and unseen corruptions.
+
+    A model may have been trained on the seen ones (`corruptions.SEEN`), and none on the others.
+    Returns the columns model, corruptions ("seen", "unseen"), severity, fall, low, high.
     """
     rows = []
     for model in cases.model.unique():
@@ -152,19 +162,19 @@ def falls_from_clean(cases: pd.DataFrame, severity: int) -> pd.DataFrame:
 
 
 def doubt_gains(cases: pd.DataFrame) -> pd.DataFrame:
-    """What leaving out the most doubtful tenth adds to mean and p10 of Dice, with 95 % intervals.
+    """How much mean and p10 of Dice rise without the most doubtful tenth, with 95 % intervals.
 
-    cases: from `doubt.doubt_cases`, with a column corruption. A row a doubt, for clean and
-    corrupted frames apart.
+    cases: from `doubt.doubt_cases`, with a column corruption. Returns one row per doubt for the
+    clean frames, and one for the corrupted frames.
     """
     rows, clean = [], cases.corruption == CLEAN
-    for name, some in (("clean", cases[clean]), ("corrupted", cases[~clean])):
-        for doubt in DOUBTS if len(some) else ():
-            row = {"frames": name, "doubt": doubt, "n": len(some)}
+    for name, group in (("clean", cases[clean]), ("corrupted", cases[~clean])):
+        for doubt in DOUBTS if len(group) else ():
+            row = {"frames": name, "doubt": doubt, "n": len(group)}
             for score, statistic in (("p10", p10), ("mean", np.mean)):
-                gain, low, high = gain_of_dropping(some, doubt, statistic=statistic)
-                row |= {score: statistic(some.dice), f"{score}_gain": gain}
+                gain, low, high = gain_of_dropping(group, doubt, statistic)
+                row |= {score: statistic(group.dice), f"{score}_gain": gain}
                 row |= {f"{score}_low": low, f"{score}_high": high}
-            row["rank_correlation"] = some.dice.rank().corr(-some[doubt].rank())
+            row["rank_correlation"] = group.dice.rank().corr(-group[doubt].rank())
             rows.append(row)
     return pd.DataFrame(rows)

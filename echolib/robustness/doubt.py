@@ -1,105 +1,111 @@
-"""How far a mask can be trusted, without knowing the truth: three measures of doubt.
+"""Three measures of doubt: how far a mask can be trusted without knowing the true one.
 
-Each gives a number a frame, higher for less trust; what it is worth is seen by leaving out the
-frames with the most doubt (`retention`).
+Each gives one number per frame, which is higher for less trust. A measure is good if the scores
+rise when the frames with the most doubt are left out (`retention`).
 """
 
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.ndimage import distance_transform_edt
-from torch import nn
 
 from ..data.frames import FrameSet
 from ..geometry import largest_component
 from ..metrics import dice
 from ..networks.inference import THRESHOLD, predict, square_masks
+from ..networks.models import Encoder
 from ..networks.views import views_of
 from ..statistics import bootstrap_interval
 
+DOUBTS = ("disagreement", "augmentation", "entropy")  # columns of `doubt_cases`
+SHARES = np.arange(50, 101, 5) / 100  # of the frames, which `retention` keeps in turn
+DROPPED = 0.1  # share of the frames that `gain_of_dropping` leaves out
 
-def disagreement(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """1 - Dice of two models' masks (N, H, W), frame by frame, (N,) from 0 to 1.
 
-    If two networks that learnt different answers err differently, they agree where neither errs.
+def disagreement(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """1 - Dice of two models' masks (N, H, W), per frame: (N,) from 0 to 1.
+
+    The idea: if two networks learnt different targets, they make different errors, and they agree
+    where neither is wrong.
     """
-    return np.array([1 - dice(a, b) for a, b in zip(one, other, strict=True)])
+    return np.array([1 - dice(a, b) for a, b in zip(first, second, strict=True)])
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """Entropy of a masks model's probabilities (N, H, W), in bit a px, (N,).
+    """Entropy of a masks model's probabilities (N, H, W), in bits per px, (N,).
 
-    The sum over all pixels grows with the length of the outline, so it is divided by what grows
-    as that does: the square root of the mask's area (at least 1 px).
+    The sum over all pixels grows with the length of the outline, so it is divided by the square
+    root of the mask's area (at least 1 px), which grows in proportion.
     """
     p = np.clip(probabilities, 1e-7, 1 - 1e-7)
     total = -(p * np.log2(p) + (1 - p) * np.log2(1 - p)).sum(axis=(1, 2))
     return total / np.sqrt(np.maximum(1, (probabilities >= THRESHOLD).sum(axis=(1, 2))))
 
 
-def augmented_doubt(
-    model: nn.Module, images: np.ndarray, device: torch.device | None = None
-) -> np.ndarray:
-    """Test-time augmentation: how far the masks of changed views of an image differ, (N,).
+def augmented_doubt(model: Encoder, images: np.ndarray) -> np.ndarray:
+    """Doubt from test-time augmentation: how far the masks of several views of an image differ.
 
-    images: (N, S, S) uint8. 1 - Dice is averaged over the views (`views_of`), each against the
-    mean of all. Source of the idea: Wang et al., Neurocomputing 338, 2019.
+    images: (N, S, S) uint8. Returns (N,): the mean over the views (`views_of`) of 1 - Dice between
+    a view's mask and the mean of all. Source of the idea: Wang et al., Neurocomputing 338, 2019.
     """
-    views = [back(predict(model, seen, device)) for seen, back in views_of(images)]
+    views = [back(predict(model, changed)) for changed, back in views_of(images)]
     mean = np.mean(views, axis=0) >= THRESHOLD
     return np.mean([disagreement(view >= THRESHOLD, mean) for view in views], axis=0)
 
 
-def mean_shape(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The (H, W) bool mask half-way between two masks: where the mean signed distance to their
-    outlines is inside. An empty mask leaves the other as it is; of two masks that lie apart, with
-    nothing half-way, the second counts.
+def mean_shape(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The (H, W) bool mask half-way between two masks: where their mean signed distance is inside.
+
+    If one mask is empty, the result is the other. If the masks lie so far apart that nothing is
+    half-way, the result is the second.
     """
-    if not (one.any() and other.any()):
-        return one | other
-    middle = _signed_distance(one) + _signed_distance(other) > 0
-    return largest_component(middle) if middle.any() else other
+    if not (first.any() and second.any()):
+        return first | second
+    middle = _signed_distance(first) + _signed_distance(second) > 0
+    return largest_component(middle) if middle.any() else second
+
+
+def mean_shapes(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(N, H, W) bool: `mean_shape` of each pair of masks of two models."""
+    return np.stack([mean_shape(a, b) for a, b in zip(first, second, strict=True)])
 
 
 def _signed_distance(mask: np.ndarray) -> np.ndarray:
+    """Distance to the outline in px, positive inside."""
     return distance_transform_edt(mask) - distance_transform_edt(~mask)
 
 
 def doubt_cases(
-    masks_model: nn.Module,
-    landmarks_model: nn.Module,
+    masks_model: Encoder,
+    landmarks_model: Encoder,
     frames: FrameSet,
     images: np.ndarray | None = None,
-    device: torch.device | None = None,
 ) -> pd.DataFrame:
-    """Dice of the masks model, and three doubts about it, for every frame of a set.
+    """Score two models on every frame of a set, and measure the doubt about the masks model.
 
-    images: (N, S, S) uint8 to be seen in the place of the frames' own, such as corrupted ones.
-    Returns a row a frame: clip, frame, patient, dice (of the masks model), dice_landmarks,
-    dice_combined (of the mean shape), disagreement, augmentation, entropy.
+    images: (N, S, S) uint8 that replace the frames' own, such as corrupted ones. Returns one row
+    per frame: clip, frame, patient, dice (of the masks model), dice_landmarks, dice_combined (of
+    the mean shape), disagreement, augmentation, entropy.
     """
     images = np.asarray(frames.images) if images is None else images
-    probabilities = predict(masks_model, images, device)
-    one = square_masks(probabilities, frames.size)
-    landmarks = predict(landmarks_model, images, device)
-    other = square_masks(landmarks, frames.size, frames.rounded)
-    both = np.stack([mean_shape(a, b) for a, b in zip(one, other, strict=True)])
+    probabilities = predict(masks_model, images)
+    masks = square_masks(probabilities, frames.size)
+    landmarks = predict(landmarks_model, images)
+    landmark_masks = square_masks(landmarks, frames.size, frames.rounded)
+    combined = mean_shapes(masks, landmark_masks)
     table = frames.table[["clip", "frame", "patient"]].copy()
-    for name, masks in (("dice", one), ("dice_landmarks", other), ("dice_combined", both)):
-        table[name] = [dice(a, b) for a, b in zip(masks, frames.masks, strict=True)]
-    table["disagreement"] = disagreement(one, other)
-    table["augmentation"] = augmented_doubt(masks_model, images, device)
+    columns = {"dice": masks, "dice_landmarks": landmark_masks, "dice_combined": combined}
+    for name, predicted in columns.items():
+        table[name] = [dice(a, b) for a, b in zip(predicted, frames.masks, strict=True)]
+    table["disagreement"] = disagreement(masks, landmark_masks)
+    table["augmentation"] = augmented_doubt(masks_model, images)
     table["entropy"] = entropy(probabilities)
     return table
 
 
-DOUBTS = ("disagreement", "augmentation", "entropy")
-
-
 def p10(values: np.ndarray) -> float:
-    """The tenth percentile: what the worst tenth of the frames stays below."""
+    """The tenth percentile: the worst tenth of the frames score below it."""
     return float(np.percentile(values, 10))
 
 
@@ -112,43 +118,32 @@ def keep_certain(doubt: np.ndarray, share: float) -> np.ndarray:
 def retention(
     scores: np.ndarray,
     doubt: np.ndarray,
-    shares: np.ndarray | None = None,
     statistic: Callable[[np.ndarray], float] = np.mean,
 ) -> pd.DataFrame:
-    """A statistic of the scores (N,) against the share of the frames kept, the doubtful left out.
+    """A statistic of the scores (N,) of the least doubtful frames, for several shares of them.
 
-    shares: from 0 to 1, default 0.5 to 1 in steps of 0.05. Returns columns share and score.
+    doubt: (N,). Returns the columns share (0.5 to 1 in steps of 0.05) and score.
     """
-    shares = np.arange(50, 101, 5) / 100 if shares is None else shares
-    kept = [statistic(np.asarray(scores)[keep_certain(doubt, share)]) for share in shares]
-    return pd.DataFrame({"share": shares, "score": kept})
+    kept = [statistic(np.asarray(scores)[keep_certain(doubt, share)]) for share in SHARES]
+    return pd.DataFrame({"share": SHARES, "score": kept})
 
 
 def gain_of_dropping(
     cases: pd.DataFrame,
     doubt: str,
-    share: float = 0.1,
     statistic: Callable[[np.ndarray], float] = p10,
-    resamples: int = 2000,
-    seed: int = 0,
 ) -> tuple[float, float, float]:
-    """What leaving out the most doubtful `share` of the frames adds to a statistic of Dice.
+    """How much a statistic of Dice rises when the most doubtful tenth of the frames is left out.
 
-    cases: from `doubt_cases`. doubt: name of its column. Returns the gain and its 95 % bootstrap
-    interval by patient; in each resample the frames to be left out are chosen anew.
+    cases: from `doubt_cases`. doubt: name of a column. Returns the gain and its 95 % bootstrap
+    interval by patient; in each resample the frames to leave out are chosen anew.
     """
     scores, doubts = cases.dice.to_numpy(), cases[doubt].to_numpy()
 
     def gain(rows: np.ndarray) -> float:
-        kept = rows[keep_certain(doubts[rows], 1 - share)]
+        kept = rows[keep_certain(doubts[rows], 1 - DROPPED)]
         return statistic(scores[kept]) - statistic(scores[rows])
 
-    everything = np.arange(len(cases))
-    interval = bootstrap_interval(
-        everything,
-        cases.patient,
-        lambda rows: gain(rows.astype(int)),
-        resamples=resamples,
-        seed=seed,
-    )
-    return gain(everything), *interval
+    rows = np.arange(len(cases))
+    interval = bootstrap_interval(rows, cases.patient, lambda drawn: gain(drawn.astype(int)))
+    return gain(rows), *interval

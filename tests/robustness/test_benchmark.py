@@ -1,4 +1,4 @@
-"""The robustness benchmark: same noise for all, a row a case, resumable, honest tables."""
+"""The robustness benchmark: equal noise for all models, one row per case, resuming, tables."""
 
 import json
 from dataclasses import replace
@@ -10,9 +10,10 @@ import torch
 
 from echolib.errors import DataError
 from echolib.figures import robustness as robustness_plots
-from echolib.geometry import disk_volume, ejection_fraction, landmarks_to_mask, mask_to_tracing
+from echolib.geometry import disk_volume, ejection_fraction, mask_to_tracing, polygon_to_mask
 from echolib.metrics import case_scores
 from echolib.networks import inference
+from echolib.networks.corruptions import CORRUPTIONS
 from echolib.networks.models import LandmarkUNet
 from echolib.report import robustness as robustness_report
 from echolib.robustness import benchmark as robustness
@@ -27,11 +28,10 @@ from echolib.robustness.comparison import (
 from tests.makers import ventricle_set
 
 FRAMES = ventricle_set(12)
-CPU = torch.device("cpu")
 
 
 class Darkness(torch.nn.Module):
-    """A masks model that calls dark pixels cavity: right on clean frames, thrown by noise."""
+    """A masks model that takes dark pixels for the cavity: right on clean frames, not on noise."""
 
     arguments = {"outputs": 1}
 
@@ -39,8 +39,8 @@ class Darkness(torch.nn.Module):
         return 60 * (0.3 - images)
 
 
-class Nothing(Darkness):
-    """A masks model that never finds anything."""
+class Empty(Darkness):
+    """A masks model whose masks are all empty."""
 
     def forward(self, images):
         return images - 10
@@ -52,13 +52,13 @@ def models() -> dict:
 
 
 def run(folder, names=("gaussian", "attenuation"), **options) -> pd.DataFrame:
-    options = {"severities": (1, 3), "progress": False, "device": CPU, **options}
+    options = {"severities": (1, 3), "progress": False, **options}
     return robustness.run_robustness(
         options.pop("models", models()), FRAMES, folder, names, **options
     )
 
 
-def test_all_models_meet_the_same_frames_in_every_condition(tmp_path):
+def test_all_models_are_scored_on_the_same_frames_in_every_condition(tmp_path):
     cases = run(tmp_path, pairs={"both": ("dark", "points")})
     assert len(cases) == 3 * 5 * len(FRAMES)
     counts = cases.groupby(["model", "corruption", "severity"]).size()
@@ -67,56 +67,58 @@ def test_all_models_meet_the_same_frames_in_every_condition(tmp_path):
     first = robustness.corrupted_images(FRAMES, "gaussian", 3)
     assert np.array_equal(first, robustness.corrupted_images(FRAMES, "gaussian", 3))
     assert not np.array_equal(first, robustness.corrupted_images(FRAMES, "gaussian", 3, seed=1))
-    assert not np.array_equal(*(first[:2].astype(int) - FRAMES.images[:2]))  # each its own noise
+    assert not np.array_equal(*(first[:2].astype(int) - FRAMES.images[:2]))  # different noise
 
 
-def test_a_row_says_what_the_mask_is_worth():
-    cases = robustness.score_condition({"dark": Darkness()}, FRAMES, device=CPU)
+def test_a_row_holds_the_scores_of_the_mask():
+    cases = robustness.score_condition({"dark": Darkness()}, FRAMES)
     assert cases.dice.min() > 0.95
     row = cases.iloc[3]
-    mask = robustness.square_masks(robustness.predict(Darkness(), FRAMES.images[3:4], CPU), 48)[0]
+    mask = robustness.square_masks(robustness.predict(Darkness(), FRAMES.images[3:4]), 48)[0]
     truth = FRAMES.masks[3]
     assert row[["dice", "iou", "hd95", "assd"]].to_dict() == case_scores(mask, truth)
     assert row.area_error == pytest.approx(100 * (mask.sum() / truth.sum() - 1))
     volumes = [[disk_volume(mask_to_tracing(m)) for m in FRAMES.masks[2:4]]]
     volumes.append([cases.volume[2], row.volume])
-    true, found = (ejection_fraction(*pair) for pair in volumes)
-    assert cases.ef_error[2] == row.ef_error == pytest.approx(found - true)
+    true, measured = (ejection_fraction(*pair) for pair in volumes)
+    assert cases.ef_error[2] == row.ef_error == pytest.approx(measured - true)
 
 
 def test_an_empty_mask_is_kept_as_the_worst_case_without_an_ejection_fraction():
-    cases = robustness.score_condition({"none": Nothing()}, FRAMES, device=CPU)
+    cases = robustness.score_condition({"none": Empty()}, FRAMES)
     assert (cases.dice == 0).all() and (cases.area_error == -100).all()
     assert (cases.volume == 0).all() and cases.ef_error.isna().all()
 
 
-def test_an_empty_systole_is_no_ejection_fraction_of_100():
+def test_an_empty_mask_at_end_systole_gives_no_ejection_fraction_of_100():
     frames = replace(
         FRAMES,
         images=np.where(
             FRAMES.table.frame.to_numpy()[:, None, None] == 1, np.uint8(255), FRAMES.images
         ),
     )
-    cases = robustness.score_condition({"dark": Darkness()}, frames, device=CPU)
+    cases = robustness.score_condition({"dark": Darkness()}, frames)
     assert (cases.volume[1::2] == 0).all() and cases.ef_error.isna().all()
 
 
-def test_landmarks_are_drawn_as_the_masks_of_the_frames_are():
+def test_landmarks_are_drawn_like_the_true_masks():
     class Expert(LandmarkUNet):
         def forward(self, images):
             return torch.from_numpy(np.array(FRAMES.landmarks))
 
     for rounded in (True, False):
-        masks = [landmarks_to_mask(points, (48, 48), rounded) for points in FRAMES.landmarks]
+        masks = [polygon_to_mask(points, (48, 48), rounded) for points in FRAMES.landmarks]
         frames = replace(FRAMES, masks=np.stack(masks))
         assert frames.rounded == rounded
-        cases = robustness.score_condition({"expert": Expert(2, depth=2)}, frames, device=CPU)
+        expert = Expert(2, depth=2)
+        expert.size = 48
+        cases = robustness.score_condition({"expert": expert}, frames)
         assert (cases.dice == 1).all()
-        scored = inference.score(Expert(2, depth=2), frames, "all", 48, CPU, progress=False)
+        scored = inference.score(expert, frames, "all", progress=False)
         assert (scored.dice == 1).all()
 
 
-def test_what_is_finished_is_not_computed_again(tmp_path, monkeypatch):
+def test_finished_conditions_are_not_computed_again(tmp_path, monkeypatch):
     whole = run(tmp_path / "whole")
     scored = []
     original = robustness.score_condition
@@ -151,23 +153,23 @@ def test_parts_of_another_run_are_refused(tmp_path):
     with pytest.raises(ValueError, match="Unknown corruptions"):
         run(tmp_path / "new", ("rain",))
     for severities in ((), (0,), (6,)):
-        with pytest.raises(ValueError, match="severities of"):
+        with pytest.raises(ValueError, match="severities from"):
             run(tmp_path / "new", severities=severities)
     with pytest.raises(ValueError, match="a name of its own"):
         run(tmp_path / "other", pairs={"dark": ("dark", "points")})
 
 
-def test_parts_of_frames_with_another_table_are_refused(tmp_path):
+def test_parts_for_frames_with_another_table_are_refused(tmp_path):
     run(tmp_path)
     renamed = replace(FRAMES, table=FRAMES.table.assign(patient="one"))
     with pytest.raises(DataError, match="differ in frames"):
-        robustness.run_robustness(models(), renamed, tmp_path, ("gaussian",), device=CPU)
+        robustness.run_robustness(models(), renamed, tmp_path, ("gaussian",))
 
 
-def test_the_order_of_the_models_may_change_and_names_are_taken_once(tmp_path):
+def test_the_order_of_the_models_may_change_and_repeated_names_count_once(tmp_path):
     run(tmp_path)
-    turned = run(tmp_path, models=dict(reversed(models().items())))
-    assert turned.model.unique().tolist() == ["points", "dark"]
+    reordered = run(tmp_path, models=dict(reversed(models().items())))
+    assert reordered.model.unique().tolist() == ["points", "dark"]
     again = run(tmp_path / "again", ("gaussian", "gaussian"), severities=(3, 3))
     assert len(again) == 2 * 2 * len(FRAMES)
 
@@ -197,7 +199,7 @@ def table(**dice: list[float]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_the_summary_is_imagenet_cs_by_hand():
+def test_the_summary_agrees_with_imagenet_cs_formulas():
     summary = robustness_summary(table(strong=[0.9, 0.85, 0.8], weak=[0.92, 0.7, 0.6]))
     assert summary.loc["strong", "corrupted"] == pytest.approx(0.825, abs=0.01)
     assert summary.loc["weak", "kept"] == pytest.approx(0.65 / 0.92, abs=0.02)
@@ -209,7 +211,7 @@ def test_the_summary_is_imagenet_cs_by_hand():
         robustness_summary(table(strong=[0.9, 0.8, 0.7]), "none")
 
 
-def test_the_verdict_follows_the_numbers():
+def test_the_verdict_follows_from_the_numbers():
     cases = table(first=[0.9, 0.8, 0.7], second=[0.9, 0.6, 0.5])
     compared = compare_models(cases, "first", "second").set_index("corruption")
     assert list(compared.index) == ["clean", ALL, "haze", "jpeg"]
@@ -218,15 +220,15 @@ def test_the_verdict_follows_the_numbers():
     )
     assert compared.verdict["clean"] == "no difference shown"
     assert (compared.p_holm >= compared.p).all()
-    turned = compare_models(cases, "second", "first").set_index("corruption")
-    assert turned.verdict[ALL] == "first" and turned.difference[ALL] < 0
+    swapped = compare_models(cases, "second", "first").set_index("corruption")
+    assert swapped.verdict[ALL] == "first" and swapped.difference[ALL] < 0
     with pytest.raises(ValueError, match="two names"):
         compare_models(cases.replace("first", "low"), "low", "second")
     with pytest.raises(ValueError, match="No cases of 'third'"):
         compare_models(cases, "first", "third")
 
 
-def test_the_fall_is_measured_from_the_same_frames():
+def test_the_fall_is_measured_against_the_same_clean_frames():
     fall, low, high = fall_from_clean(table(one=[0.9, 0.8, 0.7]), "one", ("haze",), 2)
     assert low < fall < high and fall == pytest.approx(0.2, abs=0.02)
     both = falls_from_clean(table(one=[0.9, 0.8, 0.7], two=[0.9, 0.9, 0.9]), 1)
@@ -265,7 +267,7 @@ def test_the_report_writes_its_tables_and_figures(tmp_path):
     }  # fmt: skip
 
 
-def test_figures_show_what_the_tables_say():
+def test_figures_show_the_numbers_of_the_tables():
     cases = table(first=[0.9, 0.8, 0.7], second=[0.9, 0.6, 0.5])
     panel = robustness_plots.severity_curves(cases).axes[0]
     assert [line.get_label() for line in panel.lines] == ["first", "second"]
@@ -274,8 +276,11 @@ def test_figures_show_what_the_tables_say():
     forest = robustness_plots.comparison_forest(compared).axes[0]
     offsets = [dots.get_offsets()[0][0] for dots in forest.collections]
     assert offsets == pytest.approx(compared.difference.tolist())
-    sheet = robustness_plots.corruption_sheet(FRAMES.images[0], ["haze", "jpeg"])
-    assert sheet.axes[0].get_title() == "clean" and sheet.axes[5].get_title() == "severity 5"
+    sheet = robustness_plots.corruption_sheet(FRAMES.images[0], (2, 5))
+    assert [axes.get_title() for axes in sheet.axes[:3]] == ["clean", "severity 2", "severity 5"]
+    assert [axes.get_ylabel() for axes in sheet.axes[::3]] == [
+        name.replace("_", " ") for name in CORRUPTIONS
+    ]
     masks = list(FRAMES.masks[:2])
     titles = {"first": ["a", "b"], "second": ["c", "d"]}
     worst = robustness_plots.worst_cases(
@@ -284,7 +289,7 @@ def test_figures_show_what_the_tables_say():
     assert [axes.get_title() for axes in worst.axes] == ["a", "b", "c", "d"]
 
 
-def test_the_identity_names_levels_and_weights(tmp_path):
+def test_the_identity_holds_frames_levels_and_weights(tmp_path):
     run(tmp_path)
     identity = json.loads((tmp_path / "parts" / "identity.json").read_text())
     assert identity["frames"] == FRAMES.fingerprint() and set(identity["models"]) == {
