@@ -1,11 +1,12 @@
-"""Figures of the notebooks: one palette, one way to show a frame, an outline, a table of numbers.
+"""What all figures share: the palette, the style, frames with outlines, and plots of numbers.
 
-Functions take arrays or tables and draw into the axes they are given, or into new ones. They
-return the axes, those that lay out a whole figure return the figure. Points are (x, y) in px.
+A function that draws into axes takes them as a parameter, makes new ones by default where it can,
+and returns them. A function that lays out a whole figure returns the figure. Points are (x, y) px.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,9 +17,9 @@ from matplotlib.patheffects import withStroke
 
 from ..config import figures_folder
 from ..files import atomic_path
-from ..geometry import Tracing
+from ..geometry import Tracing, mask_outlines
 
-# Okabe and Ito's colours, lightened where they must be seen on black as well as on white.
+# Colours of Okabe and Ito, some of them lightened so that they show on black as well as on white.
 PALETTE = {
     "ED": "#56b4e9",
     "ES": "#e69f00",
@@ -32,8 +33,8 @@ PALETTE = {
     "test": "#d55e00",
     "neutral": "#5f6b76",
 }
-DPI = 80  # of a figure inside a notebook, which must stay small
-SAVED_DPI = 150
+DPI = 80  # of figures in notebooks, whose files must stay small
+SAVED_DPI = 150  # of figures that `save` writes
 
 
 def use_style() -> None:
@@ -56,107 +57,166 @@ def use_style() -> None:
 
 
 def save(figure: Figure, name: str, folder: Path | None = None) -> Figure:
-    """Write a figure as `name`.png into a folder, whole or not at all; return it.
+    """Write a figure to `name`.png in a folder, by default `config.figures_folder()`.
 
-    folder: by default the figures folder.
+    The file is written whole or not at all. Returns the figure.
     """
     with atomic_path((folder or figures_folder()) / f"{name}.png") as temporary:
         figure.savefig(temporary, dpi=SAVED_DPI, bbox_inches="tight")
     return figure
 
 
-def _axes(axes: Axes | None, size: tuple[float, float] = (5, 4)) -> Axes:
+def panel_grid(
+    count: int, columns: int, width: float, height: float, **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """Make a figure with `count` panels in rows of `columns`; the last row may be shorter.
+
+    width, height: of one panel in inches. options: as for `plt.subplots`. Returns the figure and
+    the axes (rows, columns), where the axes after the last panel are hidden.
+    """
+    rows = -(-count // columns)
+    size = (columns * width, rows * height)
+    figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, **options)
+    for axes in grid.flat[count:]:
+        axes.set_axis_off()
+    return figure, grid
+
+
+def _axes_or_new(axes: Axes | None, size: tuple[float, float] = (5, 4)) -> Axes:
     return plt.subplots(figsize=size)[1] if axes is None else axes
+
+
+def _colour(name: str) -> str:
+    """The colour of a name in `PALETTE`; any other matplotlib colour as it is."""
+    return PALETTE.get(name, name)
+
+
+def _unit_vector(vector: np.ndarray) -> np.ndarray:
+    """A vector (2,) scaled to length 1; a zero vector stays zero."""
+    return vector / max(float(np.hypot(*vector)), 1e-6)
+
+
+def _hide_frame(axes: Axes) -> None:
+    """Remove ticks, grid and border of axes that show a picture."""
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
 
 
 # --- Frames, outlines, masks ---------------------------------------------------------------------
 
 
 def show_image(image: np.ndarray, axes: Axes | None = None, title: str = "") -> Axes:
-    """Show a (H, W) frame: uint8, or bool as black and white; row 0 on top, no ticks."""
-    axes = _axes(axes)
-    top = 1 if image.dtype == bool else 255
-    axes.imshow(image, cmap="gray", vmin=0, vmax=top, origin="upper", interpolation="nearest")
-    axes.set(xticks=[], yticks=[], title=title)
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
+    """Show a (H, W) frame, uint8 or bool (black and white), with row 0 on top and without ticks."""
+    axes = _axes_or_new(axes)
+    white = 1 if image.dtype == bool else 255
+    axes.imshow(image, cmap="gray", vmin=0, vmax=white, origin="upper", interpolation="nearest")
+    axes.set_title(title)
+    _hide_frame(axes)
     return axes
 
 
-def draw_outline(
-    points: np.ndarray, axes: Axes, colour: str = "truth", label: str | None = None, **line: object
-) -> Axes:
-    """Draw a closed outline (n, 2) px; colour: a name in `PALETTE` or any matplotlib colour."""
+def draw_outline(points: np.ndarray, axes: Axes, colour: str = "truth", **line: Any) -> Axes:
+    """Draw a closed outline (n, 2) px.
+
+    colour: a name in `PALETTE` or any matplotlib colour. line: options as for `Axes.plot`.
+    """
     closed = np.concatenate([points, points[:1]])
-    line = {"linewidth": 1.6, **line}
-    axes.plot(closed[:, 0], closed[:, 1], color=PALETTE.get(colour, colour), label=label, **line)
+    line = {"linewidth": 1.6} | line
+    axes.plot(closed[:, 0], closed[:, 1], color=_colour(colour), **line)
+    return axes
+
+
+def draw_mask_outlines(mask: np.ndarray, axes: Axes, colour: str = "truth", **line: Any) -> Axes:
+    """Draw all outlines of a (H, W) bool mask, holes too; a mask may hold several leaflets.
+
+    colour, line: as for `draw_outline`.
+    """
+    for points in mask_outlines(mask):
+        draw_outline(points, axes, colour, **line)
     return axes
 
 
 def draw_mask(mask: np.ndarray, axes: Axes, colour: str = "truth", alpha: float = 0.4) -> Axes:
-    """Lay a (H, W) bool mask over a frame as a transparent colour."""
+    """Lay a (H, W) bool mask over a frame as a transparent colour.
+
+    colour: as for `draw_outline`. alpha: opacity, 0 to 1.
+    """
     layer = np.zeros((*mask.shape, 4))
-    layer[mask] = to_rgba(PALETTE.get(colour, colour), alpha)
+    layer[mask] = to_rgba(_colour(colour), alpha)
     axes.imshow(layer, origin="upper", interpolation="nearest")
     return axes
 
 
 def draw_agreement(prediction: np.ndarray, truth: np.ndarray, axes: Axes) -> Axes:
-    """Colour what two (H, W) bool masks share (white), what is missed and what is too much."""
+    """Show where two (H, W) bool masks agree and differ.
+
+    White: in both. Colour "truth": missed by the prediction. Colour "prediction": outside the
+    truth. Dark: in neither.
+    """
     picture = np.full((*truth.shape, 3), 0.12)
     picture[truth & prediction] = 0.92
     picture[truth & ~prediction] = to_rgba(PALETTE["truth"])[:3]
     picture[prediction & ~truth] = to_rgba(PALETTE["prediction"])[:3]
     axes.imshow(picture, origin="upper", interpolation="nearest")
-    axes.set(xticks=[], yticks=[])
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
+    _hide_frame(axes)
     return axes
 
 
-def _number(axes: Axes, point: np.ndarray, text: str, colour: str, size: float = 9) -> None:
-    """A number beside a point, with a dark rim so that it is read on speckle too."""
+def _write_number(axes: Axes, point: np.ndarray, number: int, colour: str, size: float = 9) -> None:
+    """Write a number at a point (2,) px, with a dark rim so that it is legible on speckle."""
     rim = [withStroke(linewidth=1.5, foreground="black")]
-    place = {"ha": "center", "va": "center", "path_effects": rim, "fontsize": size}
-    axes.text(*point, text, color=PALETTE.get(colour, colour), **place)
+    style: dict[str, Any] = {"ha": "center", "va": "center", "path_effects": rim, "fontsize": size}
+    x, y = point
+    axes.text(x, y, str(number), color=_colour(colour), **style)
 
 
 def draw_tracing(tracing: Tracing, axes: Axes, numbers: bool = True) -> Axes:
-    """Draw the long axis and the chords; with `numbers` each chord's row (the axis is row 0)."""
+    """Draw the long axis and the chords of a tracing.
+
+    numbers: write the row of each chord beside it. The long axis is row 0.
+    """
     axes.plot(*tracing.axis.T, color=PALETTE["axis"], linewidth=2, label="long axis (row 0)")
     for row, (first, second) in enumerate(tracing.chords, start=1):
         label = "chords (rows 1, 2, ...)" if row == 1 else None
-        line = {"color": "white", "linewidth": 0.8, "alpha": 0.9}
+        line: dict[str, Any] = {"color": "white", "linewidth": 0.8, "alpha": 0.9}
         axes.plot(*np.stack([first, second]).T, label=label, **line)
         if numbers:
-            outward = (first - second) / max(float(np.hypot(*(first - second))), 1e-6)
-            _number(axes, first + 3 * outward, str(row), "white")
-    axes.scatter(*tracing.chords[:, 0].T, s=12, color=PALETTE["septal"], zorder=3, label="X1, Y1")
-    axes.scatter(*tracing.chords[:, 1].T, s=12, color=PALETTE["lateral"], zorder=3, label="X2, Y2")
+            _write_number(axes, first + 3 * _unit_vector(first - second), row, "white")
+    for end, wall in enumerate(("septal", "lateral")):
+        x, y = tracing.chords[:, end].T
+        label = f"X{end + 1}, Y{end + 1}"
+        axes.scatter(x, y, s=12, color=PALETTE[wall], zorder=3, label=label)
     return axes
 
 
 def draw_landmarks(landmarks: np.ndarray, axes: Axes, every: int = 1) -> Axes:
-    """Draw landmarks (2n, 2) in polygon order, one colour a wall, every so-manieth numbered."""
+    """Draw landmarks (2n, 2) px in polygon order, with one colour per wall.
+
+    every: number every `every`-th landmark from 0 on. The last landmark of each wall is always
+    numbered.
+    """
     half, centre = len(landmarks) // 2, landmarks.mean(axis=0)
     for index, point in enumerate(landmarks):
         wall = "septal" if index < half else "lateral"
-        axes.scatter(*point, s=14, color=PALETTE[wall], zorder=3)
+        axes.scatter(point[0], point[1], s=14, color=PALETTE[wall], zorder=3)
         if index % every == 0 or index in (half - 1, len(landmarks) - 1):
-            outward = (point - centre) / max(float(np.hypot(*(point - centre))), 1e-6)
-            # to its own side as well, since the two last ends may lie on one another
-            outward = outward + [-0.7 if wall == "septal" else 0.7, 0]
-            _number(axes, point + 3 * outward, str(index), wall, size=10)
+            # sideways too, because the last landmarks of the two walls may coincide
+            offset = _unit_vector(point - centre) + [-0.7 if wall == "septal" else 0.7, 0]
+            _write_number(axes, point + 3 * offset, index, wall, size=10)
     return axes
 
 
-def dark_legend(axes: Axes, **place: object) -> Axes:
-    """Legend on a dark ground, where white and yellow lines are seen; place: as for `legend`."""
-    axes.legend(frameon=True, facecolor="#24292e", labelcolor="white", **place)
+def dark_legend(axes: Axes, **options: Any) -> Axes:
+    """Add a legend with a dark background, on which white and yellow lines are visible.
+
+    options: as for `Axes.legend`.
+    """
+    axes.legend(frameon=True, facecolor="#24292e", labelcolor="white", **options)
     return axes
 
 
-def contact_sheet(
+def image_grid(
     images: Sequence[np.ndarray],
     titles: Sequence[str] | None = None,
     outlines: Sequence[np.ndarray | None] | None = None,
@@ -164,28 +224,29 @@ def contact_sheet(
     width: float = 1.9,
     colours: Sequence[str] | None = None,
 ) -> Figure:
-    """Lay frames (H, W) out in rows, each with its title and, where there is one, its outline.
+    """Show frames (H, W) in rows of `columns`, with their titles and outlines.
 
-    width: of one frame in inches. colours: of the outlines, names in `PALETTE`.
+    outlines: one (n, 2) px per frame, or None for a frame without one. width: of one frame in
+    inches. colours: one per outline, names in `PALETTE`.
     """
     columns = min(columns, len(images))
-    rows = -(-len(images) // columns)
     height = width * images[0].shape[0] / images[0].shape[1] + 0.25 * (titles is not None)
-    size = (columns * width, rows * height)
-    figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False)
-    for index, axes in enumerate(grid.flat):
-        if index >= len(images):
-            axes.axis("off")
-            continue
-        show_image(images[index], axes, "" if titles is None else titles[index])
+    figure, grid = panel_grid(len(images), columns, width, height)
+    for index, (image, axes) in enumerate(zip(images, grid.flat, strict=False)):
+        show_image(image, axes, "" if titles is None else titles[index])
         axes.title.set_fontsize(9.5)
-        if outlines is not None and outlines[index] is not None:
-            colour = "truth" if colours is None else colours[index]
-            draw_outline(outlines[index], axes, colour)
+        outline = None if outlines is None else outlines[index]
+        if outline is not None:
+            draw_outline(outline, axes, "truth" if colours is None else colours[index])
     return figure
 
 
 # --- Numbers ------------------------------------------------------------------------------------
+
+
+def frame_times(count: int, fps: float | None) -> np.ndarray:
+    """(count,) float64: the time of each frame of a clip in s if fps is known, else its number."""
+    return np.arange(count, dtype=float) / (fps or 1.0)
 
 
 def draw_histogram(
@@ -195,25 +256,26 @@ def draw_histogram(
     colour: str = "neutral",
     bins: int | Sequence[float] = 20,
 ) -> Axes:
-    """Histogram of values (n,) with a line at the median; label: quantity and unit."""
-    axes = _axes(axes)
+    """Draw a histogram of values (n,), one per clip, with a line at their median.
+
+    label: quantity and unit. Values that are not finite are left out.
+    """
+    axes = _axes_or_new(axes)
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
-    axes.hist(values, bins=bins, color=PALETTE.get(colour, colour), edgecolor="white")
-    middle = np.median(values)
-    axes.axvline(middle, color="black", linestyle="--", linewidth=1.2, label=f"median {middle:.0f}")
+    axes.hist(values, bins=bins, color=_colour(colour), edgecolor="white")
+    median = np.median(values)
+    axes.axvline(median, color="black", linestyle="--", linewidth=1.2, label=f"median {median:.0f}")
     axes.set(xlabel=label, ylabel="clips")
     axes.margins(y=0.25)
     axes.legend(loc="upper right", fontsize=9)
     return axes
 
 
-def draw_grey_levels(
-    groups: dict[str, np.ndarray], axes: Axes | None = None, colours: Sequence[str] | None = None
-) -> Axes:
-    """Share of pixels at each grey level, one curve a group of uint8 values."""
-    axes = _axes(axes)
-    colours = colours or ["truth", "prediction", "neutral", "ED"]
+def draw_grey_levels(groups: dict[str, np.ndarray], axes: Axes | None = None) -> Axes:
+    """Draw the share of pixels at each grey level, one curve per group of uint8 values."""
+    axes = _axes_or_new(axes)
+    colours = ("truth", "prediction", "neutral", "ED")
     levels = np.arange(0, 257, 4)
     for (name, values), colour in zip(groups.items(), colours, strict=False):
         share = np.histogram(values, levels)[0] / np.size(values)
@@ -225,40 +287,38 @@ def draw_grey_levels(
 
 def draw_scatter(
     expected: np.ndarray,
-    found: np.ndarray,
+    measured: np.ndarray,
     axes: Axes | None = None,
-    labels: tuple[str, str] = ("expected", "found"),
-    colour: str = "neutral",
+    labels: tuple[str, str] = ("expected", "measured"),
 ) -> Axes:
-    """Found against expected values, both (n,), with the line of identity; equal axes."""
-    axes = _axes(axes, (4.5, 4.5))
-    low = float(min(np.min(expected), np.min(found)))
-    high = float(max(np.max(expected), np.max(found)))
+    """Draw measured against expected values, both (n,), with the line of identity.
+
+    Both axes have the same limits. labels: of the x and the y axis.
+    """
+    axes = _axes_or_new(axes, (4.5, 4.5))
+    low = float(min(np.min(expected), np.min(measured)))
+    high = float(max(np.max(expected), np.max(measured)))
     margin = 0.05 * (high - low) or 1.0
     limits = (low - margin, high + margin)
     axes.plot(limits, limits, color="black", linewidth=1, linestyle=":", label="identity")
-    axes.scatter(expected, found, s=16, alpha=0.7, color=PALETTE.get(colour, colour))
+    axes.scatter(expected, measured, s=16, alpha=0.7, color=PALETTE["neutral"])
     axes.set(xlabel=labels[0], ylabel=labels[1], xlim=limits, ylim=limits, aspect="equal")
     axes.legend(loc="upper left")
     return axes
 
 
 def draw_bland_altman(
-    expected: np.ndarray,
-    found: np.ndarray,
-    axes: Axes | None = None,
-    unit: str = "",
-    colour: str = "neutral",
+    expected: np.ndarray, measured: np.ndarray, axes: Axes | None = None, unit: str = ""
 ) -> Axes:
-    """Differences found - expected over the means, with bias and limits of agreement.
+    """Draw the differences measured - expected, both (n,), over the means of both.
 
-    Source: Bland and Altman, Lancet 327, 1986.
+    Lines mark the bias and the limits of agreement. Source: Bland and Altman, Lancet 327, 1986.
     """
-    axes = _axes(axes)
-    expected, found = np.asarray(expected, float), np.asarray(found, float)
-    difference = found - expected
+    axes = _axes_or_new(axes)
+    expected, measured = np.asarray(expected, float), np.asarray(measured, float)
+    difference = measured - expected
     bias, spread = difference.mean(), difference.std(ddof=1)
-    axes.scatter((expected + found) / 2, difference, s=16, alpha=0.7, color=PALETTE[colour])
+    axes.scatter((expected + measured) / 2, difference, s=16, alpha=0.7, color=PALETTE["neutral"])
     axes.axhline(bias, color="black", linewidth=1.2, label=f"bias {bias:+.1f} {unit}")
     limits = f"limits of agreement ± {1.96 * spread:.1f} {unit}"
     axes.axhline(bias + 1.96 * spread, color="black", linestyle=":", label=limits)

@@ -1,4 +1,4 @@
-"""Outlines drawn on frames, a curve beside them, and both as a video or a GIF for a browser."""
+"""Frames with outlines and a curve beside them as pictures, videos and GIFs."""
 
 import contextlib
 import os
@@ -15,49 +15,43 @@ from ..files import atomic_path
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# RGB. The first two mean in overlays what they mean in the figures of `plots`: pink what a network
-# found, green what an expert drew. All of them show on a dark picture.
+# RGB. Pink and green are "prediction" and "truth" of `base.PALETTE`: pink for the outlines of
+# networks, green for those of experts. All these colours are visible on a dark picture.
 PINK, GREEN = (230, 86, 154), (0, 179, 134)
-PALETTE = (PINK, GREEN, (86, 180, 233), (230, 159, 0), (240, 228, 66), (213, 94, 0))
+OVERLAY_COLOURS = (PINK, GREEN, (86, 180, 233), (230, 159, 0), (240, 228, 66), (213, 94, 0))
 
-DISPLAY_SIZE = 448  # px that the longer side of a small frame is brought to
-SHORTEST_DELAY = 2  # hundredths of a second; browsers slow GIFs with shorter delays down to 10
-CURVE_WIDTH = 560  # px of a curve beside the frames
+DISPLAY_SIZE = 448  # px, least length of the longer side of an enlarged frame
+SHORTEST_DELAY = 2  # hundredths of a second; browsers play a shorter delay in a GIF as 10
+CURVE_WIDTH = 560  # px, width of the curve beside the frames
 PANEL = (0.12, 0.16, 0.85, 0.74)  # left, bottom, width, height of its axes, shares of the picture
-LOWER = 0.85  # share of the axes' height that a curve is drawn in; the legend lies above
-DARK, LIGHT = "#14181c", "#d5dade"  # ground and lines of a curve on black
-TO_COME = 0.12  # opacity of the part of a curve that is not yet reached
+LOWER = 0.85  # share of the axes' height below the legend, which spans and vertical lines fill
+DARK, LIGHT = "#14181c", "#d5dade"  # background and lines of a curve on black
+AHEAD_OPACITY = 0.12  # of the part of a curve that the clip has not reached yet
 CODECS = {".webm": "VP80", ".mp4": "vp09"}  # both play in Chromium; VP8 encodes four times faster
+
+# Outlines are drawn in two ways, for two uses. Here OpenCV draws them as pixels, because videos,
+# GIFs and the frame browser need many finished pictures quickly and without matplotlib. Figures
+# draw the lines of `geometry.mask_outlines` with matplotlib, which stay sharp at every size.
 
 
 def draw_outlines(
-    frames: np.ndarray,
-    masks: np.ndarray,
-    colour: tuple[int, int, int] = PINK,
-    scale: float | None = None,
-    *,
-    fill: float = 0.0,
-    reference: np.ndarray | None = None,
-    reference_colour: tuple[int, int, int] = GREEN,
+    frames: np.ndarray, masks: np.ndarray, scale: float | None = None, fill: float = 0.0
 ) -> np.ndarray:
-    """Frames with the outline of every component of their masks.
+    """Enlarge frames and draw a pink outline around every component of their masks.
 
-    frames: (T, H, W) uint8; masks, reference: (T, H, W) bool; colours: RGB, 0 to 255
-    scale: enlargement; by default the whole number that brings small frames to 448 px or more
-    fill: opacity of the masks' inside, 0 (outline only) to 1
-    reference: a second set of masks, outlined below the first, for example the expert's
-    Returns (T, h, w, 3) uint8 RGB. Raises ValueError when the shapes do not match.
+    frames: (T, H, W) uint8. masks: (T, H, W) bool. scale: as for `enlarge`. fill: opacity of the
+    inside of the masks, 0 (outline only) to 1. Returns (T, h, w, 3) uint8 RGB. Raises ValueError
+    if the shapes do not match. To draw several masks in different colours, call `enlarge` and then
+    `add_outlines` once per mask.
     """
-    pictures = enlarge(frames, scale)
-    if reference is not None:
-        add_outlines(pictures, reference, reference_colour)
-    return add_outlines(pictures, masks, colour, fill)
+    return add_outlines(enlarge(frames, scale), masks, PINK, fill)
 
 
 def enlarge(frames: np.ndarray, scale: float | None = None) -> np.ndarray:
-    """Frames (T, H, W) uint8 smoothly enlarged, as (T, h, w, 3) uint8 RGB.
+    """Enlarge frames (T, H, W) uint8 smoothly to (T, h, w, 3) uint8 RGB.
 
-    scale: h / H; by default the whole number that brings small frames to 448 px or more.
+    scale: h / H; by default the least whole number that makes the longer side 448 px or more.
+    Raises ValueError for other frames.
     """
     if frames.ndim != 3 or frames.dtype != np.uint8:
         raise ValueError(
@@ -78,30 +72,31 @@ def add_outlines(
 ) -> np.ndarray:
     """Draw the outlines of masks (T, H, W) bool into pictures (T, h, w, 3) uint8 RGB, in place.
 
-    The pictures may be larger than the masks, in the same proportion. Returns the pictures.
+    The pictures may be larger than the masks but must have their proportions. colour: RGB. fill:
+    as for `draw_outlines`. Returns the pictures. Raises ValueError if the masks do not fit them.
     """
     if masks.ndim != 3 or masks.dtype != bool or len(masks) != len(pictures):
         raise ValueError(
-            f"masks: expected ({len(pictures)}, H, W) bool, a mask for each frame, found "
+            f"masks: expected ({len(pictures)}, H, W) bool, one mask per frame, found "
             f"{masks.dtype} of shape {masks.shape}."
         )
     enlargements = np.divide(pictures.shape[1:3], masks.shape[1:])
     if abs(enlargements[0] - enlargements[1]) > 0.02 * enlargements[0]:
         raise ValueError(
-            f"masks: expected the proportions of the frames ({pictures.shape[1]} x "
-            f"{pictures.shape[2]} px as drawn), found {masks.shape[1]} x {masks.shape[2]} px. "
-            "Bring the masks to the frames' own size."
+            f"masks: expected the proportions of the pictures, {pictures.shape[1]} x "
+            f"{pictures.shape[2]} px, found {masks.shape[1]} x {masks.shape[2]} px. "
+            "Resize the masks to the frames' own size."
         )
     for picture, mask in zip(pictures, masks, strict=True):
-        _outline(picture, mask, colour, fill)
+        _draw_outline(picture, mask, colour, fill)
     return pictures
 
 
-def _outline(
+def _draw_outline(
     picture: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int], fill: float
 ) -> None:
     size = (picture.shape[1], picture.shape[0])
-    # Half-way between the grey levels of an enlarged mask its edge runs without stairs.
+    # The mask is enlarged as a grey picture: its edge at half the grey range has no stairs.
     soft = cv2.resize(mask.astype(np.uint8) * 255, size, interpolation=cv2.INTER_LINEAR)
     inside = (soft > 127).astype(np.uint8)
     if fill > 0:
@@ -114,41 +109,43 @@ def _outline(
 def beside_curve(
     pictures: np.ndarray, draw: "Callable[[Axes], object]", times: np.ndarray
 ) -> np.ndarray:
-    """Pictures of a clip, and on their right a curve that is drawn as the clip runs.
+    """Add a curve on the right of a clip's pictures; each picture shows the curve up to its time.
 
-    pictures: (T, h, w, 3) uint8 RGB. draw: draws curve, title and legend into dark axes, once.
-    times: (T,) where each picture is on the x axis. Returns (T, h, w + 560, 3) uint8 RGB.
+    A white line marks the time; the rest of the curve is faint. pictures: (T, h, w, 3) uint8 RGB.
+    draw: function that draws curve, title and legend into dark axes; it is called once. times:
+    (T,) place of each picture on the x axis. Returns (T, h, w + 560, 3) uint8 RGB.
     """
-    drawn, ahead, columns = _curve_pictures(draw, times, pictures.shape[1])
+    bright, faint, columns = _curve_pictures(draw, times, pictures.shape[1])
     count, height, width, _ = pictures.shape
     both = np.empty((count, height, width + CURVE_WIDTH, 3), np.uint8)
     both[:, :, :width] = pictures
-    _, bottom, _, high = PANEL
-    ends = [round(height * (1 - bottom - share * high)) for share in (LOWER, 0)]
+    _, bottom, _, panel_height = PANEL
+    top, end = (round(height * (1 - bottom - share * panel_height)) for share in (LOWER, 0))
     for picture, column in zip(both, columns, strict=True):
         panel = picture[:, width:]
-        panel[:, :column] = drawn[:, :column]
-        panel[:, column:] = ahead[:, column:]
-        panel[slice(*ends), column] = 255
+        panel[:, :column] = bright[:, :column]
+        panel[:, column:] = faint[:, column:]
+        panel[top:end, column] = 255
     return both
 
 
 def _curve_pictures(
     draw: "Callable[[Axes], object]", times: np.ndarray, height: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The curve drawn and the curve yet to come, (h, w, 3) uint8, and (T,) columns of times."""
-    # here, because whoever writes an overlay only needs no matplotlib
+    """Pictures (h, w, 3) uint8 of the bright and the faint curve, and columns (T,) of the times."""
+    # imported here, because outlines, videos and GIFs need no matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     size = (CURVE_WIDTH / 100, height / 100)
-    figure = Figure(figsize=size, dpi=100, facecolor=DARK, layout="none")
+    # matplotlib's stubs leave "none" out
+    figure = Figure(figsize=size, dpi=100, facecolor=DARK, layout="none")  # type: ignore[arg-type]
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes(PANEL, facecolor=DARK)
     draw(axes)
     darken(axes)
     pictures = []
-    for opacity in (None, TO_COME):
+    for opacity in (None, AHEAD_OPACITY):
         if opacity is not None:
             for artist in [*axes.lines, *axes.patches, *axes.collections, *axes.texts]:
                 artist.set_alpha(opacity)
@@ -160,7 +157,7 @@ def _curve_pictures(
 
 
 def darken(axes: "Axes") -> None:
-    """Give texts, ticks, frame and legend of axes colours that are read on a dark ground."""
+    """Give the texts, ticks, border and legend of axes colours for a dark background."""
     from matplotlib.text import Text
 
     for text in axes.findobj(Text):
@@ -169,17 +166,17 @@ def darken(axes: "Axes") -> None:
     axes.spines[:].set_color(LIGHT)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(False)
-    if axes.get_legend() is not None:
-        axes.get_legend().get_frame().set_visible(False)
+    if (legend := axes.get_legend()) is not None:
+        legend.get_frame().set_visible(False)
 
 
 def write_video(path: str | Path, pictures: np.ndarray, fps: float) -> Path:
-    """Write a video that browsers play: `.webm` (VP8, the faster one to write) or `.mp4` (VP9).
+    """Write a video that browsers play: `.webm` (VP8, which is faster to write) or `.mp4` (VP9).
 
     pictures: (T, h, w, 3) uint8 RGB; an odd height or width gets one more black row or column,
-    because the codecs store colour for blocks of 2 x 2 px. Returns the path.
-    Raises ValueError on another suffix or shape, OSError when OpenCV has no such encoder or
-    fewer frames can be read back.
+    because the codecs store colour in blocks of 2 x 2 px. fps: frames per second. Returns the
+    path. Raises ValueError for another suffix or shape, and OSError if OpenCV lacks the encoder or
+    reads back fewer frames than were written.
     """
     path = Path(path)
     if path.suffix not in CODECS:
@@ -187,7 +184,7 @@ def write_video(path: str | Path, pictures: np.ndarray, fps: float) -> Path:
     _check_pictures(pictures, fps)
     _, height, width, _ = pictures.shape
     even = np.pad(pictures, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)))
-    codec = cv2.VideoWriter_fourcc(*CODECS[path.suffix])
+    codec = cv2.VideoWriter.fourcc(*CODECS[path.suffix])
     size = (even.shape[2], even.shape[1])
     with atomic_path(path) as temporary:
         with _silent_stderr():
@@ -202,32 +199,32 @@ def write_video(path: str | Path, pictures: np.ndarray, fps: float) -> Path:
         writer.release()
         with _silent_stderr():
             written, expected = count_frames(temporary), len(pictures)
-        if written != expected:  # OpenCV says nothing of a full disk
+        if written != expected:  # OpenCV does not report a full disk
             raise OSError(f"{path}: expected {expected} frames, found {written}. Is the disk full?")
     return path
 
 
 @contextlib.contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """Keep C code from writing to stderr: OpenCV remarks on VP8's tag at each opening of a file."""
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    """Keep C code from writing to stderr: OpenCV warns about VP8's tag whenever it opens a file."""
+    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
     try:
         yield
     finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)
 
 
 def write_gif(path: str | Path, pictures: np.ndarray, fps: float) -> Path:
     """Write an endless GIF that plays at the clip's own speed.
 
-    pictures: (T, h, w, 3) uint8 RGB. GIF counts time in hundredths of a second, and browsers
-    slow anything under two of them down to a tenth of a second: delays alternate so that no time
-    is lost or won, and above 50 fps frames are left out evenly. Returns the path.
+    pictures: (T, h, w, 3) uint8 RGB. fps: frames per second. GIF counts delays in hundredths of a
+    second, so the delays alternate to keep the clip's duration. Browsers replace delays below two
+    hundredths by a tenth of a second, so above 50 fps frames are left out evenly. Returns the
+    path. Raises ValueError for another shape.
     """
-
     path = Path(path)
     _check_pictures(pictures, fps)
     step = int(np.ceil(fps * SHORTEST_DELAY / 100 - 1e-6))
@@ -252,8 +249,8 @@ def write_gif(path: str | Path, pictures: np.ndarray, fps: float) -> Path:
 def _common_palette(pictures: np.ndarray):
     """One palette for a whole GIF, so that still parts do not flicker: an image in mode P.
 
-    Half of its 256 colours are greys. The others are chosen among the coloured pixels alone,
-    because an outline is too few pixels to be kept beside all the tissue.
+    Half of its 256 colours are greys. The others are chosen from the coloured pixels alone,
+    because the few pixels of an outline would get no colour among all the grey ones.
     """
     from PIL import Image
 
@@ -274,8 +271,8 @@ def _with_palette(picture: np.ndarray, palette):
     from PIL import Image
 
     image = Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE)
-    # Pillow drops the two lowest bits before it looks for the nearest colour. Greys need none of
-    # that: their place in the palette is known.
+    # Pillow drops the two lowest bits before it looks for the nearest colour. Greys are looked up
+    # exactly instead: their index in the palette follows from their level.
     indices = np.array(image)
     grey = np.ptp(picture, axis=-1) == 0
     indices[grey] = np.rint(picture[..., 0][grey] * (127 / 255))
@@ -288,7 +285,7 @@ def _check_pictures(pictures: np.ndarray, fps: float) -> None:
     if pictures.ndim != 4 or pictures.shape[-1] != 3 or pictures.dtype != np.uint8:
         raise ValueError(
             f"pictures: expected (T, h, w, 3) uint8 RGB, found {pictures.dtype} of shape "
-            f"{pictures.shape}. `enlarge` makes them from grey frames."
+            f"{pictures.shape}. `enlarge` turns grey frames into such pictures."
         )
     if 0 in pictures.shape or not fps > 0:
         raise ValueError(

@@ -1,6 +1,6 @@
-"""Figures of how models bear corruption, and of how far they can be trusted."""
+"""Figures of the robustness benchmark: corruptions, scores, comparisons, and doubt."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import cycle
 
 import matplotlib.pyplot as plt
@@ -14,102 +14,100 @@ from ..networks.corruptions import CORRUPTIONS, SEEN, SEVERITIES, corrupt
 from ..robustness.benchmark import CLEAN
 from ..robustness.comparison import ALL, mean_by_severity
 from ..robustness.doubt import DOUBTS, p10, retention
-from .base import PALETTE, draw_outline, show_image
+from .base import PALETTE, draw_outline, panel_grid, show_image
 
+PANELS_PER_ROW = 4  # of `severity_curves`
 MODEL_COLOURS = ("#e6569a", "#3d7fc1", "#e69f00", "#00b386", "#9467bd", "#5f6b76", "#8c564b")
 
 
-def corruption_sheet(
-    image: np.ndarray,
-    names: Sequence[str] | None = None,
-    severities: Sequence[int] = SEVERITIES,
-    seed: int = 0,
-) -> Figure:
-    """A frame (H, W) uint8 under corruptions (rows) of rising severity (columns), clean first."""
-    names, columns = list(CORRUPTIONS) if names is None else list(names), (0, *severities)
-    figure, grid = plt.subplots(
-        len(names), len(columns), figsize=(1.1 * len(columns), 1.14 * len(names)), squeeze=False
-    )
+def corruption_sheet(image: np.ndarray, severities: Sequence[int] = SEVERITIES) -> Figure:
+    """Show a frame (H, W) uint8 under all corruptions in rising severity.
+
+    There is one row per corruption and one column per severity; the clean frame comes first.
+    """
+    severities = (0, *severities)
+    count = len(CORRUPTIONS) * len(severities)
+    figure, grid = panel_grid(count, len(severities), 1.1, 1.14)
     sector = find_sector(image)
-    for name, row in zip(names, grid, strict=True):
-        for severity, axes in zip(columns, row, strict=True):
-            show_image(corrupt(image, name, severity, seed, sector), axes)
+    for name, row in zip(CORRUPTIONS, grid, strict=True):
+        for severity, axes in zip(severities, row, strict=True):
+            show_image(corrupt(image, name, severity, sector=sector), axes)
         row[0].set_ylabel(name.replace("_", " "), fontsize=8)
-    for severity, axes in zip(columns, grid[0], strict=True):
+    for severity, axes in zip(severities, grid[0], strict=True):
         axes.set_title(f"severity {severity}" if severity else "clean", fontsize=8.5)
     return figure
 
 
-def severity_curves(cases: pd.DataFrame, score: str = "dice", columns: int = 4) -> Figure:
-    """A score against severity, a panel a corruption, a line a model, with 95 % intervals; each
-    panel has its own scale.
+def severity_curves(cases: pd.DataFrame) -> Figure:
+    """Draw mean Dice with its 95 % interval against severity.
 
-    An asterisk marks the corruptions that a corruption-trained model may have seen.
+    cases: from `benchmark.run_robustness`. There is one panel per corruption and one line per
+    model. Each panel has its own scale. An asterisk marks the corruptions that a model trained
+    on corrupted images may have seen.
     """
-    means = mean_by_severity(cases, score)
+    means = mean_by_severity(cases)
     names = [name for name in CORRUPTIONS if name in set(means.corruption)]
-    rows = -(-len(names) // columns)
-    figure, grid = plt.subplots(
-        rows, columns, figsize=(2.7 * columns, 2.2 * rows), sharex=True, squeeze=False
-    )
-    colours = model_colours(cases)
+    figure, grid = panel_grid(len(names), PANELS_PER_ROW, 2.7, 2.2, sharex=True)
+    colours = _model_colours(cases)
     for axes, name in zip(grid.flat, names, strict=False):
         for model, colour in colours.items():
-            some = means[(means.corruption == name) & (means.model == model)]
-            axes.plot(some.severity, some["mean"], color=colour, marker=".", label=model)
-            axes.fill_between(some.severity, some.low, some.high, color=colour, alpha=0.15)
+            curve = means[(means.corruption == name) & (means.model == model)]
+            axes.plot(curve.severity, curve["mean"], color=colour, marker=".", label=model)
+            axes.fill_between(curve.severity, curve.low, curve.high, color=colour, alpha=0.15)
         axes.set_title(name.replace("_", " ") + (" *" if name in SEEN else ""))
-    for axes in grid.flat[len(names) :]:
-        axes.axis("off")
     for axes in grid[-1]:
         axes.set(xlabel="severity", xticks=(0, *SEVERITIES))
     for axes in grid[:, 0]:
-        axes.set_ylabel("Dice" if score == "dice" else score)
+        axes.set_ylabel("Dice")
     figure.legend(
         *grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(colours)
     )
     return figure
 
 
-def model_colours(cases: pd.DataFrame) -> dict[str, str]:
-    """A colour for every model, in the order of the table."""
+def _model_colours(cases: pd.DataFrame) -> dict[str, str]:
+    """A colour for each model, in the order of the table."""
     return dict(zip(cases.model.unique(), cycle(MODEL_COLOURS), strict=False))
 
 
 def comparison_forest(table: pd.DataFrame) -> Figure:
-    """Difference of two models with its interval, a line a row of `comparison.compare_models`."""
+    """Draw the difference of two models with its 95 % interval, one line per row of the table.
+
+    table: from `comparison.compare_models`. A filled marker means that the difference is shown;
+    diamonds mark the clean frames and all corruptions together.
+    """
     first, second = table.columns[1:3]
     figure, axes = plt.subplots(figsize=(7.5, 0.32 * len(table) + 1.2))
-    places = np.arange(len(table))[::-1]
-    for place, row in zip(places, table.itertuples(), strict=True):
+    positions = np.arange(len(table))[::-1]
+    for y, row in zip(positions, table.itertuples(), strict=True):
         shown = row.verdict in (first, second)
-        axes.plot((row.low, row.high), (place, place), color=PALETTE["neutral"], linewidth=1.5)
+        axes.plot((row.low, row.high), (y, y), color=PALETTE["neutral"], linewidth=1.5)
         fill = PALETTE["prediction"] if shown else "white"
         marker = "D" if row.corruption in (CLEAN, ALL) else "o"
-        axes.scatter(row.difference, place, color=fill, edgecolor="black", marker=marker, zorder=3)
+        axes.scatter(row.difference, y, color=fill, edgecolor="black", marker=marker, zorder=3)
     axes.axvline(0, color="black", linewidth=1)
-    axes.set_yticks(places, [name.replace("_", " ") for name in table.corruption])
-    axes.set_xlabel(f"{first} - {second} (95 %; filled: difference shown)")
+    axes.set_yticks(positions, [name.replace("_", " ") for name in table.corruption])
+    axes.set_xlabel(f"{first} - {second} (95 % interval; filled: difference shown)")
     return figure
 
 
 def worst_cases(
     images: Sequence[np.ndarray],
     truths: Sequence[np.ndarray],
-    answers: dict[str, Sequence[np.ndarray]],
+    predictions: dict[str, Sequence[np.ndarray]],
     titles: dict[str, Sequence[str]],
 ) -> Figure:
-    """Frames in columns; a row a model, its outline against the expert's, which is green.
+    """Draw one row per model and one column per frame: the model's outline and the expert's, green.
 
-    images: (H, W) uint8. truths, and the answers by model's name: (H, W) bool. titles: by
-    model, a line above each frame.
+    images: (H, W) uint8. truths: (H, W) bool masks of the expert. predictions: for each model's
+    name its (H, W) bool masks. titles: for each model's name the titles of its frames.
     """
     figure, grid = plt.subplots(
-        len(answers), len(images),
-        figsize=(2.1 * len(images), 2.2 * len(answers) + 0.3), squeeze=False,
+        len(predictions), len(images),
+        figsize=(2.1 * len(images), 2.2 * len(predictions) + 0.3), squeeze=False,
     )  # fmt: skip
     for (name, masks), colour, row in zip(
-        answers.items(), cycle(MODEL_COLOURS), grid, strict=False
+        predictions.items(), cycle(MODEL_COLOURS), grid, strict=False
     ):
         columns = zip(row, images, truths, masks, titles[name], strict=True)
         for axes, image, truth, mask, title in columns:
@@ -123,24 +121,25 @@ def worst_cases(
 
 
 def heatmap_sheet(image: np.ndarray, heatmaps: np.ndarray, landmarks: np.ndarray) -> Figure:
-    """Some heatmaps (n, H, W) of one frame, each landmark (n, 2) px marked by a cross."""
+    """Show heatmaps (n, h, w) over a frame (H, W), each with its landmark (n, 2) px as a cross."""
     figure, grid = plt.subplots(1, len(heatmaps), figsize=(2.1 * len(heatmaps), 2.3), squeeze=False)
     for axes, heatmap, (x, y) in zip(grid[0], heatmaps, landmarks, strict=True):
         show_image(image, axes)
-        size = (-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5)
-        axes.imshow(heatmap, cmap="magma", alpha=0.65, extent=size, interpolation="bilinear")
+        edges = (-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5)
+        axes.imshow(heatmap, cmap="magma", alpha=0.65, extent=edges, interpolation="bilinear")
         axes.scatter(x, y, marker="+", color="white", s=60)
     return figure
 
 
 def retention_curves(cases: pd.DataFrame) -> Figure:
-    """Mean and tenth percentile of Dice against the share of frames kept, a line a doubt.
+    """Draw mean and tenth percentile of Dice against the share of frames kept, one line per doubt.
 
-    cases: from `doubt.doubt_cases`. Black dots: what a perfect doubt, the error itself, would do.
+    cases: from `doubt.doubt_cases`. The dotted black line is a perfect doubt: the error itself.
     """
     figure, grid = plt.subplots(1, 2, figsize=(10, 3.4))
     doubts = {name: cases[name] for name in DOUBTS} | {"perfect": 1 - cases.dice}
-    for axes, statistic, title in zip(grid, (np.mean, p10), ("mean", "p10"), strict=True):
+    statistics: dict[str, Callable[[np.ndarray], float]] = {"mean": np.mean, "p10": p10}
+    for axes, (title, statistic) in zip(grid, statistics.items(), strict=True):
         for (name, doubt), colour in zip(doubts.items(), MODEL_COLOURS, strict=False):
             curve = retention(cases.dice, doubt, statistic=statistic)
             line = {"color": "black", "linestyle": ":"} if name == "perfect" else {"color": colour}

@@ -1,4 +1,4 @@
-"""Figures of a training and of the scores it ends with."""
+"""Figures of a training: learning curves, scores of the trained network, and its outlines."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -7,31 +7,35 @@ from matplotlib.figure import Figure
 
 from ..geometry import mask_outline
 from ..networks.inference import Case
-from .base import PALETTE, draw_agreement, draw_outline, show_image
+from .base import PALETTE, draw_agreement, draw_outline, frame_times, show_image
 
 
 def learning_curves(history: pd.DataFrame) -> Figure:
-    """Loss, validation Dice and learning rate over the epochs of a training's history."""
+    """Draw loss, validation Dice and learning rate over the epochs.
+
+    history: from `Training.run`. A dot marks the best validation Dice, whose weights are kept.
+    """
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.2))
     best = history.val_dice.idxmax()
     left.plot(history.epoch, history.loss, color=PALETTE["train"])
-    left.set(xlabel="epoch", ylabel="training loss", title="What is made small", yscale="log")
+    left.set(xlabel="epoch", ylabel="training loss", title="Training loss", yscale="log")
     middle.plot(history.epoch, history.val_dice, color=PALETTE["val"])
     label = f"best: {history.val_dice[best]:.3f}"
     middle.scatter(
         history.epoch[best], history.val_dice[best], color="black", zorder=3, label=label
     )
-    middle.set(
-        xlabel="epoch", ylabel="mean Dice, validation", title="What the weights are chosen by"
-    )
+    middle.set(xlabel="epoch", ylabel="mean Dice, validation", title="Validation Dice")
     middle.legend(loc="lower right")
     right.plot(history.epoch, history.learning_rate, color=PALETTE["neutral"])
-    right.set(xlabel="epoch", ylabel="learning rate", title="How long the steps are")
+    right.set(xlabel="epoch", ylabel="learning rate", title="Learning rate")
     return figure
 
 
 def score_histograms(cases: pd.DataFrame) -> Figure:
-    """Distribution of Dice and of HD95 over the cases, ED and ES in two colours."""
+    """Draw histograms of Dice and HD95 over the cases, with ED and ES in two colours.
+
+    cases: from `inference.score`. A dashed line marks the mean.
+    """
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2))
     titles = {"dice": "Dice", "hd95": f"HD95 ({cases.unit.iloc[0]})"}
     for axes, (name, title) in zip((left, right), titles.items(), strict=True):
@@ -46,7 +50,7 @@ def score_histograms(cases: pd.DataFrame) -> Figure:
 
 
 def compare_cases(cases: list[Case]) -> Figure:
-    """A column a case: both outlines on the frame, and below where the two masks differ."""
+    """Draw one column per case: both outlines on the frame, and below where the masks differ."""
     figure, grid = plt.subplots(2, len(cases), figsize=(2.3 * len(cases), 5), squeeze=False)
     for case, (top, bottom) in zip(cases, grid.T, strict=True):
         title = f"{case.frame.phase}, Dice {case.scores['dice']:.3f}"
@@ -59,12 +63,14 @@ def compare_cases(cases: list[Case]) -> Figure:
 
 
 def area_curve(area: np.ndarray, fps: float, traced: dict[str, int] | None = None) -> Figure:
-    """Area (T,) px² of the ventricle over a clip; traced: {phase: frame} to be marked."""
+    """Draw the area (T,) px² of the ventricle over a clip.
+
+    traced: {phase: frame} that the expert traced, marked by dashed lines.
+    """
     figure, axes = plt.subplots(figsize=(9, 2.8))
-    time = np.arange(len(area)) / fps
-    axes.plot(time, area, color=PALETTE["prediction"], marker=".")
+    axes.plot(frame_times(len(area), fps), area, color=PALETTE["prediction"], marker=".")
     for phase, frame in (traced or {}).items():
-        label = f"{phase}, as the expert chose it"
+        label = f"{phase} chosen by the expert"
         axes.axvline(frame / fps, color=PALETTE[phase], linestyle="--", label=label)
     axes.set(xlabel="time (s)", ylabel="area (px²)", ylim=(0, None))
     if traced:

@@ -1,4 +1,4 @@
-"""Figures, tested through what is in their axes: no picture is compared."""
+"""Shared figures, tested through the contents of their axes: no picture is compared."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,13 +32,13 @@ def test_colours_are_distinct_where_they_meet():
         assert len({to_rgb(plots.PALETTE[name]) for name in names}) == len(names)
 
 
-def test_style_leaves_the_global_state_alone_until_it_is_asked_for():
+def test_style_changes_the_global_settings_only_when_it_is_called():
     before = plt.rcParams["figure.dpi"]
     plots.use_style()
     assert plt.rcParams["figure.dpi"] == plots.DPI != before
 
 
-def test_saved_figure_is_a_picture_and_comes_back(tmp_path, monkeypatch, axes):
+def test_saved_figure_is_a_picture_and_is_returned(tmp_path, monkeypatch, axes):
     monkeypatch.setenv("ECHOLIB_FIGURES", str(tmp_path / "new"))
     assert plots.save(axes.figure, "01_name") is axes.figure
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["01_name.png"]
@@ -78,7 +78,7 @@ def test_mask_layer_is_transparent_outside(axes):
     assert layer[..., 3].max() == pytest.approx(0.3)
 
 
-def test_agreement_has_one_colour_a_case(axes):
+def test_agreement_has_one_colour_per_kind_of_pixel(axes):
     truth, prediction = np.array([[1, 1, 0, 0]], bool), np.array([[1, 0, 1, 0]], bool)
     plots.draw_agreement(prediction, truth, axes)
     right, missed, too_much, outside = np.asarray(axes.images[0].get_array())[0]
@@ -97,7 +97,7 @@ def test_tracing_numbers_each_chord_by_its_row(axes):
     assert len(axes.get_legend().get_texts()) == 4
 
 
-def test_landmarks_are_coloured_by_wall_and_some_are_numbered(axes):
+def test_landmarks_are_coloured_by_wall_and_every_tenth_and_last_is_numbered(axes):
     landmarks = geometry.outline_to_tracing(ventricle()).landmarks
     plots.draw_landmarks(landmarks, axes, every=10)
     numbers = [text.get_text() for text in axes.texts]
@@ -108,16 +108,21 @@ def test_landmarks_are_coloured_by_wall_and_some_are_numbered(axes):
 
 
 @pytest.mark.parametrize(("count", "columns", "cells"), [(1, 6, 1), (4, 6, 4), (7, 3, 9)])
-def test_contact_sheet_holds_each_image_once(count, columns, cells):
+def test_image_grid_shows_each_image_once(count, columns, cells):
     outlines = [ventricle()] * (count - 1) + [None]
     titles = [f"frame {index}" for index in range(count)]
-    figure = plots.contact_sheet([IMAGE] * count, titles, outlines, columns)
+    figure = plots.image_grid([IMAGE] * count, titles, outlines, columns)
     shown = [axes for axes in figure.axes if axes.images]
     assert len(figure.axes) == cells and [axes.get_title() for axes in shown] == titles
     assert [len(axes.lines) for axes in shown] == [1] * (count - 1) + [0]
 
 
-def test_histogram_counts_numbers_only_and_marks_the_median(axes):
+def test_frame_times_are_seconds_if_fps_is_known_and_frame_numbers_otherwise():
+    assert plots.frame_times(3, 50.0).tolist() == [0, 0.02, 0.04]
+    assert plots.frame_times(3, None).tolist() == [0, 1, 2]
+
+
+def test_histogram_counts_finite_values_only_and_marks_the_median(axes):
     plots.draw_histogram(np.array([1.0, 2.0, 6.0, np.nan]), axes, "EF (%)", bins=[0, 5, 10])
     assert [bar.get_height() for bar in axes.patches] == [2, 1]
     assert axes.lines[0].get_xdata()[0] == 2 and axes.get_xlabel() == "EF (%)"
@@ -131,9 +136,10 @@ def test_grey_levels_are_shares_of_each_group(axes):
     assert anything.sum() == pytest.approx(100)
 
 
-@pytest.mark.parametrize("found", [[1.0, 2.0, 4.0], [3.0, 3.0, 3.0]])
-def test_scatter_shows_both_axes_alike(axes, found):
-    plots.draw_scatter(np.array([3.0, 3.0, 3.0]), np.array(found), axes, ("EF (%)", "found (%)"))
+@pytest.mark.parametrize("measured", [[1.0, 2.0, 4.0], [3.0, 3.0, 3.0]])
+def test_scatter_has_equal_axes(axes, measured):
+    labels = ("EF (%)", "measured (%)")
+    plots.draw_scatter(np.array([3.0, 3.0, 3.0]), np.array(measured), axes, labels)
     assert axes.get_xlim() == axes.get_ylim()
     assert axes.get_xlabel() == "EF (%)" and len(axes.collections[0].get_offsets()) == 3
 

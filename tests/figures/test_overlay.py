@@ -1,4 +1,4 @@
-"""Outlines checked pixel by pixel where it matters; videos and GIFs read back."""
+"""Outlines, checked pixel by pixel where it matters; videos and GIFs, read back."""
 
 import cv2
 import numpy as np
@@ -45,7 +45,7 @@ def test_small_frames_are_enlarged_and_large_ones_are_not():
 @pytest.mark.parametrize("scale", [1, 6])
 def test_the_outline_runs_along_the_edge_and_nowhere_else(scale):
     frames = np.zeros((1, 60, 80), np.uint8)
-    picture = draw_outlines(frames, make_masks(1), PINK, scale)[0]
+    picture = draw_outlines(frames, make_masks(1), scale)[0]
     rows, columns = np.nonzero(picture.any(axis=-1))
     # Pixel centres are at integers, also of the enlarged picture.
     y, x = (rows + 0.5) / scale - 0.5, (columns + 0.5) / scale - 0.5
@@ -60,7 +60,7 @@ def test_every_component_and_every_hole_is_outlined():
     masks = make_masks(1)
     masks |= make_masks(1, centre=(45, 65), radius=6)
     masks &= ~make_masks(1, radius=4)
-    picture = draw_outlines(np.zeros((1, 60, 80), np.uint8), masks, PINK, 1)[0]
+    picture = draw_outlines(np.zeros((1, 60, 80), np.uint8), masks, 1)[0]
     drawn = near(picture, PINK)
     assert drawn[45, 58:61].any()  # the second component
     assert drawn[30, 13:16].any()  # the first
@@ -70,14 +70,14 @@ def test_every_component_and_every_hole_is_outlined():
 def test_each_frame_gets_its_own_mask_and_an_empty_one_draws_nothing():
     frames, masks = make_frames(2), make_masks(2)
     masks[1] = False
-    plain, drawn = enlarge(frames, 2), draw_outlines(frames, masks, PINK, 2)
+    plain, drawn = enlarge(frames, 2), draw_outlines(frames, masks, 2)
     assert (drawn[0] != plain[0]).any()
     np.testing.assert_array_equal(drawn[1], plain[1])
 
 
 def test_fill_is_translucent_and_stays_inside():
     frames = np.full((1, 60, 80), 100, np.uint8)
-    picture = draw_outlines(frames, make_masks(1), (200, 0, 0), 1, fill=0.5)[0]
+    picture = add_outlines(enlarge(frames, 1), make_masks(1), (200, 0, 0), 0.5)[0]
     np.testing.assert_array_equal(picture[30, 25], [150, 50, 50])
     np.testing.assert_array_equal(picture[30, 60], [100, 100, 100])
 
@@ -85,7 +85,8 @@ def test_fill_is_translucent_and_stays_inside():
 def test_a_reference_has_its_own_colour():
     frames = np.zeros((1, 60, 80), np.uint8)
     reference = make_masks(1, centre=(30, 60), radius=8)
-    picture = draw_outlines(frames, make_masks(1), PINK, 1, reference=reference)[0]
+    pictures = add_outlines(enlarge(frames, 1), reference, GREEN)
+    picture = add_outlines(pictures, make_masks(1), PINK)[0]
     assert near(picture, PINK)[:, :40].any() and not near(picture, PINK)[:, 40:].any()
     assert near(picture, GREEN)[:, 40:].any() and not near(picture, GREEN)[:, :40].any()
 
@@ -93,18 +94,18 @@ def test_a_reference_has_its_own_colour():
 @pytest.mark.parametrize(
     ("masks", "reason"),
     [
-        (make_masks(3), "a mask for each frame"),
+        (make_masks(3), "one mask per frame"),
         (make_masks(4).astype(np.uint8), "bool"),
         (make_masks(4, shape=(80, 60)), "proportions"),
     ],
 )
-def test_masks_that_do_not_match(masks, reason):
+def test_masks_that_do_not_match_are_refused(masks, reason):
     with pytest.raises(ValueError, match=reason):
         add_outlines(enlarge(make_frames()), masks, PINK)
 
 
 def moving_square(count=12, shape=(97, 131)) -> np.ndarray:
-    """An orange square on grey, of odd size, that goes 6 px to the right from frame to frame."""
+    """A pink square on grey frames of odd size, which moves 6 px to the right per frame."""
     pictures = np.full((count, *shape, 3), 60, np.uint8)
     for index, picture in enumerate(pictures):
         picture[30:60, 6 * index : 6 * index + 30] = PINK
@@ -113,7 +114,7 @@ def moving_square(count=12, shape=(97, 131)) -> np.ndarray:
 
 @pytest.mark.parametrize("suffix", [".webm", ".mp4"])
 @pytest.mark.parametrize("fps", [25, 50, 33.3])
-def test_videos_read_back(tmp_path, suffix, fps, capfd):
+def test_videos_are_read_back_as_they_were_written(tmp_path, suffix, fps, capfd):
     pictures = moving_square(6)
     path = write_video(tmp_path / f"clip{suffix}", pictures, fps)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
@@ -146,7 +147,7 @@ def test_a_video_that_cannot_be_read_back_is_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("fps", "kept"), [(10, 12), (30, 12), (50, 12), (100, 6), (60, 6)])
-def test_gif_keeps_the_clips_own_time(tmp_path, fps, kept):
+def test_gif_keeps_the_duration_of_the_clip(tmp_path, fps, kept):
     path = write_gif(tmp_path / "clip.gif", moving_square(), fps)
     with Image.open(path) as gif:
         delays = []
@@ -162,7 +163,7 @@ def test_gif_keeps_the_clips_own_time(tmp_path, fps, kept):
 def test_gif_keeps_greys_and_the_colour_of_a_thin_outline(tmp_path):
     ramp = np.tile(np.arange(256, dtype=np.uint8), (2, 256, 1))
     masks = make_masks(2, shape=(256, 256), centre=(100, 100), radius=40)
-    pictures = draw_outlines(ramp, masks, PINK, 1)
+    pictures = draw_outlines(ramp, masks, 1)
     with Image.open(write_gif(tmp_path / "clip.gif", pictures, 20)) as gif:
         read = np.asarray(gif.convert("RGB")).astype(int)
     error = np.abs(read - pictures[0])

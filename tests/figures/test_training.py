@@ -1,4 +1,4 @@
-"""Figures of a training: what their axes show."""
+"""Figures of a training, tested through their axes."""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,4 +1,4 @@
-"""Figures of heart function, tested through their axes; its video, by the colours of its pixels."""
+"""Figures of heart function, tested through their axes, and its video, through its colours."""
 
 import re
 from dataclasses import replace
@@ -18,14 +18,11 @@ from echolib.figures.ventricle import (
     ef_figure,
     function_figure,
     function_video,
-    headline,
-    key_frames,
-    phase_of,
-    why_no_ef,
 )
 from echolib.geometry import disk_volume, mask_to_tracing, polygon_to_mask
 from echolib.ventricle.clip import ClipFunction
 from echolib.ventricle.function import Beat, HeartFunction
+from echolib.ventricle.words import headline, key_frames, phase_of, why_no_ef
 from tests.makers import ventricle
 
 FPS, SPACING = 20.0, 1.5
@@ -39,11 +36,14 @@ def make_function(
     spacing: float | None = SPACING,
     odd: int | None = None,
 ) -> ClipFunction:
-    """A clip of ventricles that empty and fill; odd: the beat that does not count."""
+    """A clip of a ventricle that empties and fills. odd: index of the beat that does not count."""
     phase = np.arange(count) % PERIOD
     emptied = np.where(phase < SYSTOLE, phase / SYSTOLE, (PERIOD - phase) / (PERIOD - SYSTOLE))
     masks = np.stack(
-        [polygon_to_mask(ventricle(20 - 5 * one, 44 - 6 * one, 50, 45), SHAPE) for one in emptied]
+        [
+            polygon_to_mask(ventricle(20 - 5 * share, 44 - 6 * share, 50, 45), SHAPE)
+            for share in emptied
+        ]
     )
     tracings = [mask_to_tracing(mask) for mask in masks]
     volume = np.array([disk_volume(tracing, spacing or 1.0) for tracing in tracings])
@@ -57,7 +57,7 @@ def make_function(
         note = "" if counts else "extrasystole"
         beats.append(Beat(start, low, end, volume[start], volume[low], *lengths, ef, counts, note))
     axes, chords = (
-        np.stack([getattr(one, name) for one in tracings]) for name in ("axis", "chords")
+        np.stack([getattr(tracing, name) for tracing in tracings]) for name in ("axis", "chords")
     )
     rate = 60 * fps / PERIOD if fps and count > PERIOD else None
     curves = masks.sum(axis=(1, 2)).astype(float), volume, volume.copy(), length
@@ -69,17 +69,30 @@ def make_function(
     return ClipFunction(clip, masks, function, ef, *bounds, {}, 0.1, [], ("lv", "lv_landmarks"))
 
 
+def on_a_screen(result: ClipFunction) -> ClipFunction:
+    """The same result on a larger screen with letters beside its sector."""
+    top, left = 120, 60
+    frames = np.pad(result.clip.frames, ((0, 0), (top, 40), (left, 30)))
+    frames[:, 10:24, 10:90:4] = 255
+    corner = np.array([left, top])
+    function = replace(
+        result.function, axes=result.function.axes + corner, chords=result.function.chords + corner
+    )
+    masks = np.pad(result.masks, ((0, 0), (top, 40), (left, 30)))
+    return replace(result, clip=replace(result.clip, frames=frames), masks=masks, function=function)
+
+
 def without_ef(result: ClipFunction, **changes: object) -> ClipFunction:
-    """The same clip with nothing known of its EF; changes: of its HeartFunction."""
-    nothing = dict.fromkeys(("found", "ef", "ef_low", "ef_high"), np.nan)
-    return replace(result, function=replace(result.function, **changes), **nothing)
+    """The clip without an EF. changes: fields of its HeartFunction."""
+    unknown = dict.fromkeys(("ef_measured", "ef", "ef_low", "ef_high"), np.nan)
+    return replace(result, function=replace(result.function, **changes), **unknown)
 
 
 def without_outlines(result: ClipFunction) -> ClipFunction:
-    """The same clip with no outline in any frame."""
+    """The clip without an outline in any frame."""
     names = ("area", "volume", "smooth", "length", "axes", "chords")
-    nothing = {name: np.full_like(getattr(result.function, name), np.nan) for name in names}
-    result = without_ef(result, beats=[], heart_rate=None, **nothing)
+    unknown = {name: np.full_like(getattr(result.function, name), np.nan) for name in names}
+    result = without_ef(result, beats=[], heart_rate=None, **unknown)
     return replace(result, masks=np.zeros_like(result.masks))
 
 
@@ -101,34 +114,34 @@ def marks(axes: plt.Axes, phase: str) -> list:
 # --- In words -----------------------------------------------------------------------------------
 
 
-def test_headline_tells_ef_interval_beats_and_rate():
+def test_headline_gives_ef_interval_beats_and_rate():
     result = make_function()
     ef = result.ef
     expected = f"EF {ef:.0f} % corrected, 90 % interval {ef - 9:.0f} to {ef + 8:.0f} %"
-    assert headline(result) == f"{expected}, 2 beats at 120 a minute"
-    unsure = replace(result, ef=result.found, ef_low=np.nan, ef_high=np.nan)
-    assert headline(unsure) == f"EF {ef - 1:.0f} %, 2 beats at 120 a minute"
+    assert headline(result) == f"{expected}, 2 beats at 120 per minute"
+    unsure = replace(result, ef=result.ef_measured, ef_low=np.nan, ef_high=np.nan)
+    assert headline(unsure) == f"EF {ef - 1:.0f} %, 2 beats at 120 per minute"
     assert "1 beat at" in headline(make_function(odd=1))
     assert "minute" not in headline(make_function(fps=None))
 
 
-def test_without_ef_the_reason_is_told():
+def test_without_ef_the_reason_is_given():
     result = make_function()
     assert why_no_ef(result) == ""
     assert "outline" in why_no_ef(without_outlines(result))
-    assert "one frame" in why_no_ef(without_ef(make_function(1)))
+    assert "single frame" in why_no_ef(without_ef(make_function(1)))
     assert "no beat" in why_no_ef(without_ef(result, beats=[]))
     assert "warnings" in why_no_ef(without_ef(result))
-    none = [replace(beat, counts=False, note="extrasystole") for beat in result.function.beats]
-    assert why_no_ef(without_ef(result, beats=none)) == "no beat counts (extrasystole)"
+    beats = [replace(beat, counts=False, note="extrasystole") for beat in result.function.beats]
+    assert why_no_ef(without_ef(result, beats=beats)) == "no beat counts (extrasystole)"
     assert headline(without_ef(result, beats=[])).startswith("No EF: no beat")
 
 
 def test_key_frames_are_of_a_beat_that_counts_or_of_the_largest_and_smallest_volume():
     beats = {"end-diastole": 10, "end-systole": 14}
     assert key_frames(make_function(odd=0).function) == beats
-    only = without_ef(make_function(12), beats=[]).function
-    assert key_frames(only) == {"largest volume": 0, "smallest volume": 4}
+    without_beats = without_ef(make_function(12), beats=[]).function
+    assert key_frames(without_beats) == {"largest volume": 0, "smallest volume": 4}
     assert list(key_frames(make_function(1).function).values()) == [0]
     assert list(key_frames(without_outlines(make_function()).function).values()) == [0]
 
@@ -155,8 +168,8 @@ def test_curve_is_over_seconds_in_ml_with_both_ends_of_each_beat(axes, dark):
     np.testing.assert_allclose(smooth.get_ydata(), function.smooth)
     np.testing.assert_allclose(single.get_ydata(), function.volume)
     for phase, frames in (("ED", (0, 10)), ("ES", (4, 14))):
-        found = [float(line.get_xdata()[0]) for line in marks(axes, phase)]
-        assert found == pytest.approx([frame / FPS for frame in frames])
+        times = [float(line.get_xdata()[0]) for line in marks(axes, phase)]
+        assert times == pytest.approx([frame / FPS for frame in frames])
         assert all(to_hex(line.get_color()) == PALETTE[phase] for line in marks(axes, phase))
     assert not axes.patches
     assert axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > 1.2 * function.volume.max()
@@ -168,31 +181,24 @@ def test_curve_without_fps_and_spacing_is_relative_and_over_frames(axes):
     assert float(marks(axes, "ES")[1].get_xdata()[0]) == 14
 
 
-def test_beats_that_do_not_count_are_hollow_on_a_grey_ground(axes):
+def test_beats_that_do_not_count_are_hollow_on_a_grey_background(axes):
     draw_function(make_function(odd=1).function, axes)
     counted, odd = marks(axes, "ES")
     assert odd.get_markerfacecolor() == "none" != counted.get_markerfacecolor()
-    (ground,) = axes.patches
-    assert ground.get_label() == "not counted"
-    assert (ground.get_x(), ground.get_width()) == pytest.approx((10 / FPS, 10 / FPS))
-    told = [text.get_text() for text in axes.texts]
-    assert "(" not in told[0] and re.fullmatch(r"EF\n\(\d+ %\)", told[1])
+    (span,) = axes.patches
+    assert span.get_label() == "not counted"
+    assert (span.get_x(), span.get_width()) == pytest.approx((10 / FPS, 10 / FPS))
+    texts = [text.get_text() for text in axes.texts]
+    assert "(" not in texts[0] and re.fullmatch(r"EF\n\(\d+ %\)", texts[1])
 
 
-def test_other_curves_are_laid_beside(axes):
-    function = make_function().function
-    draw_function(function, axes, others={"landmarks": function.volume + 1})
-    (line,) = [line for line in axes.lines if line.get_label() == "landmarks"]
-    np.testing.assert_allclose(line.get_ydata(), function.volume + 1)
-
-
-def test_a_clip_without_outlines_says_so(axes):
+def test_the_curve_of_a_clip_without_outlines_says_so(axes):
     draw_function(without_outlines(make_function()).function, axes)
     assert "no frame" in axes.texts[0].get_text()
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_curve_figure_is_legible_on_its_ground(dark):
+def test_curve_figure_is_legible_on_its_background(dark):
     (axes,) = curve_figure(make_function(odd=0).function, dark).axes
     texts = [axes.xaxis.label, *axes.texts, *axes.get_legend().get_texts()]
     brightness = [int(to_hex(text.get_color())[1:3], 16) for text in texts]
@@ -235,7 +241,7 @@ def test_short_and_empty_clips_are_drawn(count, outlined):
     assert len(function_video(result)) == count
 
 
-def test_video_has_the_clip_and_a_curve_that_is_drawn_in_step():
+def test_video_has_the_clip_and_a_curve_that_grows_with_time():
     result = make_function()
     pictures = function_video(result)
     height, width = pictures.shape[1:3]
@@ -256,7 +262,7 @@ def test_video_has_the_clip_and_a_curve_that_is_drawn_in_step():
 
 
 def study_table(count: int = 30, seed: int = 0) -> pd.DataFrame:
-    """A row a clip: true EF, EF found, interval; the first clip has no EF."""
+    """One row per clip: true EF, measured EF, interval; the first clip has no EF."""
     generator = np.random.default_rng(seed)
     true = generator.uniform(20, 70, count)
     ef = true + generator.normal(-1, 4, count)
@@ -282,8 +288,19 @@ def test_ef_figure_shows_every_clip_with_its_interval():
     assert f"bias {bias:+.1f}" in bland_altman.get_legend().get_texts()[0].get_text()
 
 
-def test_ef_figure_needs_two_clips_and_no_interval():
+def test_ef_figure_needs_two_clips_but_no_intervals():
     table = study_table()
     with pytest.raises(ValueError, match="at least two clips .* found 1 of 2"):
         ef_figure(table[:2])
     ef_figure(table.assign(ef_low=np.nan, ef_high=np.nan)).canvas.draw()
+
+
+def test_pictures_show_the_sector_only():
+    screen = on_a_screen(make_function())
+    cropped = screen.cropped()
+    assert cropped.clip.frames.max() < 255 and cropped.cropped() is cropped
+    assert np.array_equal(function_video(screen), function_video(cropped))
+    figures = [function_figure(one) for one in (screen, cropped)]
+    first, second = ([axes.images[0].get_array() for axes in figure.axes if axes.images]
+                     for figure in figures)  # fmt: skip
+    assert all(np.array_equal(*pair) for pair in zip(first, second, strict=True))

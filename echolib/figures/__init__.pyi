@@ -1,0 +1,68 @@
+from .base import (
+    PALETTE,
+    dark_legend,
+    draw_agreement,
+    draw_bland_altman,
+    draw_grey_levels,
+    draw_histogram,
+    draw_landmarks,
+    draw_mask,
+    draw_mask_outlines,
+    draw_outline,
+    draw_scatter,
+    draw_tracing,
+    frame_times,
+    image_grid,
+    panel_grid,
+    save,
+    show_image,
+    use_style,
+)
+from .leaflets import (
+    Tile,
+    draw_box,
+    step_figure,
+    valve_sheet,
+)
+from .opening import (
+    draw_opening,
+    opening_figure,
+    opening_video,
+)
+from .overlay import (
+    GREEN,
+    OVERLAY_COLOURS,
+    PINK,
+    add_outlines,
+    beside_curve,
+    darken,
+    draw_outlines,
+    enlarge,
+    write_gif,
+    write_video,
+)
+from .robustness import (
+    MODEL_COLOURS,
+    comparison_forest,
+    corruption_sheet,
+    heatmap_sheet,
+    retention_curves,
+    severity_curves,
+    worst_cases,
+)
+from .training import (
+    area_curve,
+    compare_cases,
+    learning_curves,
+    score_histograms,
+)
+from .ventricle import (
+    curve_figure,
+    curve_legend,
+    draw_function,
+    draw_moment,
+    ef_figure,
+    function_figure,
+    function_video,
+    moment_figure,
+)
