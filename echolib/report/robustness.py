@@ -1,17 +1,16 @@
-"""The robustness of some models as a folder of tables and figures."""
+"""Robustness of several models, written as a folder of tables and figures."""
 
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from torch import nn
 
 from ..data.frames import FrameSet
 from ..figures.base import save
 from ..figures.robustness import comparison_forest, retention_curves, severity_curves
 from ..files import write_table
 from ..networks.corruptions import SEVERITIES
-from ..networks.models import finds_landmarks
+from ..networks.models import Encoder, finds_landmarks
 from ..robustness.benchmark import conditions, corrupted_images, run_robustness
 from ..robustness.comparison import (
     compare_models,
@@ -21,24 +20,25 @@ from ..robustness.comparison import (
 )
 from ..robustness.doubt import doubt_cases
 
-COMBINED = "combined"
+COMBINED = "combined"  # name of the model that combines a masks and a landmarks model
 
 
 def report_robustness(
-    models: dict[str, nn.Module],
+    models: dict[str, Encoder],
     frames: FrameSet,
     folder: str | Path,
     corruptions: tuple[str, ...] | None = None,
     severities: tuple[int, ...] = SEVERITIES,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Run the benchmark and write what it says; returns the summary, a row a model.
+    """Run the benchmark and write its results; returns the summary, one row per model.
 
-    The first masks model and the first landmarks model, where there are both, are compared, and
-    joined to a combined model. In the folder: `robustness.csv` (a row a case), `summary.csv`,
-    `falls.csv` (at the middle severity) and `curves.png`; with a pair also `comparison.csv`,
-    `comparison.png`, `doubt.csv` (a row a frame, clean and at the middle severity),
-    `doubt_gain.csv` and `doubt.png`. Resumes as `run_robustness` does.
+    If the models include both kinds, the first masks model and the first landmarks model form a
+    pair: they are compared, and scored as a combined model too. The folder gets `robustness.csv`
+    (one row per case), `summary.csv`, `falls.csv` (at the middle severity) and `curves.png`; with
+    a pair also `comparison.csv`, `comparison.png`, `doubt.csv` (one row per frame, clean and at
+    the middle severity), `doubt_gain.csv` and `doubt.png`. An interrupted run resumes as in
+    `run_robustness`.
     """
     folder = Path(folder)
     pair = _first_pair(models)
@@ -52,20 +52,30 @@ def report_robustness(
         table = compare_models(cases, *pair)
         write_table(table, folder / "comparison.csv")
         plt.close(save(comparison_forest(table), "comparison", folder))
-        doubts = _doubts(*(models[name] for name in pair), frames, corruptions, severities, seed)
+        masks_model, landmarks_model = (models[name] for name in pair)
+        doubts = _doubts(masks_model, landmarks_model, frames, corruptions, severities, seed)
         write_table(doubts, folder / "doubt.csv")
         write_table(doubt_gains(doubts), folder / "doubt_gain.csv")
         plt.close(save(retention_curves(doubts), "doubt", folder))
     return summary
 
 
-def _first_pair(models: dict[str, nn.Module]) -> tuple[str, str] | None:
+def _first_pair(models: dict[str, Encoder]) -> tuple[str, str] | None:
+    """Names of the first masks model and the first landmarks model; None if one is missing."""
     masks = [name for name, model in models.items() if not finds_landmarks(model)]
     landmarks = [name for name, model in models.items() if finds_landmarks(model)]
     return (masks[0], landmarks[0]) if masks and landmarks else None
 
 
-def _doubts(masks_model, landmarks_model, frames, corruptions, severities, seed) -> pd.DataFrame:
+def _doubts(
+    masks_model: Encoder,
+    landmarks_model: Encoder,
+    frames: FrameSet,
+    corruptions: tuple[str, ...] | None,
+    severities: tuple[int, ...],
+    seed: int,
+) -> pd.DataFrame:
+    """Doubt and Dice of each frame, clean and under each corruption at the middle severity."""
     tables = []
     for corruption, severity in conditions(corruptions, (_middle(severities),)):
         images = corrupted_images(frames, corruption, severity, seed)

@@ -1,4 +1,4 @@
-"""Reports, read as a browser reads them: what they say, what they load, what they escape."""
+"""Reports, parsed as a browser parses them: what they say, what they load, what they escape."""
 
 import base64
 import re
@@ -14,23 +14,24 @@ from PIL import Image
 
 from echolib.figures.overlay import write_video
 from echolib.figures.ventricle import function_video
-from echolib.report import page
-from echolib.report.ventricle import BANNER, write_report, write_study_report
+from echolib.report.page import BANNER
+from echolib.report.ventricle import write_report, write_study_report
 from echolib.ventricle.scores import ef_scores
 from tests.figures.test_ventricle import (
     make_function,
+    on_a_screen,
     study_table,
     without_ef,
     without_outlines,
 )
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;"
-EMPTY = {"meta", "img", "source", "br"}  # elements without an end
+EMPTY = {"meta", "img", "source", "br"}  # elements without an end tag
 LOADING = {"src", "href", "srcset", "poster", "action", "data", "background"}
 
 
 class Page(HTMLParser):
-    """A page taken apart: its elements with their attributes and texts, in order."""
+    """The elements of a page with their attributes and texts, in order."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -59,32 +60,32 @@ class Page(HTMLParser):
         return [element["text"] for element in self.all(*tags)]
 
     def row(self, head: str) -> str:
-        """The row of a table that begins so."""
+        """The text of the first table row that starts with `head`."""
         return next(text for text in self.texts("tr") if text.startswith(head))
 
 
-def check(path: Path) -> Page:
-    """What holds for every report."""
-    read = Page(path)
-    assert read.source.startswith("<!doctype html>") and read.all("html")[0]["lang"] == "en"
-    assert BANNER in read.texts("p")
-    assert not read.all("script", "link", "iframe", "object", "embed", "a", "base", "form")
-    for element in read.elements:
+def parse(path: Path) -> Page:
+    """Parse a report, and check what every report must fulfil."""
+    page = Page(path)
+    assert page.source.startswith("<!doctype html>") and page.all("html")[0]["lang"] == "en"
+    assert BANNER in page.texts("p")
+    assert not page.all("script", "link", "iframe", "object", "embed", "a", "base", "form")
+    for element in page.elements:
         for name in LOADING & set(element):
             assert element[name].startswith("data:")
         assert not [name for name in element if name.startswith("on")]
-    style = "".join(read.texts("style"))
+    style = "".join(page.texts("style"))
     assert "url(" not in style and "@import" not in style and "@font-face" not in style
-    assert "default-src 'none'" in str(read.all("meta"))
-    levels = [int(heading["tag"][1]) for heading in read.all("h1", "h2", "h3", "h4", "h5", "h6")]
+    assert "default-src 'none'" in str(page.all("meta"))
+    levels = [int(heading["tag"][1]) for heading in page.all("h1", "h2", "h3", "h4", "h5", "h6")]
     assert levels[0] == 1 and levels.count(1) == 1
     assert np.diff(levels).max() <= 1, "a level of headings is left out"
-    assert all(image.get("alt") for image in read.all("img"))
-    assert all(head["scope"] in ("row", "col") for head in read.all("th"))
-    for image in read.all("img"):
+    assert all(image.get("alt") for image in page.all("img"))
+    assert all(head["scope"] in ("row", "col") for head in page.all("th"))
+    for image in page.all("img"):
         with Image.open(BytesIO(content(image["src"]))) as picture:
             picture.load()
-    return read
+    return page
 
 
 def content(uri: str) -> bytes:
@@ -102,11 +103,11 @@ def report(tmp_path_factory, video) -> Page:
     warnings = ["The outline touches the edge.", "Beat 2 is an extrasystole."]
     result = replace(make_function(odd=1), warnings=warnings)
     path = tmp_path_factory.mktemp("report") / "report.html"
-    assert write_report(path, result, video=video, command="python -m echolib function x") == path
-    return check(path)
+    assert write_report(path, result, video=video) == path
+    return parse(path)
 
 
-def test_report_tells_the_numbers_with_their_units(report):
+def test_report_gives_the_numbers_with_their_units(report):
     result = make_function(odd=1)
     ef = result.ef
     assert report.texts("title") == ["Heart function: 0X1A2B"] == report.texts("h1")
@@ -116,7 +117,7 @@ def test_report_tells_the_numbers_with_their_units(report):
     assert any("not patients" in text for text in report.texts("p"))
     assert f"{result.edv:.0f}\N{NO-BREAK SPACE}ml" in report.row("End-diastolic")
     assert f"{result.esv:.0f}\N{NO-BREAK SPACE}ml" in report.row("End-systolic")
-    assert "120\N{NO-BREAK SPACE}a minute" in report.row("Heart rate")
+    assert "120\N{NO-BREAK SPACE}per minute" in report.row("Heart rate")
     assert "1of 2" in report.row("Beats that count")
     assert "0.90" in report.row("Agreement")
     assert "24110 x 90 px; 1.2 s" in report.row("Frames")
@@ -132,11 +133,11 @@ def test_report_lists_warnings_and_beats(report):
     assert report.row("20.50 s0.70 s").endswith("no: extrasystole")
 
 
-def test_report_holds_pictures_and_the_video_itself(report, video):
+def test_report_contains_pictures_and_the_video_itself(report, video):
     source = report.all("video")[0]
     assert {"controls", "loop", "muted"} <= set(source)
-    (film,) = [one for one in report.all("source") if one.get("type") == "video/webm"]
-    assert content(film["src"]) == video.read_bytes()
+    (webm,) = [one for one in report.all("source") if one.get("type") == "video/webm"]
+    assert content(webm["src"]) == video.read_bytes()
     with Image.open(BytesIO(content(source["poster"]))) as still:
         assert still.size[0] > still.size[1] == 448
     captions = report.texts("figcaption")
@@ -148,6 +149,15 @@ def test_report_holds_pictures_and_the_video_itself(report, video):
     assert len(report.source) < 1_500_000
 
 
+def test_pictures_of_a_report_show_the_sector_only(tmp_path):
+    screen = on_a_screen(make_function())
+    pages = []
+    for name, result in (("screen", screen), ("cropped", screen.cropped())):
+        pages.append(parse(write_report(tmp_path / f"{name}.html", result)))
+    first, second = ([image["src"] for image in page.all("img")] for page in pages)
+    assert len(first) > 4 and first == second
+
+
 def test_report_shows_cards_versions_and_command(report):
     assert report.texts("summary") == ["Model card of lv", "Model card of lv_landmarks"]
     assert "lv: the left ventricle, from phantoms alone" in report.texts("h3")
@@ -155,41 +165,46 @@ def test_report_shows_cards_versions_and_command(report):
     assert "**" not in "".join(report.texts("details")) and "| ---" not in report.source
     assert report.row("echolib").strip() and re.search(r"\d\.\d", report.row("torch"))
     assert re.search(r"\d{4}-\d\d-\d\d", report.row("Made"))
-    assert report.row("Command") == "Commandpython -m echolib function x"
+    assert report.row("Command") == "Commandpython -m echolib function CLIP --out FOLDER"
 
 
-def test_what_comes_from_files_is_escaped(tmp_path):
+def test_text_from_files_is_escaped(tmp_path, monkeypatch):
+    card = f"# {HOSTILE}\n\n| {HOSTILE} | b |\n| --- | --- |\n| c | d |"
+    (tmp_path / "own.md").write_text(card, encoding="utf-8")
+    monkeypatch.setattr("echolib.report.ventricle.weights_folder", lambda: tmp_path)
     result = make_function(odd=0)
     beats = [replace(beat, note=HOSTILE) for beat in result.function.beats]
     function = replace(result.function, beats=beats)
     clip = replace(result.clip, name=HOSTILE)
-    result = replace(result, function=function, clip=clip, warnings=[HOSTILE], weights=(HOSTILE,))
+    weights = ("own", HOSTILE)
+    result = replace(result, function=function, clip=clip, warnings=[HOSTILE], weights=weights)
     path = tmp_path / "report.html"
-    write_report(path, result, card=f"# {HOSTILE}\n\n| {HOSTILE} | b |\n| --- | --- |\n| c | d |")
-    read = check(path)
-    assert read.texts("h1") == [f"Heart function: {HOSTILE}"]
-    assert read.texts("li") == [HOSTILE]
-    assert HOSTILE in read.texts("h3") and HOSTILE in read.texts("th")
-    write_report(path, result, command=HOSTILE)
-    assert "are your own" in check(path).texts("details")[0]
+    write_report(path, result, calibrated_on=HOSTILE)
+    page = parse(path)
+    assert page.texts("h1") == [f"Heart function: {HOSTILE}"]
+    assert page.texts("li") == [HOSTILE]
+    assert HOSTILE in page.texts("h3") and HOSTILE in page.texts("th")
+    assert any(f"calibrated on: {HOSTILE}." in text for text in page.texts("p"))
+    assert page.texts("summary")[1] == f"Model card of {HOSTILE}"
+    assert "are your own" in page.texts("details")[1]
 
 
-def test_a_name_that_is_no_text_is_written_too(tmp_path):
-    clip = replace(make_function().clip, name="a\udcffb")  # of a file name that is no UTF-8
+def test_a_name_that_is_not_valid_text_gets_a_question_mark(tmp_path):
+    clip = replace(make_function().clip, name="a\udcffb")  # from a file name that is not UTF-8
     write_report(tmp_path / "report.html", replace(make_function(), clip=clip))
-    assert check(tmp_path / "report.html").texts("h1") == ["Heart function: a?b"]
+    assert parse(tmp_path / "report.html").texts("h1") == ["Heart function: a?b"]
 
 
-def test_what_is_unknown_is_told_with_its_reason(tmp_path):
+def test_unknown_values_are_reported_with_their_reason(tmp_path):
     result = without_ef(make_function(12, fps=None, spacing=None), beats=[])
     result = replace(result, doubt=np.nan)
     write_report(tmp_path / "report.html", result)
-    read = check(tmp_path / "report.html")
-    assert "EF unknown" in read.texts("p")
+    page = parse(tmp_path / "report.html")
+    assert "EF unknown" in page.texts("p")
     assert any(
-        text.startswith("No ejection fraction is given: no beat") for text in read.texts("p")
+        text.startswith("No ejection fraction is given: no beat") for text in page.texts("p")
     )
-    assert not any("90 % interval" in text for text in read.texts("p", "td"))
+    assert not any("90 % interval" in text for text in page.texts("p", "td"))
     for head, reason in (
         ("Ejection fraction", "no beat"),
         ("End-diastolic", "no beat"),
@@ -198,47 +213,47 @@ def test_what_is_unknown_is_told_with_its_reason(tmp_path):
         ("Scale", "does not say"),
         ("Agreement", "no second network"),
     ):
-        assert "unknown" in read.row(head) and reason in read.row(head)
-    assert "No beat is seen." in read.texts("p")
-    assert "Largest volume, frame 0" in read.texts("figcaption")
+        assert "unknown" in page.row(head) and reason in page.row(head)
+    assert "No beat is detected." in page.texts("p")
+    assert "Largest volume, frame 0" in page.texts("figcaption")
 
 
-def test_relative_volumes_are_called_so(tmp_path):
+def test_relative_volumes_are_called_relative(tmp_path):
     write_report(tmp_path / "report.html", make_function(spacing=None))
-    read = check(tmp_path / "report.html")
-    assert "px³/1000" in read.row("End-diastolic") and "relative" in read.row("End-diastolic")
-    assert "EDV (px³/1000)" in read.texts("th")
+    page = parse(tmp_path / "report.html")
+    assert "px³/1000" in page.row("End-diastolic") and "relative" in page.row("End-diastolic")
+    assert "EDV (px³/1000)" in page.texts("th")
 
 
-def test_ef_without_interval(tmp_path):
+def test_report_says_that_the_interval_is_unknown(tmp_path):
     result = replace(make_function(), ef_low=np.nan, ef_high=np.nan)
     write_report(tmp_path / "report.html", result)
-    read = check(tmp_path / "report.html")
-    assert any(text.startswith("Interval unknown") for text in read.texts("p"))
-    assert "no interval" in read.row("Ejection fraction")
+    page = parse(tmp_path / "report.html")
+    assert any(text.startswith("Interval unknown") for text in page.texts("p"))
+    assert "no interval" in page.row("Ejection fraction")
 
 
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("change", [without_ef, without_outlines])
-def test_short_and_empty_clips_have_reports(tmp_path, count, change):
+def test_short_and_empty_clips_get_reports(tmp_path, count, change):
     result = change(make_function(count))
     write_report(tmp_path / "report.html", result)
-    read = check(tmp_path / "report.html")
-    assert "EF unknown" in read.texts("p")
-    assert sum("with its outline" in image["alt"] for image in read.all("img")) == count
+    page = parse(tmp_path / "report.html")
+    assert "EF unknown" in page.texts("p")
+    assert sum("with its outline" in image["alt"] for image in page.all("img")) == count
 
 
-def test_a_gif_is_a_picture_and_other_videos_are_refused(tmp_path):
+def test_a_gif_is_embedded_as_a_picture_and_other_videos_are_refused(tmp_path):
     Image.new("L", (8, 8)).save(tmp_path / "overlay.gif")
     write_report(tmp_path / "report.html", make_function(), video=tmp_path / "overlay.gif")
-    read = check(tmp_path / "report.html")
-    assert not read.all("video")
-    assert any(image["src"].startswith("data:image/gif") for image in read.all("img"))
+    page = parse(tmp_path / "report.html")
+    assert not page.all("video")
+    assert any(image["src"].startswith("data:image/gif") for image in page.all("img"))
     with pytest.raises(ValueError, match=r"expected one of \.webm, \.mp4, \.gif, found '\.avi'"):
         write_report(tmp_path / "report.html", make_function(), video="overlay.avi")
 
 
-def test_report_replaces_a_file_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_report_replaces_a_file_completely_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "new" / "report.html"
     write_report(path, make_function())
     before = path.read_text(encoding="utf-8")
@@ -254,7 +269,7 @@ def test_report_replaces_a_file_whole_or_not_at_all(tmp_path, monkeypatch):
     assert [file.name for file in path.parent.iterdir()] == ["report.html"]
 
 
-def test_no_figure_and_no_setting_is_left_behind(tmp_path):
+def test_reports_leave_no_open_figure_and_no_changed_setting(tmp_path):
     figures, settings = plt.get_fignums(), dict(plt.rcParams)
     write_report(tmp_path / "report.html", make_function())
     write_study_report(tmp_path / "study.html", study_table(), {"mae": 4.0})
@@ -264,24 +279,24 @@ def test_no_figure_and_no_setting_is_left_behind(tmp_path):
 # --- A study ------------------------------------------------------------------------------------
 
 
-def test_study_report_tells_scores_and_the_clips_to_look_at(tmp_path):
+def test_study_report_gives_scores_and_the_clips_to_look_at(tmp_path):
     table = study_table(60).assign(split="test", warnings="")
     table.loc[7, ["ef_low", "ef_high", "warnings"]] = [0.0, 90.0, HOSTILE]
     scores = ef_scores(table, resamples=50)
     write_study_report(tmp_path / "study.html", table, scores, title=HOSTILE)
-    read = check(tmp_path / "study.html")
-    assert read.texts("h1") == [f"Heart function: {HOSTILE}"]
-    assert "ScoreTestAll" == "".join(word.capitalize() for word in read.texts("th")[:3])
+    page = parse(tmp_path / "study.html")
+    assert page.texts("h1") == [f"Heart function: {HOSTILE}"]
+    assert "ScoreTestAll" == "".join(word.capitalize() for word in page.texts("th")[:3])
     error = scores.iloc[0]
     expected = f"{error.mae:.3g} ({error.mae_low:.3g} to {error.mae_high:.3g})"
-    assert expected in read.row("mean absolute error")
-    assert f"{error.loa_low:.3g} to {error.loa_high:.3g}" in read.row("95 % limits of agreement")
-    clips = [text for text in read.texts("tr") if text.startswith("0X")]
+    assert expected in page.row("mean absolute error")
+    assert f"{error.loa_low:.3g} to {error.loa_high:.3g}" in page.row("95 % limits of agreement")
+    clips = [text for text in page.texts("tr") if text.startswith("0X")]
     assert len(clips) == 30
     assert clips[0].startswith("0X0000unknown")
     assert clips[1].startswith("0X0007") and clips[1].endswith(HOSTILE)
-    assert "60 clips, 1 of them without an EF." in read.texts("p")
-    assert len(read.all("img")) == 1
+    assert "60 clips, 1 of them without an EF." in page.texts("p")
+    assert len(page.all("img")) == 1
 
 
 def test_study_without_true_ef_has_no_figure(tmp_path):
@@ -289,34 +304,10 @@ def test_study_without_true_ef_has_no_figure(tmp_path):
     table["warnings"] = [["a", "b"], "c d", *table.warnings[2:]]
     summary = {"clips": 5, "mae": np.nan, "auc_50": 0.97}
     write_study_report(tmp_path / "study.html", table, summary, calibrated_on="a <few> patients")
-    read = check(tmp_path / "study.html")
-    assert any("calibrated on: a <few> patients." in text for text in read.texts("p"))
-    assert read.row("0X0000").endswith("a b") and read.row("0X0001").endswith("c d")
-    assert read.row("0X0002").endswith("unknown")
-    assert not read.all("img")
-    assert read.row("mean absolute error").endswith("unknown")
-    assert read.row("AUC for EF below 50 %").endswith("0.97")
-
-
-# --- Markdown -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "html"),
-    [
-        ("# a\n## b `c`", "<h3>a</h3>\n<h4>b <code>c</code></h4>"),
-        ("a **b** [`c`](d.md)\ne", "<p>a <b>b</b> <code>c</code>\ne</p>"),
-        ("- a\n  b\n- c", "<ul><li>a\n  b\n</li><li>c</li></ul>"),
-        ("a ` b < c", "<p>a ` b &lt; c</p>"),
-        ("| no table |", "<p>| no table |</p>"),
-        ("", ""),
-    ],
-)
-def test_simple_markdown(text, html):
-    assert page.markdown(text) == html
-
-
-def test_tables_of_markdown_have_heads_where_they_are_written():
-    named = page.markdown("| a | b |\n| --- | --- |\n| 1 | |")
-    assert '<th scope="col">b</th>' in named and '<th scope="row">1</th><td></td>' in named
-    assert "thead" not in page.markdown("| | |\n| --- | --- |\n| 1 | 2 |")
+    page = parse(tmp_path / "study.html")
+    assert any("calibrated on: a <few> patients." in text for text in page.texts("p"))
+    assert page.row("0X0000").endswith("a b") and page.row("0X0001").endswith("c d")
+    assert page.row("0X0002").endswith("unknown")
+    assert not page.all("img")
+    assert page.row("mean absolute error").endswith("unknown")
+    assert page.row("AUC for EF below 50 %").endswith("0.97")
