@@ -1,4 +1,4 @@
-"""The frame browser: clips, outlines and curves to leaf through, in a notebook or a page."""
+"""The frame browser: clips with outlines and curves, frame by frame, in a notebook or a page."""
 
 from .view import Curve, Layer, View
 from .widget import FrameBrowser, browse

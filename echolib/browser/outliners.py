@@ -1,44 +1,44 @@
-"""Models that outline a clip when it is opened, whatever kind they are of."""
+"""Networks that outline a clip when it is opened, whatever kind they are of."""
 
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ..data.letterbox import Letterbox
+from ..config import weights_folder
+from ..data.clips import Clip
 from ..errors import DataError
+from ..geometry import polygon_to_mask
 from .view import Layer, View
 
-if TYPE_CHECKING:
-    from torch import nn
+Outline = Callable[[Clip], Layer]  # the layer's name is given later
 
-Outliner = Callable[[np.ndarray], Layer]  # of frames (T, H, W) uint8; the layer's name is open
-
-SIZE = 112  # px of the squares that a model sees whose card is not at hand
+VENTRICLE = "ventricle"  # the name of the networks of `load_networks` together
 KINDS = (
-    "the name or path of weights, a model of echolib, `load_model`'s pair of model and card, an "
-    "object with masks(frames), or a function of frames (T, H, W) uint8"
+    "the name or path of weights, a network of echolib, networks that outline a clip together "
+    "(load_networks, load_finder), an object with masks(frames), or a function of frames "
+    "(T, H, W) uint8"
 )
 
 
 def is_kind(value: object, module: str, name: str) -> bool:
     """Whether a value is of a class of a module that may never have been imported.
 
-    Torch, and what needs it, is not loaded to find out: a value of its kinds has done so.
+    Torch, and modules that need it, are not loaded to find out: a value of their kinds has done
+    so already.
     """
     loaded = sys.modules.get(module)
     kind = getattr(loaded, name, None)  # a module half-way through its import has no class yet
     return kind is not None and isinstance(value, kind)
 
 
-def open_outliners(models: Mapping[str, Any] | None) -> dict[str, Outliner]:
-    """What outlines a clip, by name. Weights are loaded here, once.
+def open_outliners(models: Mapping[str, Any] | None) -> dict[str, Outline]:
+    """Functions that outline a clip, by name. Weights are loaded here, once.
 
-    models: by name, see `KINDS`. Raises DataError for another kind, or weights that are not
-    there.
+    models: by name, see `KINDS`. Raises DataError for another kind, or for missing weights.
     """
     if models is not None and not isinstance(models, Mapping):
         raise DataError(
@@ -47,52 +47,57 @@ def open_outliners(models: Mapping[str, Any] | None) -> dict[str, Outliner]:
     return {str(name): _outliner(str(name), model) for name, model in (models or {}).items()}
 
 
-def outlined(view: View, outliners: Mapping[str, Outliner]) -> View:
+def outlined(view: View, outliners: Mapping[str, Outline]) -> View:
     """The view with a layer of each model. Raises DataError where a model fails."""
+    clip = Clip(view.name, view.frames, view.fps, view.spacing)
     layers = list(view.layers)
     for name, outline in outliners.items():
         try:
-            layers.append(replace(outline(view.frames), name=name))
-        except Exception as error:  # whatever a stranger's model raises, the reader must see it
+            layers.append(replace(outline(clip), name=name))
+        except Exception as error:  # a foreign model may raise anything, and the reader must see it
             reason = f"{type(error).__name__}: {error}"
             raise DataError(f"Clip {view.name!r}: the model {name!r} failed. {reason}") from error
     return replace(view, layers=tuple(layers))
 
 
-def _outliner(name: str, model: Any) -> Outliner:
-    if isinstance(model, (str, Path)):
-        model = _loaded(model)
-    size = SIZE
-    if isinstance(model, tuple) and len(model) == 2 and isinstance(model[1], Mapping):
-        model, card = model
-        size = card.get("size", SIZE)
-    if is_kind(model, "torch.nn", "Module"):
-        _check_network(name, model)
-        return lambda frames: _seen(model, size, frames)
-    if callable(getattr(model, "masks", None)):
-        role = "leaflets" if is_kind(model, "echolib.valve.finder", "ValveFinder") else "model"
-        return lambda frames: Layer("", model.masks(frames), role=role)
-    if callable(model):
-        return lambda frames: Layer("", model(frames))
-    raise DataError(f"models[{name!r}]: expected {KINDS}; found {type(model).__name__}.")
+def load_outliner(name_or_path: str | Path) -> Any:
+    """Networks by name or path, for `outline`: `ventricle`, `valve`, or a single network.
 
-
-def _loaded(name_or_path: str | Path) -> Any:
-    """A finder of valves, or a model and its card. Raises DataError where there is neither."""
-    from ..config import weights_folder
+    `ventricle` are those of `load_networks`, `valve` or a folder of `mitral train` those of
+    `load_finder`, and other names those of `load_model`. Raises DataError where there is none.
+    """
     from ..networks.models import load_model
     from ..valve.finder import SETTINGS_FILE, load_finder
+    from ..ventricle.clip import load_networks
 
+    if str(name_or_path) == VENTRICLE:
+        return load_networks()
     shipped = weights_folder() / f"{name_or_path}_whole.safetensors"
     if (Path(name_or_path) / SETTINGS_FILE).is_file() or shipped.is_file():
         return load_finder(name_or_path)
     return load_model(name_or_path)
 
 
-def _check_network(name: str, model: "nn.Module") -> None:
+def _outliner(name: str, model: Any) -> Outline:
+    if isinstance(model, (str, Path)):
+        model = load_outliner(model)
+    if is_kind(model, "torch.nn", "Module"):
+        _check_network(name, model)
+        return lambda clip: _network_layer(model, clip)
+    if callable(getattr(model, "outline", None)):
+        role = "leaflets" if is_kind(model, "echolib.valve.finder", "ValveFinder") else "model"
+        return lambda clip: Layer("", model.outline(clip), role=role)
+    if callable(getattr(model, "masks", None)):
+        return lambda clip: Layer("", model.masks(clip.frames))
+    if callable(model):
+        return lambda clip: Layer("", model(clip.frames))
+    raise DataError(f"models[{name!r}]: expected {KINDS}; found {type(model).__name__}.")
+
+
+def _check_network(name: str, model: Any) -> None:
     from ..networks.models import MODELS
 
-    if not isinstance(model, tuple(MODELS.values())):
+    if not any(isinstance(model, kind) for kind in MODELS.values()):
         raise DataError(
             f"models[{name!r}]: expected one of {sorted(MODELS)}, found {type(model).__name__}. "
             "Give a function that takes frames (T, H, W) uint8 and returns masks (T, H, W) bool."
@@ -100,17 +105,19 @@ def _check_network(name: str, model: "nn.Module") -> None:
     inputs = model.arguments.get("inputs", 1)
     if inputs != 1:
         raise DataError(
-            f"models[{name!r}] sees {inputs} frames at a time, and which those are, a clip does "
-            "not tell. Show the result of `echolib.measure_clip`, or a ValveFinder."
+            f"models[{name!r}] sees {inputs} frames at a time, and a clip does not say which "
+            "those are. Give `load_networks()`, which finds the beats first, or the result of "
+            "`measure_clip`."
         )
 
 
-def _seen(model: "nn.Module", size: int, frames: np.ndarray) -> Layer:
+def _network_layer(model: Any, clip: Clip) -> Layer:
     """Masks of a network, and its points where it finds landmarks."""
-    from ..networks.inference import predict, source_mask
+    from ..networks.inference import outline, outline_landmarks
     from ..networks.models import finds_landmarks
 
-    box = Letterbox(*frames.shape[1:], size)
-    answers = predict(model, np.stack([box.image(frame) for frame in frames]))
-    masks = np.stack([source_mask(answer, box) for answer in answers])
-    return Layer("", masks, box.points_back(answers) if finds_landmarks(model) else None)
+    if not finds_landmarks(model):
+        return Layer("", outline(model, clip))
+    points, shape = outline_landmarks(model, clip), clip.frames.shape[1:]
+    masks = np.stack([polygon_to_mask(outline, shape, rounded=False) for outline in points])
+    return Layer("", masks, points)

@@ -1,4 +1,4 @@
-"""Clips of every origin as views: what each of them knows of its frames."""
+"""Views of clips from every source, with the labels and measurements that come with them."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -6,25 +6,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ..data.clips import Clip
-from ..data.frames import Dataset, FrameSet, LabelledFrame
-from ..data.valve.study import TRUTH as TRUTH_FILE
-from ..data.valve.study import MitralStudy, ValveClip
+from ..data.frames import Dataset, FrameSet, LabelledFrame, number_or_none
+from ..data.tracings import rows_to_tracing
+from ..data.valve.study import TRUTH_FILE, MitralStudy, ValveClip
 from ..figures.overlay import PINK
-from ..geometry import rows_to_tracing
 from .layers import TRUTH, box_layer, chords_between, traced_lines, tracing_layers, truth_layer
 from .view import Curve, Layer, View
 
 if TYPE_CHECKING:
     from ..ventricle.clip import ClipFunction
 
-SAME = 1.0  # mean difference in grey levels of two copies of one frame at most
+MAX_DIFFERENCE = 1.0  # largest mean difference, in grey levels, between two copies of one frame
 
 
 def view_of_clip(clip: Clip) -> View:
-    """A clip; of a ValveClip also its labelled leaflets and its box."""
+    """Make the view of a clip; for a ValveClip with its labelled leaflets and its box."""
     layers: list[Layer] = []
     if isinstance(clip, ValveClip):
         if clip.labels is not None:
@@ -36,17 +34,20 @@ def view_of_clip(clip: Clip) -> View:
 
 
 def view_of_study(study: MitralStudy, clip: ValveClip) -> View:
-    """A clip of a mitral study; its test clips have labels in phantom studies alone."""
+    """Make the view of a clip of a mitral study.
+
+    Labels of its test clips exist only for phantom studies.
+    """
     view = view_of_clip(clip)
-    known = view.truth is None and (study.folder / TRUTH_FILE).is_file()
-    if known and any(clip is other for other in study.test):
+    is_test = any(clip is other for other in study.test)
+    if is_test and view.truth is None and (study.folder / TRUTH_FILE).is_file():
         truth = Layer(TRUTH, study.truth(clip.name), role="truth")
         return replace(view, layers=(truth, *view.layers))
     return view
 
 
 def view_of_function(result: "ClipFunction") -> View:
-    """A measured clip: its masks, long axis and disks, beats, and the volume over time."""
+    """Make the view of a measured clip: masks, long axis and disks, beats, and volume curve."""
     clip, function = result.clip, result.function
     marks: dict[int, str] = {}
     for beat in function.beats:
@@ -57,8 +58,8 @@ def view_of_function(result: "ClipFunction") -> View:
         Layer("masks", result.masks),
         Layer("disks", segments=disks, role="tracing", on=False),
     )
-    known = np.isfinite(function.smooth).any()
-    curves = (Curve("volume", function.smooth, function.unit, PINK),) if known else ()
+    has_volume = np.isfinite(function.smooth).any()
+    curves = (Curve("volume", function.smooth, function.unit, PINK),) if has_volume else ()
     return View(clip.name, clip.frames, clip.fps, clip.spacing, layers, curves, marks)
 
 
@@ -66,42 +67,49 @@ def view_of_function(result: "ClipFunction") -> View:
 
 
 def view_of_labelled(data: Dataset, name: str) -> View:
-    """A clip of a data set with what its experts drew. Warns where that cannot be shown."""
+    """Make the view of a clip of a data set with its experts' masks and tracings.
+
+    Warns of labels that are left out because they cannot be shown.
+    """
     clip = data.clip(name)
     labelled, problems = data.labelled(name)
     reasons = [str(problem) for problem in problems if problem.action == "left out"]
-    placed = {_place(clip.frames, frame): frame for frame in labelled}
-    if None in placed:
-        reasons.append("a labelled frame is none of the clip's own frames")
-        del placed[None]
+    places = [_index_in_clip(clip.frames, frame) for frame in labelled]
+    if None in places:
+        reasons.append("a labelled frame does not occur in the clip")
+    pairs = zip(places, labelled, strict=True)
+    indexed = {index: frame for index, frame in pairs if index is not None}
     if reasons:
         listed = "; ".join(reasons)
         warnings.warn(f"{data.name}, {name}: labels left out: {listed}", stacklevel=2)
     layers: tuple[Layer, ...] = ()
-    if placed:
-        masks = {index: frame.mask for index, frame in placed.items()}
-        layers = (truth_layer(clip.frames.shape, masks), *_tracings(data, clip, placed))
-    marks = {index: frame.phase for index, frame in placed.items() if frame.phase}
+    if indexed:
+        masks = {index: frame.mask for index, frame in indexed.items()}
+        layers = (truth_layer(clip.frames.shape, masks), *_tracings(data, clip, indexed))
+    marks = {index: frame.phase for index, frame in indexed.items() if frame.phase}
     return View(name, clip.frames, clip.fps, clip.spacing, layers, marks=marks)
 
 
-def _tracings(data: Dataset, clip: Clip, placed: Mapping[int, LabelledFrame]) -> tuple[Layer, ...]:
-    """Points and lines of labelled frames, by their places in the clip."""
-    marked = {i: frame.landmarks for i, frame in placed.items() if frame.landmarks is not None}
-    lines = {index: chords_between(points) for index, points in marked.items()}
+def _tracings(
+    data: Dataset, clip: Clip, labelled: Mapping[int, LabelledFrame]
+) -> tuple[Layer, ...]:
+    """Make layers of points and lines. labelled: labelled frames by their index in the clip."""
+    points = {i: frame.landmarks for i, frame in labelled.items() if frame.landmarks is not None}
+    lines = {index: chords_between(landmarks) for index, landmarks in points.items()}
     if hasattr(data, "tracing_rows"):  # the expert's own long axis and chords
         rows = data.tracing_rows(clip.name)
-        for index in marked:
-            own = rows[placed[index].frame]
-            if own.shape[1] == 4:
-                lines[index] = traced_lines(rows_to_tracing(own)[0])
-    return tracing_layers(len(clip.frames), marked, {i: x for i, x in lines.items() if len(x)})
+        for index in points:
+            frame_rows = rows[labelled[index].frame]
+            if frame_rows.shape[1] == 4:
+                lines[index] = traced_lines(rows_to_tracing(frame_rows)[0])
+    return tracing_layers(len(clip.frames), points, {i: x for i, x in lines.items() if len(x)})
 
 
-def _place(frames: np.ndarray, labelled: LabelledFrame) -> int | None:
-    """Index of a labelled frame in its clip, None where it is none of the clip's frames.
+def _index_in_clip(frames: np.ndarray, labelled: LabelledFrame) -> int | None:
+    """Find the index of a labelled frame in its clip by comparing pixels; None if it is not there.
 
-    CAMUS counts its two labelled frames 0 and 1 wherever they lie in the sequence: pixels tell.
+    CAMUS numbers its two labelled frames 0 and 1 wherever they lie in the sequence, so the number
+    alone is not enough.
     """
     image, number = labelled.image, labelled.frame
     if image.shape != frames.shape[1:]:
@@ -109,26 +117,24 @@ def _place(frames: np.ndarray, labelled: LabelledFrame) -> int | None:
     if number < len(frames) and np.array_equal(frames[number], image):
         return number
     image = image.astype(np.int16)
-    apart = [float(np.abs(frame - image).mean()) for frame in frames]
-    nearest = int(np.argmin(apart))
-    return nearest if apart[nearest] <= SAME else None
+    differences = [float(np.abs(frame - image).mean()) for frame in frames]
+    nearest = int(np.argmin(differences))
+    return nearest if differences[nearest] <= MAX_DIFFERENCE else None
 
 
 def view_of_set(frames: FrameSet, rows: Sequence[int], name: str) -> View:
-    """The labelled frames of one clip, at `rows` of a FrameSet, in their order in the clip."""
-    rows = np.asarray(rows)[np.argsort(frames.table["frame"].to_numpy()[rows], kind="stable")]
-    table = frames.table.iloc[rows]
-    layers = [Layer(TRUTH, np.array(frames.masks[rows]), role="truth")]
+    """Make the view of one clip's labelled frames, at `rows` of a FrameSet, in temporal order."""
+    order = np.argsort(frames.table["frame"].to_numpy()[rows], kind="stable")
+    ordered = np.asarray(rows)[order]
+    table = frames.table.iloc[ordered]
+    layers = [Layer(TRUTH, np.array(frames.masks[ordered]), role="truth")]
     if frames.landmarks is not None:
-        points = dict(enumerate(np.array(frames.landmarks[rows])))
-        lines = {index: chords_between(marks) for index, marks in points.items()}
+        points = dict(enumerate(np.array(frames.landmarks[ordered])))
+        lines = {index: chords_between(landmarks) for index, landmarks in points.items()}
         lines = {index: chords for index, chords in lines.items() if len(chords)}
         layers += tracing_layers(len(rows), points, lines)
-    known = {
-        column: None if pd.isna(table[column].iloc[0]) else float(table[column].iloc[0])
-        for column in ("fps", "spacing")
-    }
+    fps, spacing = (number_or_none(table[column].iloc[0]) for column in ("fps", "spacing"))
     marks = {index: phase for index, phase in enumerate(table.phase) if phase}
     numbers = table.frame.to_numpy(int)
-    images = np.array(frames.images[rows])
-    return View(name, images, **known, layers=tuple(layers), marks=marks, numbers=numbers)
+    images = np.array(frames.images[ordered])
+    return View(name, images, fps, spacing, tuple(layers), marks=marks, numbers=numbers)

@@ -1,4 +1,4 @@
-"""What a caller shows over one clip by hand: masks, tracings, curves, words."""
+"""Overlays, curves and metadata that a caller adds to one clip."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -10,21 +10,21 @@ from ..geometry import Tracing
 from .layers import TRUTH, traced_lines, tracing_layers, truth_layer
 from .view import Curve, Layer, View
 
-MAPPINGS = ("masks", "tracings", "landmarks", "curves")  # by name, or by frame
+MAPPINGS = ("masks", "tracings", "landmarks", "curves")  # fields by name, or by frame
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """Overlays, curves and facts for a clip of T frames; those not given are the clip's own.
+    """Overlays, curves and metadata for a clip of T frames; a field that is None changes nothing.
 
-    masks, landmarks: (T, H, W) bool and (T, K, 2) px, by name
-    truth: (T, H, W) bool, or (H, W) by frame; tracings: by frame
-    leaflets: (T, H, W) bool; doubt: (T, H, W) from 0 to 1
-    curves: (T,) by name, as a Curve where they have a unit
-    marks: words by frame; labels: a text for each frame
-    fps, spacing: frames a second, mm per px; title: in place of the name
+    masks: (T, H, W) bool by name; landmarks: (T, K, 2) px by name
+    truth: (T, H, W) bool, or (H, W) bool by frame; tracings: by frame
+    leaflets: (T, H, W) bool; doubt: (T, H, W) float from 0 to 1
+    curves: (T,) by name, as a Curve if it has a unit
+    marks: a short text by frame; labels: one text per frame
+    fps: frames per second; spacing: mm per px; title: replaces the name
 
-    Raises DataError where a mapping is none.
+    Raises DataError for a field that should be a mapping and is not.
     """
 
     masks: Mapping[str, np.ndarray] | None = None
@@ -41,7 +41,7 @@ class Shown:
     title: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no mapping."""
+        """Check the fields that must be mappings."""
         for name in MAPPINGS:
             value = getattr(self, name)
             if value is not None and not isinstance(value, Mapping):
@@ -51,26 +51,27 @@ class Shown:
                 )
 
     @property
-    def given(self) -> list[str]:
-        """Names of what is shown."""
+    def fields_set(self) -> list[str]:
+        """Names of the fields that are not None."""
         return [field.name for field in fields(self) if getattr(self, field.name) is not None]
 
-    def over(self, view: View) -> View:
-        """The view with all this. A truth replaces the view's own, and so do tracings.
+    def apply_to(self, view: View) -> View:
+        """Return the view with these overlays, curves and metadata.
 
-        Raises DataError where something does not fit the clip.
+        A truth and tracings replace those of the view. Raises DataError for a field that does not
+        fit the clip.
         """
         truth, traced = self._truth(view), self._traced(view)
-        own = {layer.name for layer in view.layers if layer.role == "truth" and truth}
-        own |= {layer.name for layer in traced}
-        kept = tuple(layer for layer in view.layers if layer.name not in own)
-        replaced = ("marks", "labels", "fps", "spacing")
-        facts = {name: getattr(self, name) for name in replaced if name in self.given}
+        replaced = {layer.name for layer in view.layers if layer.role == "truth" and truth}
+        replaced |= {layer.name for layer in traced}
+        kept = tuple(layer for layer in view.layers if layer.name not in replaced)
+        names = ("marks", "labels", "fps", "spacing")
+        metadata = {name: getattr(self, name) for name in names if name in self.fields_set}
         return replace(
             view,
             layers=(*truth, *kept, *self._models(), *traced),
             curves=(*view.curves, *self._curves()),
-            **facts,
+            **metadata,
         )
 
     def _truth(self, view: View) -> tuple[Layer, ...]:
@@ -81,7 +82,7 @@ class Shown:
         return (Layer(TRUTH, self.truth, role="truth"),)
 
     def _models(self) -> tuple[Layer, ...]:
-        """Masks and landmarks of one name are one layer; then leaflets and doubt."""
+        """Make one layer for masks and landmarks of the same name; then leaflets and doubt."""
         masks, landmarks = dict(self.masks or {}), dict(self.landmarks or {})
         names = dict.fromkeys([*masks, *landmarks])
         layers = [Layer(str(name), masks.get(name), landmarks.get(name)) for name in names]
@@ -102,13 +103,16 @@ class Shown:
 
     def _curves(self) -> tuple[Curve, ...]:
         return tuple(
-            replace(given, name=str(name)) if isinstance(given, Curve) else Curve(str(name), given)
-            for name, given in (self.curves or {}).items()
+            replace(curve, name=str(name)) if isinstance(curve, Curve) else Curve(str(name), curve)
+            for name, curve in (self.curves or {}).items()
         )
 
 
 def _heat(doubt: np.ndarray) -> np.ndarray:
-    """Doubt (T, H, W) float from 0 to 1 as uint8; NaN, where it is unknown, is none."""
+    """Convert doubt (T, H, W) float from 0 to 1 to uint8. NaN (unknown) becomes 0.
+
+    Raises DataError for another shape, dtype or range.
+    """
     found = f"{getattr(doubt, 'dtype', type(doubt).__name__)} of shape {np.shape(doubt)}"
     if not isinstance(doubt, np.ndarray) or doubt.dtype.kind != "f" or doubt.ndim != 3:
         raise DataError(f"doubt: expected (T, H, W) float from 0 to 1, found {found}.")

@@ -1,6 +1,6 @@
-"""What is shown of one clip: its frames, what is drawn over them, and curves over time.
+"""One clip to show: its frames, the layers drawn over them, and curves over time.
 
-Points are (x, y) in px, pixel centres at integers. NaN is what is not known.
+Points are (x, y) in px, pixel centres at integers. NaN stands for an unknown value.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,35 +11,27 @@ from numbers import Integral, Real
 import numpy as np
 
 from ..errors import DataError
-from ..figures.overlay import GREEN, PALETTE, PINK
 from ..metrics import dice
 from ..valve.opening import opening_curve
-
-Colour = tuple[int, int, int]
+from .colours import Colour, curve_colours, layer_colours
 
 ROLES = ("truth", "model", "tracing", "leaflets", "doubt", "other")
-SKY, ORANGE, YELLOW, VERMILION = PALETTE[2:]
-# Of the first of its role. Pink is what a network found and green what an expert drew, as in all
-# figures; a tracing is the expert's too, but must be seen on top of its own green outline.
-ROLE_COLOURS = {
-    "truth": GREEN, "model": PINK, "tracing": YELLOW, "leaflets": ORANGE, "doubt": VERMILION,
-}  # fmt: skip
-OTHER_COLOURS = (SKY, ORANGE, VERMILION, YELLOW)
-DIFFERENCE = "difference"  # an overlay that the page adds by itself
+DIFFERENCE = "difference"  # name and role of a layer that the page itself adds
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
     """Something drawn over T frames of (H, W) px, switched on and off by its name.
 
-    masks: (T, H, W) bool, outlined
-    points: (T, K, 2) px, dots; NaN where a frame has none
-    segments: (T, n, 2, 2) px, lines between two points each; NaN where a frame has none
-    heat: (T, H, W) uint8, from 0, transparent, to 255
+    masks: (T, H, W) bool, drawn as outlines
+    points: (T, K, 2) px, drawn as dots; NaN for a missing point
+    segments: (T, n, 2, 2) px, lines between two points each; NaN for a missing line
+    heat: (T, H, W) uint8 from 0 (transparent) to 255 (strongest colour)
     role: "truth", "model", "tracing", "leaflets", "doubt" or "other"
-    known: (T,) bool, the frames in which there is something to know; None for all of them
-    colour: RGB, 0 to 255; None leaves it to the view
-    on: whether it is shown at first
+    labelled: (T,) bool, True for the frames that the layer describes; None for all frames.
+        Elsewhere the layer is not drawn, and its area and Dice are NaN.
+    colour: RGB, 0 to 255; None lets the view choose
+    on: whether the layer is shown at first
     """
 
     name: str
@@ -48,20 +40,20 @@ class Layer:
     segments: np.ndarray | None = None
     heat: np.ndarray | None = None
     role: str = "model"
-    known: np.ndarray | None = None
+    labelled: np.ndarray | None = None
     colour: Colour | None = None
     on: bool = True
 
-    def known_frames(self, count: int) -> np.ndarray:
-        """(T,) bool: the frames, of `count`, in which there is something to know."""
-        return np.ones(count, bool) if self.known is None else self.known
+    def is_labelled(self, count: int) -> np.ndarray:
+        """Return (T,) bool for T = `count` frames: whether the layer describes each of them."""
+        return np.ones(count, bool) if self.labelled is None else self.labelled
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A value for each of T frames: values (T,), NaN where unknown.
+    """One value per frame: values (T,), NaN where unknown.
 
-    Curves of one unit share one diagram. colour: RGB; None leaves it to the view.
+    Curves with the same unit share one diagram. colour: RGB; None lets the view choose.
     """
 
     name: str
@@ -72,13 +64,14 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One clip as it is shown. Its layers and curves have colours.
+    """One clip to show. After construction, all its layers and curves have colours.
 
-    frames: (T, H, W) uint8; fps: frames a second; spacing: mm per px; None where unknown
-    layers, curves: drawn over the frames, and below them
-    marks: words by index of the frame, "ED", "ES" or others
-    labels: a text for each frame, or None
-    numbers: (T,) whole numbers of the frames in their clip, where these are only some of it
+    frames: (T, H, W) uint8
+    fps: frames per second; spacing: mm per px; None where unknown
+    layers: drawn over the frames; curves: drawn below them
+    marks: a short text such as "ED" or "ES" by frame index
+    labels: one text per frame, or None
+    numbers: (T,) whole frame numbers in the full clip, if `frames` holds only some of its frames
 
     Raises DataError that names the clip and the field that does not fit.
     """
@@ -96,20 +89,21 @@ class View:
     def __post_init__(self) -> None:
         """Check every field, and give colours to the layers and curves that have none."""
         _check_frames(self)
-        for name in ("fps", "spacing"):
-            _check_positive(self, name)
+        fps, spacing = _checked_positive(self, "fps"), _checked_positive(self, "spacing")
         layers, curves = tuple(self.layers), tuple(self.curves)
         _check_layers(self, layers)
         _check_curves(self, curves)
-        layers = _coloured(_with_tuples(self, "layer", layers))
-        known = {
+        layers = _coloured_layers(_checked_colours(self, "layer", layers))
+        checked = {
+            "fps": fps,
+            "spacing": spacing,
             "layers": layers,
-            "curves": _coloured_curves(_with_tuples(self, "curve", curves), layers),
+            "curves": _coloured_curves(_checked_colours(self, "curve", curves), layers),
             "marks": _checked_marks(self),
             "labels": _checked_labels(self),
             "numbers": _checked_numbers(self),
         }
-        for name, value in known.items():
+        for name, value in checked.items():
             object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
@@ -118,111 +112,140 @@ class View:
 
     @property
     def truth(self) -> Layer | None:
-        """The expert's masks, where there are any."""
+        """The layer with the expert's masks, or None."""
         return next((x for x in self.layers if x.role == "truth" and x.masks is not None), None)
 
     @property
     def area_unit(self) -> tuple[str, float]:
-        """The unit that areas are shown in, and what a px² is in it."""
+        """The unit in which areas are shown, and the size of one px² in this unit."""
         return ("px²", 1.0) if self.spacing is None else ("cm²", (self.spacing / 10) ** 2)
 
     def area(self, layer: Layer) -> np.ndarray:
-        """(T,) px² that a layer's masks cover, NaN where they are not known."""
-        areas = np.full(len(self), np.nan)
-        for frame in np.flatnonzero(self._known(layer)):
-            areas[frame] = np.count_nonzero(layer.masks[frame])
+        """Return the area (T,) of a layer's masks in px², NaN in frames that are not labelled.
+
+        Raises ValueError for a layer without masks.
+        """
+        masks, areas = _masks_of(layer), np.full(len(self), np.nan)
+        for frame in np.flatnonzero(layer.is_labelled(len(self))):
+            areas[frame] = np.count_nonzero(masks[frame])
         return areas
 
     def dice(self, layer: Layer) -> np.ndarray:
-        """(T,) Dice of a layer's masks and the truth, NaN where one of them is not known."""
+        """Return the Dice (T,) of a layer's masks and the truth, NaN where either is not labelled.
+
+        Raises ValueError for a layer without masks, if there is a truth.
+        """
         scores = np.full(len(self), np.nan)
         truth = self.truth
         if truth is not None:
-            for frame in np.flatnonzero(self._known(layer) & self._known(truth)):
-                scores[frame] = dice(layer.masks[frame], truth.masks[frame])
+            masks, expert = _masks_of(layer), _masks_of(truth)
+            both = layer.is_labelled(len(self)) & truth.is_labelled(len(self))
+            for frame in np.flatnonzero(both):
+                scores[frame] = dice(masks[frame], expert[frame])
         return scores
 
     @cached_property
     def all_curves(self) -> tuple[Curve, ...]:
-        """The curves given, and those that the masks tell of: areas, and a valve's opening.
+        """The view's own curves, then those measured from masks: areas and a valve's opening.
 
-        Areas are in cm² where the spacing is known, else in px². What is known in no frame is
-        left out, and so is what was given under the same name and unit.
+        Areas are in cm² if the spacing is known, else in px². A measured curve is left out if it
+        has no finite value, or if one of the view's own curves has the same name and unit.
         """
-        given = {(curve.name, curve.unit) for curve in self.curves}
-        told = [self._curve_of(layer) for layer in self.layers if layer.masks is not None]
-        told = [c for c in told if c and np.isfinite(c.values).any()]
-        return (*self.curves, *(c for c in told if (c.name, c.unit) not in given))
+        own = {(curve.name, curve.unit) for curve in self.curves}
+        measured = [self._measure(layer) for layer in self.layers if layer.masks is not None]
+        known = [c for c in measured if c is not None and np.isfinite(c.values).any()]
+        return (*self.curves, *(c for c in known if (c.name, c.unit) not in own))
 
-    def _curve_of(self, layer: Layer) -> Curve | None:
+    def _measure(self, layer: Layer) -> Curve | None:
+        """Return the opening of leaflets, or the area of masks; None for a role without either."""
         if layer.role == "leaflets":
             opening = opening_curve(np.asarray(layer.masks), self.fps).smooth
-            values = np.where(self._known(layer), opening, np.nan)
+            values = np.where(layer.is_labelled(len(self)), opening, np.nan)
             return Curve(layer.name, values, "of annulus", layer.colour)
         if layer.role not in ("truth", "model", "other"):
             return None
         unit, size = self.area_unit
         return Curve(layer.name, self.area(layer) * size, unit, layer.colour)
 
-    def _known(self, layer: Layer) -> np.ndarray:
-        """(T,) bool: the frames in which a layer's masks mean something."""
-        if layer.masks is None:
-            raise ValueError(f"Layer {layer.name!r} has no masks: there is nothing to measure.")
-        return layer.known_frames(len(self))
+
+def _masks_of(layer: Layer) -> np.ndarray:
+    if layer.masks is None:
+        raise ValueError(f"Layer {layer.name!r} has no masks: there is nothing to measure.")
+    return layer.masks
+
+
+def colour_of(item: Layer | Curve) -> Colour:
+    """Return the colour of a layer or curve of a view. Raises ValueError if it is in no view."""
+    if item.colour is None:
+        raise ValueError(f"{item.name!r} has no colour: a view gives colours to its own layers.")
+    return item.colour
 
 
 # --- Checks -------------------------------------------------------------------------------------
 
 
-def _wrong(view: View, what: str, expected: str, found: object) -> DataError:
+def _mismatch(view: View, what: str, expected: str, found: object) -> DataError:
     return DataError(f"Clip {view.name!r}, {what}: expected {expected}, found {found}")
 
 
-def _kind(value: object) -> str:
+def _describe(value: object) -> str:
+    """Describe a value by its type, or an array by its dtype and shape."""
     if not isinstance(value, np.ndarray):
         return f"{type(value).__name__}."
     return f"{value.dtype} of shape {value.shape}."
 
 
 def _check_array(view: View, what: str, value: object, shape: tuple, kind: str) -> None:
-    """An array of that shape, None being any size. kind: "bool", "uint8" or "numbers"."""
-    sound = isinstance(value, np.ndarray) and value.ndim == len(shape)
-    if sound:
-        sizes = zip(value.shape, shape, strict=True)
-        sound = all(wanted in (None, size) for size, wanted in sizes)
-        sound &= value.dtype.kind in "iuf" if kind == "numbers" else value.dtype == kind
-    if not sound:
+    """Raise DataError unless `value` is an array of this shape, in which None allows any size.
+
+    kind: "bool", "uint8" or "numbers".
+    """
+    fits = False
+    if isinstance(value, np.ndarray) and value.ndim == len(shape):
+        fits = value.dtype.kind in "iuf" if kind == "numbers" else value.dtype == kind
+        fits &= all(wanted in (None, n) for n, wanted in zip(value.shape, shape, strict=True))
+    if not fits:
         sizes = ", ".join("n" if size is None else str(size) for size in shape)
         sizes += "," if len(shape) == 1 else ""
         expected = f"({sizes}) {kind} for a clip of {len(view)} frames"
-        raise _wrong(view, what, expected, _kind(value))
+        raise _mismatch(view, what, expected, _describe(value))
 
 
 def _check_frames(view: View) -> None:
     frames = view.frames
     if not isinstance(frames, np.ndarray) or frames.dtype != np.uint8 or frames.ndim != 3:
         advice = "Convert colour to grey and scale to 0..255 first; bring frames to one size."
-        raise _wrong(view, "frames", "(T, H, W) uint8", f"{_kind(frames)} {advice}")
+        raise _mismatch(view, "frames", "(T, H, W) uint8", f"{_describe(frames)} {advice}")
     if 0 in frames.shape:
         expected = "at least one frame of at least one pixel"
-        raise _wrong(view, "frames", expected, f"an empty clip of shape {frames.shape}.")
+        raise _mismatch(view, "frames", expected, f"an empty clip of shape {frames.shape}.")
 
 
-def _check_positive(view: View, name: str) -> None:
+def _checked_positive(view: View, name: str) -> float | None:
     value = getattr(view, name)
-    if value is not None and not (isinstance(value, Real) and np.isfinite(value) and value > 0):
-        raise _wrong(view, name, "a number above 0, or None where unknown", f"{value!r}.")
+    if value is None:
+        return None
+    number = float(value) if isinstance(value, Real) else np.nan
+    if not 0 < number < np.inf:
+        raise _mismatch(view, name, "a number above 0, or None if unknown", f"{value!r}.")
+    return value if isinstance(value, (int, float)) else number  # JSON knows no other numbers
+
+
+def _check_unique(view: View, what: str, keys: list) -> None:
+    """Raise DataError if two layers or curves have the same key: a name, or name and unit."""
+    names = [key if isinstance(key, str) else key[0] for key in keys]
+    twice = sorted({name for name, key in zip(names, keys, strict=True) if keys.count(key) > 1})
+    if twice:
+        found = f"several called {twice}. Rename them."
+        raise _mismatch(view, what, "a different name for each", found)
 
 
 def _check_layers(view: View, layers: tuple[Layer, ...]) -> None:
-    names = [layer.name for layer in layers]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise _wrong(view, "layers", "a name for each", f"several called {twice}. Rename them.")
+    _check_unique(view, "layers", [layer.name for layer in layers])
     truths = [layer.name for layer in layers if layer.role == "truth"]
     if len(truths) > 1:
         remedy = "Give the others the role 'other'."
-        raise _wrong(view, "layers", "one truth at most", f"{truths}. {remedy}")
+        raise _mismatch(view, "layers", "at most one truth", f"{truths}. {remedy}")
     for layer in layers:
         _check_layer(view, layer)
 
@@ -230,46 +253,43 @@ def _check_layers(view: View, layers: tuple[Layer, ...]) -> None:
 def _check_layer(view: View, layer: Layer) -> None:
     where, shape, count = f"layer {layer.name!r}", view.frames.shape, len(view)
     if layer.name == DIFFERENCE:
-        raise _wrong(view, where, "another name", "one that the page uses itself. Rename it.")
+        unused = "a name that the page does not use itself"
+        raise _mismatch(view, where, unused, f"{DIFFERENCE!r}. Rename the layer.")
     if layer.role not in ROLES:
-        raise _wrong(view, where, f"a role of {ROLES}", f"{layer.role!r}.")
+        raise _mismatch(view, where, f"one of the roles {ROLES}", f"{layer.role!r}.")
     expected = {
         "masks": (shape, "bool"), "heat": (shape, "uint8"), "points": ((count, None, 2), "numbers"),
-        "segments": ((count, None, 2, 2), "numbers"), "known": ((count,), "bool"),
+        "segments": ((count, None, 2, 2), "numbers"), "labelled": ((count,), "bool"),
     }  # fmt: skip
     given = {name: getattr(layer, name) for name in expected}
     given = {name: value for name, value in given.items() if value is not None}
-    if not given.keys() - {"known"}:
-        raise _wrong(view, where, "masks, points, segments or heat", "none of them.")
+    if not given.keys() - {"labelled"}:
+        raise _mismatch(view, where, "masks, points, segments or heat", "none of them.")
     for name, value in given.items():
         _check_array(view, f"{where}, {name}", value, *expected[name])
 
 
 def _check_curves(view: View, curves: tuple[Curve, ...]) -> None:
-    kinds = [(curve.name, curve.unit) for curve in curves]
-    twice = sorted({name for name, unit in kinds if kinds.count((name, unit)) > 1})
-    if twice:
-        raise _wrong(view, "curves", "a name for each", f"several called {twice}. Rename them.")
+    _check_unique(view, "curves", [(curve.name, curve.unit) for curve in curves])
     for curve in curves:
         where = f"curve {curve.name!r}"
         _check_array(view, where, curve.values, (len(view),), "numbers")
         if np.isinf(curve.values).any():
-            remedy = "Make what is unknown NaN."
-            raise _wrong(view, where, "finite values or NaN", f"infinite ones. {remedy}")
+            found = "infinite values. Replace unknown values by NaN."
+            raise _mismatch(view, where, "finite values or NaN", found)
         if np.isnan(curve.values).all():
-            found = "NaN alone: nothing of it is known. Leave the curve out."
-            raise _wrong(view, where, "at least one value", found)
+            raise _mismatch(view, where, "at least one value", "only NaN. Leave the curve out.")
 
 
 def _checked_marks(view: View) -> dict[int, str]:
     last = len(view) - 1
     if not isinstance(view.marks, Mapping):
-        raise _wrong(view, "marks", "a mapping {index of a frame: word}", _kind(view.marks))
+        raise _mismatch(view, "marks", "a mapping {frame index: text}", _describe(view.marks))
     for frame in view.marks:
         if not (isinstance(frame, Integral) and 0 <= frame <= last):
-            expected = f"indices of frames from 0 to {last}"
-            raise _wrong(view, "marks", expected, f"{frame!r} ({view.marks[frame]}).")
-    return {int(frame): str(word) for frame, word in sorted(view.marks.items())}
+            expected = f"frame indices from 0 to {last}"
+            raise _mismatch(view, "marks", expected, f"{frame!r} ({view.marks[frame]}).")
+    return {int(frame): str(text) for frame, text in sorted(view.marks.items())}
 
 
 def _checked_labels(view: View) -> tuple[str, ...] | None:
@@ -277,7 +297,7 @@ def _checked_labels(view: View) -> tuple[str, ...] | None:
         return None
     if isinstance(view.labels, str) or len(view.labels) != len(view):
         found = f"{len(view.labels)}." if not isinstance(view.labels, str) else "a single text."
-        raise _wrong(view, "labels", f"a text for each of {len(view)} frames", found)
+        raise _mismatch(view, "labels", f"a text for each of {len(view)} frames", found)
     return tuple("" if label is None else str(label) for label in view.labels)
 
 
@@ -287,62 +307,38 @@ def _checked_numbers(view: View) -> np.ndarray | None:
     numbers = np.asarray(view.numbers)
     if numbers.shape != (len(view),) or numbers.dtype.kind not in "iu" or numbers.min() < 0:
         expected = f"({len(view)},) whole numbers from 0, one for each frame"
-        raise _wrong(view, "numbers", expected, _kind(numbers))
+        raise _mismatch(view, "numbers", expected, _describe(numbers))
     return numbers
 
 
 # --- Colours ------------------------------------------------------------------------------------
 
 
-def _with_tuples(view: View, kind: str, drawn: tuple) -> tuple:
-    """Layers or curves, the colours that were given checked and as tuples."""
+def _checked_colours(view: View, kind: str, items: tuple) -> tuple:
+    """Return the layers or curves with their own colours as tuples. kind: "layer" or "curve".
+
+    Raises DataError for a colour that is not RGB.
+    """
     checked = []
-    for one in drawn:
-        if one.colour is not None:
-            values = np.asarray(one.colour)
+    for item in items:
+        if item.colour is not None:
+            values = np.asarray(item.colour)
             whole = values.shape == (3,) and values.dtype.kind in "iu"
             if not whole or values.min() < 0 or values.max() > 255:
                 expected = "RGB, three whole numbers from 0 to 255"
-                raise _wrong(view, f"{kind} {one.name!r}, colour", expected, f"{one.colour!r}.")
-            one = replace(one, colour=tuple(values.tolist()))
-        checked.append(one)
+                where = f"{kind} {item.name!r}, colour"
+                raise _mismatch(view, where, expected, f"{item.colour!r}.")
+            item = replace(item, colour=tuple(values.tolist()))
+        checked.append(item)
     return tuple(checked)
 
 
-def _coloured(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """The layers, each with a colour: the first of a role its role's, the others what is left.
-
-    All tracings share theirs: points and chords belong together.
-    """
-    used = {layer.colour for layer in layers if layer.colour}
-    chosen: dict[int, Colour] = {}
-    for number, layer in enumerate(layers):
-        colour = ROLE_COLOURS.get(layer.role)
-        if layer.colour or colour is None:
-            continue
-        if colour not in used or layer.role == "tracing":
-            chosen[number] = colour
-            used.add(colour)
-    for number, layer in enumerate(layers):
-        if layer.colour is None and number not in chosen:
-            chosen[number] = _unused(used, number)
-            used.add(chosen[number])
-    return tuple(replace(x, colour=x.colour or chosen[n]) for n, x in enumerate(layers))
-
-
-def _unused(used: set[Colour], number: int) -> Colour:
-    """A colour not in use; where all are, one of them."""
-    left = [colour for colour in OTHER_COLOURS if colour not in used]
-    return left[0] if left else OTHER_COLOURS[number % len(OTHER_COLOURS)]
+def _coloured_layers(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    colours = layer_colours([x.role for x in layers], [x.colour for x in layers])
+    return tuple(replace(x, colour=colour) for x, colour in zip(layers, colours, strict=True))
 
 
 def _coloured_curves(curves: tuple[Curve, ...], layers: tuple[Layer, ...]) -> tuple[Curve, ...]:
-    """The curves, each with a colour: that of the layer of its name, or one that is left."""
-    named = {layer.name: layer.colour for layer in layers}
-    used = set(named.values()) | {curve.colour for curve in curves if curve.colour}
-    coloured = []
-    for number, curve in enumerate(curves):
-        colour = curve.colour or named.get(curve.name) or _unused(used, number)
-        used.add(colour)
-        coloured.append(replace(curve, colour=colour))
-    return tuple(coloured)
+    named = {layer.name: colour_of(layer) for layer in layers}
+    colours = curve_colours([x.name for x in curves], [x.colour for x in curves], named)
+    return tuple(replace(x, colour=colour) for x, colour in zip(curves, colours, strict=True))

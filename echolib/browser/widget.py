@@ -1,8 +1,8 @@
-"""The frame browser: clips to leaf through in a notebook, drawn by the page itself.
+"""The frame browser: a notebook widget that shows clips and is drawn by the page itself.
 
-Frames and overlays are sent to the page once; from then on it draws by itself, so that a key
-press shows within a few milliseconds and playing needs no kernel. Clips are read when they are
-opened.
+Frames and overlays are sent to the page once. After that the page draws them without the kernel,
+so that a key press takes effect within a few milliseconds, and playing needs no kernel. A clip is
+read when it is opened.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,30 +24,31 @@ from .sheet import contact_sheet
 from .sources import Views, open_views
 from .view import DIFFERENCE, View
 
-UNREADABLE = (ValueError, OSError)  # what says by itself what is wrong with a clip
+UNREADABLE = (ValueError, OSError)  # errors whose message alone explains what is wrong
 
 
 class FrameBrowser(anywidget.AnyWidget):
-    """Leaf through clips with buttons, a slider and keys; `browse` makes one.
+    """Step through clips and their frames with buttons, a slider and keys; made by `browse`.
 
-    Traits, set here or in the page and observed on both sides:
-    frame: index of the frame shown; while a clip plays it follows four times a second
-    value: the same, not sent to the page: what `ipywidgets.interactive_output` looks for
-    clip: name of the clip, one of `names`
-    playing, speed: whether it plays, and how many times as fast as the heart beat
+    Traits, which can be set and observed both in Python and in the page:
+    frame: index of the displayed frame; while a clip plays, updated four times per second
+    value: equal to `frame` and not sent to the page; `ipywidgets.interactive_output` needs it
+    clip: name of the open clip, one of `names`
+    playing: whether the clip plays
+    speed: playback speed relative to real time
     shown: names of the overlays that are switched on
-    side_by_side: a picture for each model instead of one for all
-    zoom: 1 for the whole picture, up to 8
-    window: the grey levels that are shown black and white
-    gamma: the power of grey levels between them; below 1 is brighter
-    smooth: whether pixels are blended or shown as squares
-    error: what is wrong with the clip, or "". It is shown in the picture's place.
+    side_by_side: True for one picture per model, False for one picture with all models
+    zoom: from 1 (whole picture) to 8
+    window: the grey levels displayed as black and as white
+    gamma: exponent for the grey levels between them; below 1 is brighter
+    smooth: True to interpolate pixels, False to draw them as squares
+    error: what is wrong with the clip, or ""; displayed in place of the picture
     """
 
     _esm = page_script(*SCRIPTS)
     _css = page_style()
 
-    # An echo of a frame told earlier would undo what the page has shown since.
+    # Without echo_update=False, the echo of an older frame would undo the page's later steps.
     frame = traitlets.Int(0).tag(sync=True, echo_update=False)
     value = traitlets.Int(0)
     clip = traitlets.Unicode("").tag(sync=True)
@@ -62,30 +63,31 @@ class FrameBrowser(anywidget.AnyWidget):
     smooth = traitlets.Bool(True).tag(sync=True)
     error = traitlets.Unicode("").tag(sync=True)
     _names = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    _notes = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    _keywords = traitlets.List(traitlets.Unicode()).tag(sync=True)
     _content = traitlets.Dict().tag(sync=True)
-    _word = traitlets.Int(0).tag(sync=True)  # how many times Python has chosen the frame
-    _told = traitlets.List([0, 0]).tag(sync=True)  # by the page: the last word it heard, its frame
+    _frame_version = traitlets.Int(0).tag(sync=True)  # how many times Python has set the frame
+    # From the page: the last `_frame_version` that it received, and the frame that it shows.
+    _page_frame = traitlets.List([0, 0]).tag(sync=True)
 
     def __init__(self, views: Views | None, clip: str | None = None, error: str = "") -> None:
-        """Show a clip of `views`, the first by default; or `error`, where there are none."""
-        self._views = views or Views((), (), _no_clip)
+        """Show a clip of `views`, by default the first; or show `error` if there are no views."""
+        self._views = views or Views((), (), _raise_no_clip)
         self._view: View | None = None
         self._encoded: EncodedView | None = None
-        self._met: set[str] = set()  # overlays of the clips opened so far
-        self._listening = False  # to the page
-        super().__init__(_names=list(self._views.names), _notes=list(self._views.notes))
-        self.on_msg(self._answer)
+        self._opened_layers: set[str] = set()  # names of the layers of all clips opened so far
+        self._setting_from_page = False
+        super().__init__(_names=list(self._views.names), _keywords=list(self._views.keywords))
+        self.on_msg(self._send_part)
         if self._views.names:
             self.clip = self._views.names[0] if clip is None else clip
         else:
             self.error = error or "There is no clip to show."
 
     def __repr__(self) -> str:
-        """What stands in the widget's place where there is no Jupyter."""
+        """Text that stands in the widget's place where there is no Jupyter."""
         if self.error:
             return f"<FrameBrowser: {self.error}>"
-        number = self._number(self.clip) + 1
+        number = self._clip_number(self.clip) + 1
         return f"<FrameBrowser: {self.clip}, clip {number} of {len(self.names)}>"
 
     @property
@@ -95,7 +97,7 @@ class FrameBrowser(anywidget.AnyWidget):
 
     @property
     def view(self) -> View:
-        """What is shown. Raises DataError where the clip could not be opened."""
+        """The view of the open clip. Raises DataError if the clip could not be opened."""
         if self._view is None:
             raise DataError(self.error)
         return self._view
@@ -106,74 +108,80 @@ class FrameBrowser(anywidget.AnyWidget):
         frames: Sequence[int] | None = None,
         columns: int = 3,
     ) -> Image:
-        """The clip and the overlays switched on as a still picture, for pages without widgets.
+        """Draw the open clip with its overlays as a still picture, for pages without widgets.
 
-        count: frames spread over the clip; frames: or just these. A notebook shows the picture
-        by itself, its `data` is a PNG; `sheet.contact_sheet` makes an array. Raises DataError
-        where the clip could not be opened, ValueError for frames that it does not have.
+        count: how many frames, spread over the clip; frames: indices of frames to use instead
+        columns: frames per row, at most
+        Returns a picture that a notebook displays, with a PNG as its `data`; `sheet.contact_sheet`
+        returns an array. Raises DataError if the clip could not be opened, and ValueError for
+        frames that it does not have.
         """
         layers = [layer.name for layer in self.view.layers if layer.name in self.shown]
         sheet = contact_sheet(self.view, count, frames, columns, layers)
         return Image(cv2.imencode(".png", sheet[..., ::-1])[1].tobytes())
 
     def to_html(self, path: str | Path, clips: Sequence[str] | None = None) -> Path:
-        """Write the browser as one page that needs no kernel and loads nothing.
+        """Write the browser as one HTML page that needs no kernel and loads nothing.
 
-        clips: names of those in it; by default the one shown. Raises DataError where one of them
-        cannot be read, and ValueError for a name that there is not.
+        clips: names of the clips to include; by default only the open one. Returns the path.
+        Raises DataError if a clip cannot be read, and ValueError for a name that does not exist.
         """
         if not self.names:
             raise DataError(self.error)
         clips = [self.clip] if clips is None else list(clips)
         if not clips:
             raise ValueError("clips: expected at least one name, found none.")
-        numbers = [self._number(clip) for clip in clips]
-        opened = {} if self._view is None else {self._number(self.clip): self._view}
+        numbers = [self._clip_number(clip) for clip in clips]
+        opened = {} if self._view is None else {self._clip_number(self.clip): self._view}
         views = [opened.get(number) or self._views.read(number) for number in numbers]
-        notes = [self._views.notes[number] for number in numbers]
+        keywords = [self._views.keywords[number] for number in numbers]
         state = {name: getattr(self, name) for name in LOOKS}
-        here = self.frame if self.clip == clips[0] else 0
-        return write_html(path, views, notes, state | {"frame": here})
+        frame = self.frame if self.clip == clips[0] else 0
+        return write_html(path, views, keywords, state | {"frame": frame})
 
     # --- traits -----------------------------------------------------------------------------------
 
     def set_state(self, sync_data: dict) -> None:
-        """Take what the page says, of the frame only what it says after Python's last word."""
+        """Apply traits sent by the page, but ignore a frame that is out of date.
+
+        The page's frame is out of date if Python has set the frame and the page had not received
+        it yet. Then `playing` in the same message is ignored, too.
+        """
         state = {name: value for name, value in sync_data.items() if name != "frame"}
-        word, frame = state.get("_told", (None, 0))
-        if word == self._word:
+        version, frame = state.get("_page_frame", (None, 0))
+        if version == self._frame_version:
             state["frame"] = frame
-        elif word is not None:
+        elif version is not None:
             state.pop("playing", None)
-        self._listening = True
+        self._setting_from_page = True
         try:
             super().set_state(state)
         finally:
-            self._listening = False
+            self._setting_from_page = False
 
     @traitlets.validate("frame")
-    def _frame_inside(self, proposal: traitlets.Bunch) -> int:
-        """A frame before or past the clip means its first or last."""
+    def _clamp_frame(self, proposal: traitlets.Bunch) -> int:
+        """Limit the frame to the clip: from its first frame to its last."""
         last = 0 if self._view is None else len(self._view.frames) - 1
         return min(max(proposal.value, 0), last)
 
     @traitlets.observe("frame", "value")
-    def _value_is_frame(self, change: traitlets.Bunch) -> None:
+    def _link_frame_and_value(self, change: traitlets.Bunch) -> None:
         self.frame = change.new
-        self.value = self.frame  # which may have been brought inside of the clip
-        if change.name == "frame" and not self._listening:
-            self._word += 1
+        self.value = self.frame  # which `_clamp_frame` may have changed
+        if change.name == "frame" and not self._setting_from_page:
+            self._frame_version += 1
 
     @traitlets.validate("clip")
-    def _clip_known(self, proposal: traitlets.Bunch) -> str:
+    def _check_clip(self, proposal: traitlets.Bunch) -> str:
         try:
-            self._number(proposal.value)
+            self._clip_number(proposal.value)
         except ValueError as error:
             raise traitlets.TraitError(str(error)) from None
         return proposal.value
 
     @traitlets.validate("window")
-    def _window_rising(self, proposal: traitlets.Bunch) -> tuple[int, int]:
+    def _check_window(self, proposal: traitlets.Bunch) -> tuple[int, int]:
         low, high = proposal.value
         if not 0 <= low < high <= 255:
             raise traitlets.TraitError(
@@ -183,12 +191,12 @@ class FrameBrowser(anywidget.AnyWidget):
         return low, high
 
     @traitlets.observe("clip")
-    def _open(self, change: traitlets.Bunch) -> None:
+    def _open_clip(self, change: traitlets.Bunch) -> None:
         try:
-            view = self._views.read(self._number(change.new))
+            view = self._views.read(self._clip_number(change.new))
             encoded = EncodedView(view)
             content = encoded.content()
-        except Exception as error:  # it would be lost between page and kernel, and nobody told
+        except Exception as error:  # raised here, it would never reach the reader of the page
             kind = "" if isinstance(error, UNREADABLE) else f"{type(error).__name__}: "
             self._view = self._encoded = None
             with self.hold_sync():
@@ -197,27 +205,31 @@ class FrameBrowser(anywidget.AnyWidget):
         self._view, self._encoded = view, encoded
         with self.hold_sync():
             self.playing, self.frame, self.error, self._content = False, 0, "", content
-            self._word += 1
+            self._frame_version += 1
             self.shown = self.shown + self._new_layers(view)
 
     def _new_layers(self, view: View) -> list[str]:
-        """Overlays not met before that are on at first; those met stay as the reader left them."""
-        new = [layer for layer in view.layers if layer.name not in self._met]
-        self._met |= {layer.name for layer in view.layers} | {DIFFERENCE}
+        """Return the names of overlays to switch on: new ones that are on at first.
+
+        Overlays of clips opened before stay as the reader left them.
+        """
+        new = [layer for layer in view.layers if layer.name not in self._opened_layers]
+        self._opened_layers |= {layer.name for layer in view.layers} | {DIFFERENCE}
         return [layer.name for layer in new if layer.on]
 
-    def _number(self, clip: str) -> int:
+    def _clip_number(self, clip: str) -> int:
+        """Return the index of a clip in `names`. Raises ValueError for an unknown name."""
         names = self._views.names
         if clip in names:
             return names.index(clip)
-        near = get_close_matches(clip, names, 3, 0.3) if len(names) < 1000 else names[:3]
+        similar = get_close_matches(clip, names, 3, 0.3) if len(names) < 1000 else names[:3]
         raise ValueError(
-            f"clip: expected one of {len(names)} names, such as {list(near or names[:3])}, found "
-            f"{clip!r}."
+            f"clip: expected one of {len(names)} names, such as {list(similar or names[:3])}, "
+            f"found {clip!r}."
         )
 
-    def _answer(self, _: object, message: dict, buffers: list) -> None:
-        """Send a part that the page asks for, unless another clip has been opened since."""
+    def _send_part(self, _: object, message: dict, buffers: list) -> None:
+        """Send a part that the page requests, unless another clip has been opened since."""
         if message.get("kind") != "part" or self._encoded is None:
             return
         if message["serial"] == self._encoded.serial:
@@ -243,26 +255,31 @@ def browse(
     spacing: float | None = None,
     title: str | None = None,
 ) -> FrameBrowser:
-    """Leaf through clips: a clip, its file, a data set, a model's answers, or a list of these.
+    """Open clips in a frame browser: one clip, its file, a data set, or a list of these.
 
     source: a Clip, frames (T, H, W) uint8, a `ClipFunction`, a `FrameSet`, an open data set, the
-        path of a clip or of a data set's folder, a MitralStudy, a `View`, or a list of any
-    models: by name, what outlines every clip when it is opened: the name or path of weights, a
-        model, an object with `masks(frames)`, or a function of frames (T, H, W) uint8 that
-        returns masks (T, H, W) bool
+        path of a clip or of a data set's folder, a MitralStudy, a `View`, or a list of these
+    models: models by name that outline every clip when it is opened; each is the name or path of
+        weights, a network, networks that work together (`load_networks`, `load_finder`), an object
+        with `masks(frames)`, or a function that takes frames (T, H, W) uint8 and returns masks
+        (T, H, W) bool
     split: of a data set, "train", "val", "test" or "all"
-    clip: name of the clip to begin with, by default the first
+    clip: name of the clip to open first; by default the first of the source
 
-    What follows belongs to a source that is one clip of T frames:
-    masks: outlines by name, each (T, H, W) bool; truth: of an expert, the same or by frame
-    tracings: by frame; landmarks: by name, each (T, K, 2) px, NaN where a frame has none
+    These can be given only if the source is one clip, of T frames:
+    masks: masks by name to outline, each (T, H, W) bool
+    truth: the expert's masks, (T, H, W) bool, or (H, W) bool by frame
+    tracings: the expert's tracings by frame
+    landmarks: points by name, each (T, K, 2) px, NaN for a missing point
     leaflets: (T, H, W) bool of the mitral valve, whose opening is drawn as a curve
-    doubt: (T, H, W) from 0 to 1
-    curves: by name, each (T,), NaN where unknown; marks: words by frame, such as "ED"
-    labels: a text for each frame; fps, spacing (mm per px), title: in place of the source's own
+    doubt: (T, H, W) float from 0 to 1
+    curves: by name, each (T,), NaN where unknown
+    marks: a short text by frame, such as "ED"
+    labels: one text per frame
+    fps (frames per second), spacing (mm per px), title: replace those of the source
 
-    What cannot be shown is said in the widget's place and in its trait `error`. Raises TraitError
-    for a `clip` that the source does not have.
+    An error in the source is displayed in place of the picture and stored in the trait `error`.
+    Raises TraitError for a `clip` that the source does not have.
     """
     try:
         views = open_views(
@@ -275,5 +292,5 @@ def browse(
     return FrameBrowser(views, clip)
 
 
-def _no_clip(number: int) -> View:
+def _raise_no_clip(number: int) -> View:
     raise DataError(f"There is no clip {number}.")

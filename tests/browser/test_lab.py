@@ -1,4 +1,4 @@
-"""The frame browser in a real JupyterLab, with a kernel, in a real Chromium."""
+"""The frame browser with a kernel in JupyterLab, in Chromium."""
 
 import pytest
 
@@ -20,19 +20,19 @@ import ipywidgets as widgets
 from echolib.browser import FrameBrowser, browse
 from tests.browser.truth import *
 """
-HAS_FOCUS = "place => place === document.activeElement"
+HAS_FOCUS = "element => element === document.activeElement"
 PLAIN = """
 b = FrameBrowser(make_views())
 b.smooth, b.shown = False, []
-heard = []
-b.observe(lambda change: heard.append(change.new), "frame")
+observed = []
+b.observe(lambda change: observed.append(change.new), "frame")
 b
 """
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """A notebook that is open in Lab, its kernel ready; Lab and Chromium end with the module."""
+    """Open a notebook in JupyterLab with its kernel ready, for all tests of the module."""
     with (
         chromium.start_lab(tmp_path_factory.mktemp("lab")) as server,
         chromium.open_chromium() as engine,
@@ -42,12 +42,12 @@ def lab(tmp_path_factory):
         notebook.run_all()
         yield notebook
         assert page.watch.complaints == []
-        # Lab itself lives in the page; the browser asks for nothing from elsewhere
+        # Requests to the server are JupyterLab's own; the frame browser loads nothing else
         assert page.watch.foreign([server.url, "data:", "blob:"]) == []
 
 
-class Shown:
-    """A browser that a cell shows."""
+class ShownBrowser:
+    """A frame browser displayed by a cell."""
 
     def __init__(self, lab, source):
         self.lab, self.page = lab, lab.page
@@ -61,51 +61,55 @@ class Shown:
                 self.page,
                 lambda name=name, value=value: (
                     None
-                    if self.at(name) == str(value)
-                    else f"data-{name} is {self.at(name)}, not {value}"
+                    if self.data(name) == str(value)
+                    else f"data-{name} is {self.data(name)}, not {value}"
                 ),
             )
 
-    def at(self, name="frame"):
+    def data(self, name="frame"):
+        """Return a data attribute of the browser's element, by default the frame."""
         return self.root.get_attribute(f"data-{name}")
 
     def press(self, *keys, on=None):
-        """Press keys on a part of the page, by default the browser itself."""
+        """Press keys on an element of the page, by default the browser itself."""
         self._focus(on or self.root)
         for key in keys:
             self.page.keyboard.press(key)
 
-    def _focus(self, place):
-        """Focus that stays: Lab takes it to the next cell some time after a cell has run."""
+    def _focus(self, element):
+        """Focus an element until it keeps the focus for three frames.
+
+        Some time after a cell has run, JupyterLab moves the focus to the next cell.
+        """
         kept = 0
         while kept < 3:
-            kept = kept + 1 if place.evaluate(HAS_FOCUS) else 0
+            kept = kept + 1 if element.evaluate(HAS_FOCUS) else 0
             if not kept:
-                place.focus()
+                element.focus()
             self.page.evaluate(chromium.NEXT_FRAME)
 
     def canvas(self, panel=0):
         return chromium.read_canvas(self.root.locator("canvas.picture").nth(panel))
 
     def python(self, source):
-        """What a cell prints once it prints what the page has sent."""
+        """Print an expression in a new cell and return the output."""
         return self.lab.run(f"print({source})")
 
     def python_becomes(self, source, expected):
-        def check():  # a message from the page may still be on its way
-            found = self.python(source)
-            return None if found == expected else f"{source}: expected {expected}, found {found}"
+        def check():  # a message from the page may not have arrived yet
+            output = self.python(source)
+            return None if output == expected else f"{source}: expected {expected}, found {output}"
 
         chromium.wait_until(self.page, check)
 
 
 def show(lab, source=PLAIN):
     lab.clear()
-    return Shown(lab, source)
+    return ShownBrowser(lab, source)
 
 
 def test_run_all_cells_then_drag_the_slider(lab):
-    shown = Shown(lab, 1)
+    shown = ShownBrowser(lab, 1)
     check_grey(shown.canvas(), make_frames()[0])
     slider = shown.root.locator("input.frame")
     slider.scroll_into_view_if_needed()
@@ -117,23 +121,23 @@ def test_run_all_cells_then_drag_the_slider(lab):
     lab.page.mouse.up()
     shown.wait(frame=COUNT - 1)
     check_grey(shown.canvas(), make_frames()[COUNT - 1])
-    shown.python_becomes("b.frame, heard[-1]", f"{COUNT - 1} {COUNT - 1}")
+    shown.python_becomes("b.frame, observed[-1]", f"{COUNT - 1} {COUNT - 1}")
 
 
-def test_keys_reach_python_and_lab_keeps_its_hands_off(lab):
+def test_keys_reach_python_and_are_not_shortcuts_of_lab(lab):
     shown = show(lab)
     shown.press("ArrowRight", "ArrowRight", "Shift+ArrowRight", "d", "s", "Home", "End", "l")
     shown.wait(frame=2)
-    shown.python_becomes("b.frame, heard[-1]", "2 2")
-    steps = {0, 1, 2, 8, 12, COUNT - 1}  # ipywidgets passes over some while the kernel is busy
-    assert shown.python(f"heard[0], set(heard) <= {steps}") == "1 True"
+    shown.python_becomes("b.frame, observed[-1]", "2 2")
+    steps = {0, 1, 2, 8, 12, COUNT - 1}  # ipywidgets skips some while the kernel is busy
+    assert shown.python(f"observed[0], set(observed) <= {steps}") == "1 True"
     slider = shown.root.locator("input.frame")
     shown.press("ArrowRight", "ArrowRight", "ArrowLeft", on=slider)
     shown.wait(frame=3)
     shown.python_becomes("b.frame", "3")
 
 
-def test_python_leads_and_the_page_follows(lab):
+def test_traits_set_in_python_change_the_page(lab):
     shown = show(lab)
     lab.run("b.frame = 8; b.window = (10, 60); b.gamma = 0.7")
     shown.wait(frame=8)
@@ -147,7 +151,7 @@ def test_python_leads_and_the_page_follows(lab):
     shown.python_becomes("b.shown", "[]")
 
 
-def test_clips_are_opened_when_asked_for_and_one_that_is_gone_is_said(lab):
+def test_clips_are_opened_on_request_and_a_missing_one_is_reported(lab):
     shown = show(lab)
     shown.press("n")
     shown.wait(clip="two", state="ready")
@@ -158,7 +162,7 @@ def test_clips_are_opened_when_asked_for_and_one_that_is_gone_is_said(lab):
     message = shown.root.locator(".message")
     assert message.inner_text() == "gone: gone.avi has been deleted"
     assert not shown.root.locator("canvas.picture").is_visible()
-    assert shown.python("b.clip, 6 * 7") == "gone 42"  # the kernel lives
+    assert shown.python("b.clip, 6 * 7") == "gone 42"  # the kernel still answers
     shown.root.locator("input.search").fill("")
     shown.press("p")
     shown.wait(clip="three", state="ready")
@@ -169,66 +173,66 @@ def test_clips_are_opened_when_asked_for_and_one_that_is_gone_is_said(lab):
     check_grey(shown.canvas(), make_frames()[4])
 
 
-def test_a_clip_that_is_long_in_coming_is_spoken_of(lab):
+def test_slow_opening_of_a_clip_is_reported(lab):
     shown = show(
         lab,
         """
 import dataclasses, threading
 
-patience, views = threading.Event(), make_views()
+ready, views = threading.Event(), make_views()
 
 def read(number):
     if number:
-        patience.wait(20)
+        ready.wait(20)
     return views.read(number)
 
 FrameBrowser(dataclasses.replace(views, read=read))""",
     )
-    place = shown.root.locator(".place")
+    status = shown.root.locator(".place")
     shown.press("n")
-    place.get_by_text("opening two …", exact=True).wait_for()
-    place.get_by_text("still opening two: Python is busy with it, or has ended").wait_for()
-    lab.run("patience.set()")
+    status.get_by_text("opening two …", exact=True).wait_for()
+    status.get_by_text("still opening two: Python is busy with it, or has ended").wait_for()
+    lab.run("ready.set()")
     shown.wait(clip="two", state="ready")
-    assert place.inner_text() == "2 of 4"
+    assert status.inner_text() == "2 of 4"
 
 
 def test_play_from_the_page_and_from_python(lab):
     shown = show(lab)
     shown.press(" ")
     shown.root.get_by_label("Pause").wait_for()
-    chromium.wait_until(lab.page, lambda: None if int(shown.at()) > 9 else "it does not play")
+    chromium.wait_until(lab.page, lambda: None if int(shown.data()) > 9 else "it does not play")
     shown.press(" ")
     shown.root.get_by_label("Play").wait_for()
-    stopped = shown.at()
+    stopped = shown.data()
     shown.python_becomes("b.playing, b.frame", f"False {stopped}")
     lab.run("b.speed = 0.5; b.playing = True")
     shown.root.get_by_label("Pause").wait_for()
     assert shown.root.locator("select.speed").input_value() == "0.5"
     lab.run("b.playing = False")
     shown.root.get_by_label("Play").wait_for()
-    shown.python_becomes("b.frame", shown.at())
+    shown.python_becomes("b.frame", shown.data())
     lab.run("b.playing = True")
-    chromium.wait_until(lab.page, lambda: None if int(shown.at()) > 1 else "it does not play")
-    lab.run("b.clip = 'two'")  # which is read while the first one plays
+    chromium.wait_until(lab.page, lambda: None if int(shown.data()) > 1 else "it does not play")
+    lab.run("b.clip = 'two'")  # opened while the first clip plays
     shown.wait(clip="two", state="ready", frame=0)
     shown.python_becomes("b.playing, b.frame", "False 0")
 
 
-def test_python_is_not_overruled_by_what_the_page_said_before(lab):
+def test_an_outdated_frame_of_the_page_does_not_override_python(lab):
     lab.run("import time")
     shown = show(lab)
-    for pause in (0.02, 0.1, 0.3):  # the page tells its frame while the kernel is busy
+    for pause in (0.02, 0.1, 0.3):  # the page sends its frame while the kernel is busy
         lab.run("b.frame = 0; b.playing = True")
-        chromium.wait_until(lab.page, lambda: None if int(shown.at()) > 1 else "it does not play")
+        chromium.wait_until(lab.page, lambda: None if int(shown.data()) > 1 else "it does not play")
         lab.run(f"time.sleep({pause}); b.playing = False; b.frame = 20")
         shown.root.get_by_label("Play").wait_for()
         shown.wait(frame=20)
         shown.python_becomes("b.frame", "20")
-        assert shown.python("b.frame") == shown.at()
+        assert shown.python("b.frame") == shown.data()
 
 
-def test_another_widget_of_the_page_may_lead(lab):
+def test_another_widget_of_the_page_may_set_the_frame(lab):
     shown = show(
         lab,
         PLAIN.rstrip().removesuffix("b")
@@ -250,10 +254,10 @@ def test_every_key_is_explained_in_one_line(lab):
       range.selectNodeContents(term);
       return range.getClientRects().length;
     })""")
-    assert set(lines) == {1}  # Lab's own style of lists would make columns of words
+    assert set(lines) == {1}  # Lab's own list style would break the keys into several lines
 
 
-def test_a_long_clip_comes_in_parts(lab):
+def test_a_long_clip_is_sent_in_parts(lab):
     lab.run("from echolib.browser import encoding; sizes = encoding.PART_BYTES, encoding.AT_ONCE")
     lab.run("encoding.PART_BYTES = encoding.AT_ONCE = 3000")
     shown = show(lab)
@@ -273,9 +277,9 @@ def test_inside_other_widgets_and_shown_twice(lab):
         lab,
         PLAIN.rstrip().removesuffix("b")
         + """
-def tell(frame):
+def report(frame):
     print("frame", frame)
-widgets.HBox([b, b, widgets.interactive_output(tell, {"frame": b})])""",
+widgets.HBox([b, b, widgets.interactive_output(report, {"frame": b})])""",
     )
     other = shown.cell.locator(".echolib-browser").nth(1)
     shown.press("ArrowRight")
@@ -312,7 +316,7 @@ def test_two_models_side_by_side(lab):
         ("browse('no/such/clip.avi')", "no/such/clip.avi"),
     ],
 )
-def test_what_is_wrong_stands_in_the_widgets_place(lab, source, reason):
+def test_an_error_is_displayed_in_place_of_the_picture(lab, source, reason):
     lab.clear()
     cell = lab.show(source)
     message = cell.locator(".message[role=alert]")
@@ -323,10 +327,10 @@ def test_what_is_wrong_stands_in_the_widgets_place(lab, source, reason):
     assert lab.run("print(6 * 7)") == "42"
 
 
-def test_one_frame_can_be_looked_at(lab):
+def test_a_clip_of_one_frame_can_be_shown(lab):
     shown = show(lab, "b = browse(make_frames()[:1]); b.smooth = False; b")
     assert shown.root.locator("input.frame").is_disabled()
     shown.press("ArrowRight", " ", "End")
-    chromium.wait_until(lab.page, lambda: None if shown.at() == "0" else "it moved")
+    chromium.wait_until(lab.page, lambda: None if shown.data() == "0" else "it moved")
     check_grey(shown.canvas(), make_frames()[0])
     assert shown.canvas().shape[:2] == tuple(SCALE * size for size in make_frames()[0].shape)

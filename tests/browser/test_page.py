@@ -23,7 +23,7 @@ from tools import chromium
 pytestmark = pytest.mark.skipif(chromium.missing() is not None, reason=str(chromium.missing()))
 
 ROOT = ".echolib-browser"
-# Contrast (WCAG 2, 1.4.3) of all texts with what lies behind them.
+# Contrast (WCAG 2, 1.4.3) of all texts with their backgrounds.
 CONTRASTS = """() => {
   const numbers = (colour) => {
     const canvas = new OffscreenCanvas(1, 1).getContext("2d");
@@ -87,7 +87,7 @@ def open_file(page, file):
     page.wait_for_selector(f"{ROOT}[data-state=ready]")
 
 
-def at(page, name="frame"):
+def attribute(page, name="frame"):
     return page.locator(ROOT).get_attribute(f"data-{name}")
 
 
@@ -109,11 +109,11 @@ def test_keys_move_and_the_canvas_shows_the_frame_pixel_by_pixel(page):
     steps += [("d", 2), ("s", 8), ("l", 2), ("l", 8), ("l", 2)]
     for key, frame in steps:
         press(page, key)
-        assert at(page) == str(frame), key
+        assert attribute(page) == str(frame), key
         check_grey(canvas(page), frames[frame])
 
 
-def test_overlays_are_where_the_masks_end_and_only_there(page):
+def test_overlays_lie_on_the_edges_of_masks_and_nowhere_else(page):
     frame, masks, truth = make_frames()[2], make_masks(3)[2], make_masks()[2]
     press(page, "d", "2")
     check_outlines(canvas(page), frame, {"masks": (PINK, masks)})
@@ -128,7 +128,7 @@ def test_overlays_are_where_the_masks_end_and_only_there(page):
     check_grey(canvas(page), make_frames()[3])
 
 
-def test_doubt_tints_and_points_dot(page):
+def test_doubt_is_drawn_as_a_tint_and_landmarks_as_dots(page):
     press(page, "d", "5")
     frame, heat = make_frames()[2].astype(float), make_frames(9)[2]
     colour = make_view().layers[4].colour
@@ -139,9 +139,9 @@ def test_doubt_tints_and_points_dot(page):
     picture = canvas(page).astype(int)
     changed = np.abs(picture[..., :3] - greys(make_frames()[2])[..., None]).max(axis=2) > 40
     y, x = np.nonzero(changed)
-    near = [np.hypot(x - (px + 0.5) * SCALE, y - (py + 0.5) * SCALE) < 4
+    near_landmark = [np.hypot(x - (px + 0.5) * SCALE, y - (py + 0.5) * SCALE) < 4
             for px, py in [(10, 10), (20, 10), (20, 18), (10, 18)]]  # fmt: skip
-    assert all(some.any() for some in near) and np.any(near, axis=0).all()
+    assert all(near.any() for near in near_landmark) and np.any(near_landmark, axis=0).all()
 
 
 def test_window_gamma_and_zoom(page):
@@ -149,7 +149,7 @@ def test_window_gamma_and_zoom(page):
     for name, value in (("window-low", 20), ("window-high", 80), ("gamma", 0.5)):
         page.locator(f"input.{name}").fill(str(value))
     check_grey(canvas(page), make_frames()[0], window=(20, 80), gamma=0.5)
-    page.locator("input.window-low").fill("100")  # above white: white moves along
+    page.locator("input.window-low").fill("100")  # above the high end, which then moves up as well
     assert page.locator("input.window-high").input_value() == "101"
     for name, value in (("window-low", 0), ("window-high", 255), ("gamma", 1)):
         page.locator(f"input.{name}").fill(str(value))
@@ -160,60 +160,60 @@ def test_window_gamma_and_zoom(page):
     check_grey(canvas(page), make_frames()[0])
 
 
-def test_a_drag_moves_the_zoomed_picture_and_is_no_click(page):
+def test_a_drag_moves_the_zoomed_picture_and_is_not_a_click(page):
     press(page, "+", "+")
     before = canvas(page)
     box = page.locator("canvas.picture").bounding_box()
     page.mouse.move(box["x"] + 200, box["y"] + 200)
     page.mouse.down()
-    far = round(4 * 1.5**2 * SCALE)  # four px of the frame, zoomed twice
-    page.mouse.move(box["x"] + 200 + far, box["y"] + 200, steps=3)
+    distance = round(4 * 1.5**2 * SCALE)  # four px of the frame, zoomed twice
+    page.mouse.move(box["x"] + 200 + distance, box["y"] + 200, steps=3)
     page.mouse.up()
     after = canvas(page)
-    assert at(page, "state") == "ready" and page.get_by_label("Play").count() == 1
-    agree = (after[:, far:, 0] == before[:, :-far, 0]).mean()
+    assert attribute(page, "state") == "ready" and page.get_by_label("Play").count() == 1
+    agree = (after[:, distance:, 0] == before[:, :-distance, 0]).mean()
     assert agree > 0.9 and (after != before).mean() > 0.3
 
 
-def test_the_slider_and_the_curves_lead_to_a_frame(page):
+def test_the_slider_and_the_curves_select_a_frame(page):
     box = page.locator("input.frame").bounding_box()
     page.mouse.move(box["x"] + 4, box["y"] + box["height"] / 2)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2, steps=4)
     page.mouse.up()
-    assert at(page) == str(COUNT - 1)
+    assert attribute(page) == str(COUNT - 1)
     curves = page.locator("canvas.curves")
     box = curves.bounding_box()
     assert box["height"] == 2 * 92  # beats and cm²
     left, right = 46, box["width"] - 10
     for frame in (0, 7, COUNT - 1):
         curves.click(position={"x": left + frame / (COUNT - 1) * (right - left), "y": 60})
-        assert at(page) == str(frame)
+        assert attribute(page) == str(frame)
 
 
-def test_playing_keeps_the_clips_time_and_space_stops_it(page):
+def test_playing_keeps_the_frame_rate_of_the_clip_and_space_stops_it(page):
     press(page, " ")
     page.wait_for_function(f"() => document.querySelector('{ROOT}').dataset.frame !== '0'")
-    took = page.evaluate(f"""() => new Promise((done) => {{
+    duration, played = page.evaluate(f"""() => new Promise((done) => {{
       const root = document.querySelector("{ROOT}");
       const [start, first] = [performance.now(), Number(root.dataset.frame)];
-      let [seen, last] = [0, first];
+      let [played, last] = [0, first];
       new MutationObserver((_, watcher) => {{
         const now = Number(root.dataset.frame);
-        seen += (now - last + {COUNT}) % {COUNT};
+        played += (now - last + {COUNT}) % {COUNT};
         last = now;
-        if (seen < 30) return;
+        if (played < 30) return;
         watcher.disconnect();
-        done([performance.now() - start, seen]);
+        done([performance.now() - start, played]);
       }}).observe(root, {{attributeFilter: ["data-frame"]}});
     }})""")
-    assert took[1] / took[0] * 1000 == pytest.approx(30, rel=0.15)  # frames a second
+    assert played / duration * 1000 == pytest.approx(30, rel=0.15)  # frames per second
     press(page, " ")
     page.get_by_label("Play").wait_for()
-    stopped = at(page)
+    stopped = attribute(page)
     for _ in range(10):
         page.evaluate(chromium.NEXT_FRAME)
-    assert at(page) == stopped
+    assert attribute(page) == stopped
     check_grey(canvas(page), make_frames()[int(stopped)])
 
 
@@ -239,8 +239,9 @@ def test_clips_are_found_by_name_and_note(page):
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.wait_for_selector(f"{ROOT}[data-clip=three][data-state=ready]")
-    assert at(page) == "0" and page.locator("input.frame").get_attribute("max") == str(COUNT - 3)
-    press(page, "n")  # of those found the next after the last is the first
+    assert attribute(page) == "0"
+    assert page.locator("input.frame").get_attribute("max") == str(COUNT - 3)
+    press(page, "n")  # after the last clip found comes the first one
     page.wait_for_selector(f"{ROOT}[data-clip=two]")
     page.locator("input.search").fill("no such")
     assert page.locator(".matches li").all_inner_texts() == ["no clip found"]
@@ -253,7 +254,7 @@ def test_clips_are_found_by_name_and_note(page):
     assert place.inner_text() == "3 of 3"
 
 
-def test_the_line_below_says_frame_time_area_and_dice(page):
+def test_the_line_below_gives_frame_time_area_and_dice(page):
     press(page, "d")
     area = make_masks(3)[2].sum() * 0.05**2
     text = page.locator(".readout").inner_text()
@@ -261,11 +262,11 @@ def test_the_line_below_says_frame_time_area_and_dice(page):
     assert f"masks {area:.2f} cm² Dice 0." in text
 
 
-def test_everything_has_a_name_for_those_who_do_not_see(page):
-    nameless = page.evaluate("""() => [...document.querySelectorAll("button, input, select")]
+def test_every_control_has_an_accessible_name(page):
+    unnamed = page.evaluate("""() => [...document.querySelectorAll("button, input, select")]
       .filter((node) => !node.getAttribute("aria-label") && !node.labels?.[0]?.textContent.trim())
       .map((node) => node.outerHTML)""")
-    assert nameless == []
+    assert unnamed == []
     picture = page.locator("canvas.picture")
     assert picture.get_attribute("role") == "img"
     assert picture.get_attribute("aria-label").startswith("one, frame 0 / 23")
@@ -275,7 +276,7 @@ def test_everything_has_a_name_for_those_who_do_not_see(page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_texts_can_be_read_in_both_themes(engine, file, scheme):
+def test_texts_have_enough_contrast_in_both_themes(engine, file, scheme):
     with chromium.open_page(engine, offline=True, color_scheme=scheme) as page:
         open_file(page, file)
         for summary in page.locator("summary").all():
@@ -285,13 +286,13 @@ def test_texts_can_be_read_in_both_themes(engine, file, scheme):
         assert {text: c for text, c in contrasts.items() if c < 4.5} == {}
 
 
-def test_nothing_hangs_over_at_the_width_of_a_phone(engine, file):
+def test_nothing_overflows_at_the_width_of_a_phone(engine, file):
     with chromium.open_page(engine, offline=True, viewport={"width": 390, "height": 800}) as page:
         open_file(page, file)
         for summary in page.locator("summary").all():
             summary.click()
         page.locator("input.side-by-side").check()
-        wide = page.evaluate("document.documentElement.scrollWidth")
-        assert wide <= 390
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 390
         press(page, "End")
         check_grey(canvas(page), make_frames()[COUNT - 1])  # the same pixels, shown smaller

@@ -1,4 +1,4 @@
-"""The contact sheet, checked pixel by pixel where it matters."""
+"""The contact sheet: which frames it shows, what is drawn on them, and their captions."""
 
 import numpy as np
 import pytest
@@ -30,13 +30,13 @@ def near(picture: np.ndarray, colour=PINK, tolerance: int = 60) -> np.ndarray:
 
 
 def centre(picture: np.ndarray) -> np.ndarray:
-    """(y, x) px of the middle of what is drawn on black."""
+    """Centre of brightness (y, x) px of a picture on black."""
     light = picture.sum(axis=-1, dtype=float)
-    return np.array([(light * place).sum() for place in np.indices(light.shape)]) / light.sum()
+    return np.array([(light * axis).sum() for axis in np.indices(light.shape)]) / light.sum()
 
 
 def pictures(sheet: np.ndarray) -> list[np.ndarray]:
-    """The pictures of a sheet of one row, without captions."""
+    """Cut a sheet of one row into its pictures, without captions."""
     starts = range(0, sheet.shape[1], 226)
     return [sheet[:HEIGHT, start : start + 224] for start in starts]
 
@@ -51,7 +51,7 @@ def test_frames_are_in_order_with_their_outlines():
     assert outlined[0] > 100 and outlined[1:] == [0, 0]
 
 
-def test_marked_frames_take_the_place_of_their_neighbours():
+def test_marked_frames_replace_their_neighbours():
     frames = np.empty((COUNT, *SHAPE), np.uint8)
     frames[:] = 20 * np.arange(9)[:, None, None]
 
@@ -62,7 +62,7 @@ def test_marked_frames_take_the_place_of_their_neighbours():
     assert shown(3, {5: "ED"}) == [0, 5, 8]
     assert shown(3, {1: "ED", 7: "ES"}) == [1, 4, 7]
     assert shown(3, {4: "ED"}) == [0, 4, 8]
-    assert shown(2, {1: "ED", 2: "ES", 3: "ED"}) == [1, 2]  # no more than there is room for
+    assert shown(2, {1: "ED", 2: "ES", 3: "ED"}) == [1, 2]  # no more frames than `count`
 
 
 def test_rows_and_columns():
@@ -73,7 +73,7 @@ def test_rows_and_columns():
     assert contact_sheet(view(frames=np.zeros((1, 40, 30), np.uint8))).shape[1] == 168
 
 
-def test_points_and_lines_are_drawn_where_they_lie_and_nan_is_not():
+def test_points_and_lines_are_drawn_at_their_positions_and_nan_is_not_drawn():
     points = np.full((COUNT, 2, 2), np.nan)
     points[0, 0] = [12.5, 7]
     segments = np.full((COUNT, 2, 2, 2), np.nan)
@@ -100,11 +100,11 @@ def test_heat_tints_in_proportion():
     assert not none.any()
 
 
-def test_only_known_frames_and_chosen_layers_are_drawn():
+def test_layers_are_drawn_only_if_chosen_and_only_in_labelled_frames():
     masks = square(slice(None))
-    known = np.arange(COUNT) == 2
+    labelled = np.arange(COUNT) == 2
     layers = (
-        Layer("some", masks, known=known),
+        Layer("third frame", masks, labelled=labelled),
         Layer("off", np.roll(masks, 15, axis=2), on=False, colour=(0, 0, 255)),
     )
     shown = view(layers=layers)
@@ -115,7 +115,7 @@ def test_only_known_frames_and_chosen_layers_are_drawn():
     assert not pictures(contact_sheet(shown, frames=[2], layers=[]))[0].any()
 
 
-def test_what_is_not_there_is_refused():
+def test_frames_and_layers_that_do_not_exist_are_refused():
     shown = view(layers=(Layer("m", square(slice(4))),))
     with pytest.raises(ValueError, match=r"from 0 to 8, found \[9\]"):
         contact_sheet(shown, frames=[0, 9])
@@ -127,7 +127,7 @@ def test_what_is_not_there_is_refused():
         contact_sheet(shown, columns=0)
 
 
-def test_captions_say_number_time_mark_and_label(monkeypatch):
+def test_captions_show_number_time_mark_and_label(monkeypatch):
     written = []
     monkeypatch.setattr(sheets.cv2, "putText", lambda tile, text, *_: written.append(text))
     labels = ["", "", "ED", *["rest"] * 6]
@@ -151,18 +151,18 @@ def test_a_caption_stays_inside_its_tile(shape):
     width = tile.shape[1]
     assert not below[:2].any() and not below[-2:].any()
     if 100 < width < 500:
-        assert below[width * 3 // 4 :].any()  # and uses the room that it has
+        assert below[width * 3 // 4 :].any()  # and it uses the width of the tile
 
 
-def test_a_caption_is_cut_only_where_it_must_be():
-    assert sheets._fitted("frame 1, 0.02 s", 210) == "frame 1, 0.02 s"
-    cut = sheets._fitted("frame 1, a long label", 100)
+def test_a_caption_is_cut_only_if_it_is_too_long():
+    assert sheets._shorten("frame 1, 0.02 s", 210) == "frame 1, 0.02 s"
+    cut = sheets._shorten("frame 1, a long label", 100)
     assert cut.endswith("...") and "frame 1, a long label".startswith(cut.removesuffix("..."))
-    assert sheets._fitted("frame 1", 3) == ""
+    assert sheets._shorten("frame 1", 3) == ""
 
 
 @pytest.mark.parametrize("shape", [(10, 400), (400, 7)])
-def test_long_thin_frames_have_a_sheet_too(shape):
+def test_long_thin_frames_have_a_sheet(shape):
     masks = np.zeros((3, *shape), bool)
     masks[:, 2:5, 2:5] = True
     frames = np.zeros((3, *shape), np.uint8)

@@ -1,4 +1,4 @@
-"""Whatever people hand over, as a list of clips that are read one by one."""
+"""Sources of clips of every kind: how they open, what their views hold, what is refused."""
 
 import gzip
 import pickle
@@ -13,14 +13,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echolib.browser.sources import Views, _unique, open_views
+from echolib.browser.sources import Views, _unique_names, open_views
 from echolib.browser.view import Curve, Layer, View
 from echolib.data import Camus, Clip, EchoNet, FrameSet, MitralStudy, ValveClip, read_clip
 from echolib.errors import DataError
 from echolib.files import write_npz
-from echolib.geometry import Tracing, landmarks_to_mask, outline_to_tracing
-from echolib.networks.inference import segment
-from echolib.networks.models import LandmarkUNet, UNet, load_model, save_model
+from echolib.geometry import Tracing, outline_to_tracing, polygon_to_mask
+from echolib.networks.inference import outline
+from echolib.networks.models import LandmarkUNet, UNet, load_model
 from echolib.valve.finder import ValveFinder
 from echolib.ventricle.clip import ClipFunction
 from echolib.ventricle.function import Beat, HeartFunction
@@ -32,6 +32,7 @@ from tests.makers import (
     camus_folder,
     chord_rows,
     frame_set,
+    save_network,
     ventricle,
     ventricle_set,
     write_avi,
@@ -46,7 +47,7 @@ MASKS = np.random.default_rng(1).random(WHOLE) < 0.3
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """Paths of the videos that were opened so far."""
+    """List of the paths of all videos opened so far."""
     paths, opened = [], cv2.VideoCapture
 
     def capture(path, *arguments):
@@ -68,14 +69,14 @@ def echonet_folder(tmp_path_factory):
 
 @pytest.fixture
 def own_folder(echonet_folder, tmp_path):
-    """The same to be damaged."""
+    """A copy of the EchoNet folder that a test may damage."""
     return shutil.copytree(echonet_folder, tmp_path / "own")
 
 
 def only(source, **options):
-    """The view of a source that is one clip."""
+    """Return the view of a source that is one clip."""
     views = open_views(source, **options)
-    assert len(views) == len(views.names) == len(views.notes) == 1
+    assert len(views) == len(views.names) == len(views.keywords) == 1
     return views.read(0)
 
 
@@ -83,16 +84,16 @@ def layers_of(view):
     return {layer.name: layer for layer in view.layers}
 
 
-def known_frames(layer):
-    return np.flatnonzero(layer.known).tolist()
+def labelled_frames(layer):
+    return np.flatnonzero(layer.labelled).tolist()
 
 
 # --- Names --------------------------------------------------------------------------------------
 
 
 @given(st.lists(st.sampled_from(["a", "b", "a (2)", "a (3)", "a (2) (2)", ""]), max_size=12))
-def test_names_are_unique_and_the_first_of_a_name_keeps_it(names):
-    unique = _unique(names)
+def test_names_are_unique_and_the_first_of_equal_names_stays(names):
+    unique = _unique_names(names)
     assert len(set(unique)) == len(names)
     for index, (name, given_name) in enumerate(zip(unique, names, strict=True)):
         assert name.startswith(given_name)
@@ -100,7 +101,7 @@ def test_names_are_unique_and_the_first_of_a_name_keeps_it(names):
             assert name == given_name
 
 
-def test_a_repeated_name_gets_its_number_and_the_view_has_it():
+def test_a_repeated_name_gets_a_number_in_the_list_and_in_the_view():
     views = open_views([FRAMES, Clip("clip", FRAMES[1:]), Clip("b", FRAMES), FRAMES[2:]])
     assert views.names == ("clip", "clip (2)", "b", "clip (3)")
     assert [views.read(index).name for index in range(4)] == list(views.names)
@@ -110,7 +111,7 @@ def test_a_repeated_name_gets_its_number_and_the_view_has_it():
 # --- One clip -----------------------------------------------------------------------------------
 
 
-def test_a_clip_keeps_its_facts():
+def test_a_clip_keeps_its_name_frames_frame_rate_and_spacing():
     view = only(Clip("a", FRAMES, 30.0, 0.4))
     assert (view.name, view.fps, view.spacing, view.layers) == ("a", 30.0, 0.4, ())
     assert view.frames is FRAMES
@@ -121,7 +122,7 @@ def test_frames_alone_are_a_clip(source):
     assert np.array_equal(only(source).frames, FRAMES)
 
 
-def test_a_view_and_views_stay_what_they_are():
+def test_a_view_and_views_are_sources_that_stay_unchanged():
     layers = (Layer("net", MASKS, colour=(1, 2, 3)),)
     view = View("a", FRAMES, 20.0, layers=layers, curves=(Curve("x", np.ones(COUNT)),))
     again = only(view)
@@ -141,7 +142,7 @@ def test_a_file_is_read_when_it_is_asked_for(tmp_path, decoded):
     assert np.array_equal(view.frames, expected.frames) and view.fps == expected.fps == 50
 
 
-def test_a_file_that_goes_while_one_looks_is_named(tmp_path):
+def test_a_file_deleted_after_opening_is_named(tmp_path):
     write_avi(tmp_path / "heart.avi", 4)
     views = open_views(tmp_path / "heart.avi")
     (tmp_path / "heart.avi").unlink()
@@ -150,7 +151,7 @@ def test_a_file_that_goes_while_one_looks_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("error", [OSError("disk.raw is gone"), ValueError("disk.raw is gone")])
-def test_what_goes_wrong_in_reading_names_the_clip_and_the_reason(error):
+def test_an_error_while_reading_names_the_clip_and_the_reason(error):
     def read(number):
         raise error
 
@@ -161,7 +162,7 @@ def test_what_goes_wrong_in_reading_names_the_clip_and_the_reason(error):
 
 def test_a_number_past_the_end_is_an_index_error():
     views = open_views([FRAMES, frame_set()])
-    assert views.read(-2).name == "p4"  # as a list counts
+    assert views.read(-2).name == "p4"  # counted from the end, as in a list
     for number in (len(views), -len(views) - 1):
         with pytest.raises(IndexError):
             views.read(number)
@@ -180,13 +181,13 @@ def test_a_number_past_the_end_is_an_index_error():
          r"frames: .*\(4, 5\) px in frame 0 and \(4, 6\) px in frame 1"),
     ],
 )  # fmt: skip
-def test_what_is_no_source_is_refused(source, reason):
+def test_an_invalid_source_is_refused(source, reason):
     with pytest.raises(DataError, match=reason):
         open_views(source)
 
 
-def test_a_folder_of_no_known_kind_is_refused(tmp_path):
-    with pytest.raises(DataError, match="no data set that is known here"):
+def test_a_folder_of_an_unknown_kind_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no data set that echolib can read"):
         open_views(tmp_path)
 
 
@@ -197,13 +198,13 @@ def test_an_echonet_folder_opens_without_reading_a_video(echonet_folder, decoded
     for source in (echonet_folder, str(echonet_folder), EchoNet(echonet_folder)):
         views = open_views(source)
         assert views.names == tuple(f"0X{index:04X}" for index in range(6))
-        assert views.notes[:2] == ("train, EF 54 %", "train")
-        assert views.notes[-1] == "test, EF 55 %" and decoded == []
+        assert views.keywords[:2] == ("train, EF 54 %", "train")
+        assert views.keywords[-1] == "test, EF 55 %" and decoded == []
     views.read(3)
     assert {path[-10:] for path in map(str, decoded)} == {"0X0003.avi"}
 
 
-def test_an_echonet_clip_has_its_experts_outline_landmarks_and_disks(echonet_folder):
+def test_an_echonet_clip_has_the_experts_outline_landmarks_and_chords(echonet_folder):
     data = EchoNet(echonet_folder)
     view = open_views(data).read(4)
     frames, _ = data.labelled("0X0004")
@@ -211,7 +212,7 @@ def test_an_echonet_clip_has_its_experts_outline_landmarks_and_disks(echonet_fol
     assert dict(view.marks) == {2: "ED", 9: "ES"}
     layers = layers_of(view)
     assert list(layers) == ["truth", "traced points", "tracing"]
-    assert all(known_frames(layer) == [2, 9] for layer in layers.values())
+    assert all(labelled_frames(layer) == [2, 9] for layer in layers.values())
     truth, points, tracing = layers.values()
     for frame in frames:
         assert np.array_equal(truth.masks[frame.frame], frame.mask)
@@ -223,7 +224,7 @@ def test_an_echonet_clip_has_its_experts_outline_landmarks_and_disks(echonet_fol
     assert open_views(data).read(5).fps is None
 
 
-def test_a_split_is_a_part_of_a_data_set(echonet_folder):
+def test_a_split_selects_clips_of_a_data_set(echonet_folder):
     views = open_views(echonet_folder, split="test")
     assert views.names == ("0X0005",) and views.read(0).name == "0X0005"
     assert len(open_views([echonet_folder, echonet_folder], split="train")) == 8
@@ -237,7 +238,7 @@ def test_a_split_is_a_part_of_a_data_set(echonet_folder):
         open_views(one_split, split="test")
 
 
-def test_a_video_that_goes_while_one_looks_is_named_and_the_others_stay(own_folder):
+def test_a_video_deleted_after_opening_is_named_and_the_others_can_be_read(own_folder):
     views = open_views(own_folder)
     (own_folder / "Videos" / "0X0001.avi").unlink()
     with pytest.raises(DataError, match=r"0X0001\.avi: no such file"):
@@ -252,33 +253,33 @@ def test_labels_that_cannot_be_used_are_left_out_with_a_warning(own_folder):
     assert view.layers == () and len(view) == 5 and not view.marks
 
 
-class Listed:
-    """A data set of many clips, none of which may be read."""
+class LargeDataSet:
+    """A data set of many clips that records which of them are read."""
 
-    name = "listed"
+    name = "large"
 
     def __init__(self, count):
         names = [f"0X{index:05X}" for index in range(count)]
         columns = {"split": "train", "patient": names, "fps": 50.0, "EF": np.linspace(9, 80, count)}
         self.table = pd.DataFrame(columns, index=names)
-        self.asked = []
+        self.read = []
 
     def clip(self, name):
-        self.asked.append(name)
+        self.read.append(name)
         return Clip(name, FRAMES)
 
     def labelled(self, name):
         return [], []
 
 
-def test_ten_thousand_clips_open_at_once():
-    data, start = Listed(10_000), time.perf_counter()
+def test_ten_thousand_clips_open_within_a_second():
+    data, start = LargeDataSet(10_000), time.perf_counter()
     views = open_views(data)
     assert time.perf_counter() - start < 1  # 20 ms on two cores
-    assert len(views) == 10_000 and data.asked == []
-    assert views.notes[-1] == "train, EF 80 %"
+    assert len(views) == 10_000 and data.read == []
+    assert views.keywords[-1] == "train, EF 80 %"
     assert views.read(7_000).name == data.table.index[7_000]
-    assert data.asked == [data.table.index[7_000]]
+    assert data.read == [data.table.index[7_000]]
 
 
 def test_camus_frames_are_found_in_their_sequence(tmp_path):
@@ -292,7 +293,7 @@ def test_camus_frames_are_found_in_their_sequence(tmp_path):
     view = open_views(folder, split="val").read(0)
     assert (view.name, view.spacing) == ("patient0002_4CH", SPACING)
     assert dict(view.marks) == {1: "ED", 4: "ES"}
-    assert known_frames(view.truth) == [1, 4]
+    assert labelled_frames(view.truth) == [1, 4]
     assert np.array_equal(view.truth.masks[4], systole.mask)
     tracing = layers_of(view)["tracing"].segments[1]
     np.testing.assert_allclose(tracing[:, 0], diastole.landmarks[:20], rtol=1e-6)
@@ -301,9 +302,9 @@ def test_camus_frames_are_found_in_their_sequence(tmp_path):
 
 def test_camus_without_sequences_shows_its_two_frames(tmp_path):
     views = open_views(camus_folder(tmp_path))
-    assert views.notes == ("train", "val", "test")
+    assert views.keywords == ("train", "val", "test")
     view = views.read(0)
-    assert dict(view.marks) == {0: "ED", 1: "ES"} and known_frames(view.truth) == [0, 1]
+    assert dict(view.marks) == {0: "ED", 1: "ES"} and labelled_frames(view.truth) == [0, 1]
     assert view.area(view.truth)[0] > view.area(view.truth)[1]
 
 
@@ -312,7 +313,7 @@ def test_camus_labels_of_other_frames_are_left_out_with_a_warning(tmp_path, shap
     folder = camus_folder(tmp_path)
     place = folder / "database_nifti" / "patient0001" / "patient0001_4CH_half_sequence.nii.gz"
     write_nifti(place, np.full((3, *shape), 250, np.uint8))
-    with pytest.warns(UserWarning, match="none of the clip's own frames"):
+    with pytest.warns(UserWarning, match="a labelled frame does not occur in the clip"):
         view = open_views(folder).read(0)
     assert view.layers == () and not view.marks
 
@@ -327,20 +328,22 @@ def test_a_frame_set_shows_the_labelled_frames_of_each_clip_in_order():
     view = views.read(0)
     assert view.numbers.tolist() == [4, 30] and dict(view.marks) == {0: "ES", 1: "ED"}
     assert np.array_equal(view.frames, frames.images[[4, 0]])
-    assert np.array_equal(view.truth.masks, frames.masks[[4, 0]]) and view.truth.known is None
+    assert np.array_equal(view.truth.masks, frames.masks[[4, 0]]) and view.truth.labelled is None
     assert (view.fps, view.spacing, views.read(1).spacing) == (50.0, 0.3, None)
     layers = layers_of(view)
     np.testing.assert_allclose(layers["traced points"].points, frames.landmarks[[4, 0]])
     assert layers["tracing"].segments.shape == (2, 20, 2, 2) and not layers["tracing"].on
 
 
-def test_a_saved_frame_set_opens_from_its_folder_and_clips_of_two_sets_stay_apart(tmp_path):
+def test_a_saved_frame_set_opens_from_its_folder_and_equal_names_of_two_sets_are_two_clips(
+    tmp_path,
+):
     frames = frame_set(12, 16)
     other = frame_set(12, 16, seed=1)
     other.table["source"] = "others"
     FrameSet.joined([frames, other]).save(tmp_path / "set")
     views = open_views(tmp_path / "set", split="val")
-    assert views.names == ("p4", "p4 (2)") and views.notes == ("val", "val")
+    assert views.names == ("p4", "p4 (2)") and views.keywords == ("val", "val")
     for number, source in enumerate((frames, other)):
         assert np.array_equal(views.read(number).frames, source.images[8:10])
     assert list(layers_of(views.read(0))) == ["truth"]
@@ -359,9 +362,9 @@ def valve_clip(name="valve", **changed):
 def test_a_labelled_valve_clip_shows_leaflets_and_box():
     clip = valve_clip()
     view = only(clip)
-    assert open_views(clip).notes == ("expert",)
+    assert open_views(clip).keywords == ("expert",)
     truth, box = view.layers
-    assert truth is view.truth and known_frames(truth) == [1, 4]
+    assert truth is view.truth and labelled_frames(truth) == [1, 4]
     assert np.array_equal(truth.masks[4], MASKS[4]) and not truth.masks[2].any()
     assert box.segments.shape == (COUNT, 4, 2, 2) and not box.on
     for edges in box.segments:
@@ -377,21 +380,21 @@ def test_a_valve_clip_without_labels_or_with_an_empty_box_is_a_clip():
     assert only(valve_clip(**bare | {"box": np.zeros(SHAPE, bool)})).layers == ()
 
 
-def test_a_mitral_study_knows_the_truth_of_a_phantoms_test_clips(tmp_path):
+def test_a_phantom_mitral_study_has_a_truth_for_its_test_clips(tmp_path):
     test = ValveClip("test", FRAMES)
     study = MitralStudy(tmp_path, [valve_clip("one"), ValveClip("test", FRAMES)], [test])
     views = open_views(study)
     assert views.names == ("one", "test", "test (2)")
-    assert views.notes == ("train, expert", "train", "test")
-    assert known_frames(views.read(0).truth) == [1, 4] and views.read(2).truth is None
+    assert views.keywords == ("train, expert", "train", "test")
+    assert labelled_frames(views.read(0).truth) == [1, 4] and views.read(2).truth is None
     write_npz(tmp_path / "test_truth.npz", [("test", MASKS.transpose(1, 2, 0))])
-    assert np.array_equal(views.read(2).truth.masks, MASKS) and views.read(2).truth.known is None
-    assert known_frames(views.read(0).truth) == [1, 4]
+    assert np.array_equal(views.read(2).truth.masks, MASKS) and views.read(2).truth.labelled is None
+    assert labelled_frames(views.read(0).truth) == [1, 4]
     assert views.read(1).truth is None  # a training clip of that name
     assert open_views(study, split="test").names == ("test",)
 
 
-def test_a_mitral_folder_is_known_by_its_files(tmp_path):
+def test_a_mitral_folder_is_recognised_by_its_files(tmp_path):
     label = MASKS & np.isin(np.arange(COUNT), (1, 4, 5))[:, None, None]
     labelled = {
         "name": "one", "video": FRAMES.transpose(1, 2, 0), "box": np.ones(SHAPE, bool),
@@ -399,18 +402,18 @@ def test_a_mitral_folder_is_known_by_its_files(tmp_path):
     }  # fmt: skip
     items = {"train.pkl": [labelled], "test.pkl": [{k: labelled[k] for k in ("name", "video")}]}
     items["test.pkl"][0]["name"] = "two"
-    for file, some in items.items():
-        (tmp_path / file).write_bytes(gzip.compress(pickle.dumps(some)))
+    for file, clips in items.items():
+        (tmp_path / file).write_bytes(gzip.compress(pickle.dumps(clips)))
     views = open_views(tmp_path)
-    assert views.names == ("one", "two") and views.notes == ("train, amateur", "test")
-    assert known_frames(views.read(0).truth) == [1, 4, 5] and views.read(1).truth is None
+    assert views.names == ("one", "two") and views.keywords == ("train, amateur", "test")
+    assert labelled_frames(views.read(0).truth) == [1, 4, 5] and views.read(1).truth is None
 
 
 # --- A measured clip ----------------------------------------------------------------------------
 
 
 def measured(smooth, spacing=0.5, ef=61.2):
-    """A ClipFunction of two beats in six frames."""
+    """Make a ClipFunction with two beats in six frames."""
     tracing = outline_to_tracing(ventricle(6, 10, 16, 12))
     axes, chords = (np.stack([array] * COUNT) for array in (tracing.axis, tracing.chords))
     beats = [Beat(0, 2, 3, 1, 1, 1, 1, 60), Beat(3, 4, 5, 1, 1, 1, 1, 60, counts=False)]
@@ -423,7 +426,7 @@ def measured(smooth, spacing=0.5, ef=61.2):
 def test_a_measured_clip_shows_masks_disks_beats_and_volume():
     smooth = np.array([5, 4, np.nan, 5, 3, 2.0])
     result = measured(smooth)
-    assert open_views(result).notes == ("EF 61 %",)
+    assert open_views(result).keywords == ("EF 61 %",)
     view = only(result)
     assert (view.name, view.fps, view.spacing) == ("heart", 30.0, 0.5)
     assert dict(view.marks) == {0: "ED", 2: "ES", 3: "ED", 4: "ES", 5: "ED"}
@@ -437,9 +440,9 @@ def test_a_measured_clip_shows_masks_disks_beats_and_volume():
     np.testing.assert_array_equal(volume.values, smooth)
 
 
-def test_a_clip_of_which_no_volume_is_known_is_shown_without():
+def test_a_measured_clip_without_volumes_has_no_volume_curve():
     views = open_views(measured(np.full(COUNT, np.nan), spacing=None, ef=np.nan))
-    assert views.notes == ("",)
+    assert views.keywords == ("",)
     assert [curve.unit for curve in views.read(0).all_curves] == ["px²"]
 
 
@@ -453,11 +456,11 @@ def test_a_list_may_hold_clips_of_all_kinds(tmp_path, echonet_folder, decoded):
     clips = [f"0X{index:04X}" for index in range(6)]
     patients = [f"p{index}" for index in range(6)]
     expected = ["clip", *clips, "heart", *patients, "heart (2)", "valve", "0X0001 (2)"]
-    assert list(views.names) == expected and len(views.notes) == len(expected)
+    assert list(views.names) == expected and len(views.keywords) == len(expected)
     assert decoded == []
     counts = [6, *[12] * 6, 3, *[2] * 6, 6, 6, 2]
-    found = [views.read(number) for number in range(len(views))]
-    assert [len(view) for view in found] == counts and [view.name for view in found] == expected
+    read = [views.read(number) for number in range(len(views))]
+    assert [len(view) for view in read] == counts and [view.name for view in read] == expected
 
 
 # --- Models -------------------------------------------------------------------------------------
@@ -468,29 +471,29 @@ def bright(frames):
 
 
 class Finder:
-    """Counts how often it is asked."""
+    """A model that counts how often it runs."""
 
     def __init__(self):
-        self.asked = 0
+        self.runs = 0
 
     def masks(self, frames):
-        self.asked += 1
+        self.runs += 1
         return frames > 200
 
 
 def test_functions_and_finders_outline_a_clip_when_it_is_read():
     finder = Finder()
     views = open_views([FRAMES, FRAMES[:3]], {"bright": bright, "finder": finder})
-    assert finder.asked == 0
+    assert finder.runs == 0
     layers = layers_of(views.read(1))
-    assert finder.asked == 1 and list(layers) == ["bright", "finder"]
+    assert finder.runs == 1 and list(layers) == ["bright", "finder"]
     assert np.array_equal(layers["bright"].masks, FRAMES[:3] > 128)
     assert np.array_equal(layers["finder"].masks, FRAMES[:3] > 200)
     assert {layer.role for layer in layers.values()} == {"model"}
     assert layers["bright"].colour != layers["finder"].colour
 
 
-def test_a_model_adds_to_what_experts_drew(echonet_folder):
+def test_a_models_layer_is_added_to_the_experts_layers(echonet_folder):
     view = open_views(echonet_folder, {"bright": bright}).read(0)
     assert view.truth is not None and "bright" in layers_of(view)
     assert np.flatnonzero(np.isfinite(view.dice(view.layers[-1]))).tolist() == [2, 9]
@@ -507,52 +510,50 @@ def test_shipped_networks_find_masks_and_points(monkeypatch):
     masks, landmarks = views.read(0).layers
     assert loaded == ["lv", "lv_landmarks"]  # once, though the clip was read twice
     assert masks.points is None and masks.masks.shape == frames.shape
-    model, card = load_model("lv")
-    assert np.array_equal(masks.masks, segment(model, frames, card["size"]))
+    assert np.array_equal(masks.masks, outline(load_model("lv"), frames))
     assert landmarks.points.shape == (2, 40, 2)
     for points, mask in zip(landmarks.points, landmarks.masks, strict=True):
-        assert np.array_equal(landmarks_to_mask(points, frames.shape[1:]), mask)
+        assert np.array_equal(polygon_to_mask(points, frames.shape[1:], rounded=False), mask)
         assert mask.any()
 
 
 def fan_frame(shift):
     """(150, 100) uint8: a dark ventricle in grey, not square, larger than the network's frames."""
     noise = np.random.default_rng(shift).integers(60, 160, (150, 100))
-    dark = landmarks_to_mask(ventricle(22, 55, 50 + shift, 70), noise.shape)
+    dark = polygon_to_mask(ventricle(22, 55, 50 + shift, 70), noise.shape, rounded=False)
     return np.where(dark, 10, noise).astype(np.uint8)
 
 
-def test_points_of_any_letterbox_lie_where_the_network_saw_them():
-    class Corner(LandmarkUNet):
-        """Says the same place of the square whatever it sees."""
+def test_points_are_mapped_back_from_the_letterbox_to_the_frame():
+    class ConstantPoints(LandmarkUNet):
+        """Returns the same points of the square for every image."""
 
         def forward(self, images):
             return torch.tensor([[15.5, 15.5], [31.5, 15.5], [15.5, 31.5]]).expand(
                 len(images), 3, 2
             )
 
-    model = Corner(4, 1, 7), {"size": 64}
+    model = ConstantPoints(4, 1, 7)
+    model.size = 64
     frames = np.zeros((70, 32, 128), np.uint8)  # more than a batch; letterboxed to half its size
     view = only(frames, models={"net": model})
     expected = np.array([[31.5, -16.5], [63.5, -16.5], [31.5, 15.5]])
     np.testing.assert_allclose(view.layers[0].points, np.broadcast_to(expected, (70, 3, 2)))
 
 
-@pytest.mark.parametrize("kind", ["model", "pair", "path", "folder"])
-def test_a_network_is_given_as_it_is_at_hand(kind, tmp_path):
+@pytest.mark.parametrize("kind", ["model", "path", "folder"])
+def test_a_network_may_be_a_model_a_path_or_a_folder(kind, tmp_path):
     torch.manual_seed(0)
     model = UNet(2, 1, outputs=2)
-    save_model(model, tmp_path / "model.safetensors", {"size": 32})
+    save_network(model, tmp_path / "model.safetensors", 32)
     given_as = {
-        "model": model, "pair": (model, {"size": 32}), "path": tmp_path / "model.safetensors",
-        "folder": str(tmp_path),
+        "model": model, "path": tmp_path / "model.safetensors", "folder": str(tmp_path),
     }[kind]  # fmt: skip
     (layer,) = only(FRAMES, models={"net": given_as}).layers
-    size = 112 if kind == "model" else 32
-    assert np.array_equal(layer.masks, segment(model.eval(), FRAMES, size))
+    assert np.array_equal(layer.masks, outline(model.eval(), FRAMES))
 
 
-def test_a_finder_of_valves_draws_leaflets():
+def test_a_valve_finder_draws_leaflets():
     torch.manual_seed(0)
     finder = ValveFinder(UNet(2, 1, outputs=1), size=32)
     (layer,) = only(FRAMES, models={"valve": finder}).layers
@@ -560,7 +561,7 @@ def test_a_finder_of_valves_draws_leaflets():
     assert np.array_equal(layer.masks, finder.masks(FRAMES))
 
 
-def test_the_shipped_finder_of_valves_is_known_by_its_name(monkeypatch):
+def test_the_shipped_valve_finder_is_opened_by_its_name(monkeypatch):
     loaded = []
     monkeypatch.setattr(
         "echolib.valve.finder.load_finder", lambda name: loaded.append(name) or Finder()
@@ -578,10 +579,10 @@ def test_the_shipped_finder_of_valves_is_known_by_its_name(monkeypatch):
         ({"net": "no_such_weights"}, "No weights at no_such_weights"),
         ({"net": torch.nn.Linear(2, 2)}, "expected one of .*'UNet'.*, found Linear"),
         ({"net": UNet(2, 1, inputs=3)}, "sees 3 frames at a time"),
-        ({"net": (3, {"size": 112})}, "found int"),
+        ({"net": (UNet(2, 1), {"size": 112})}, "found tuple"),
     ],
 )
-def test_what_is_no_model_is_refused_when_the_source_is_opened(models, reason):
+def test_an_invalid_model_is_refused_when_the_source_is_opened(models, reason):
     with pytest.raises(DataError, match=reason):
         open_views(FRAMES, models)
 
@@ -613,14 +614,14 @@ def test_a_model_may_not_take_the_name_of_the_truth():
         views.read(0)
 
 
-# --- What is shown over one clip ----------------------------------------------------------------
+# --- Additions to one clip ----------------------------------------------------------------------
 
 TRACING = Tracing(
     np.array([[10, 2], [12, 20.0]]), outline_to_tracing(ventricle(6, 10, 16, 12)).chords
 )
 
 
-def test_all_that_can_be_shown_over_a_clip():
+def test_everything_that_can_be_added_to_a_clip():
     rng = np.random.default_rng(5)
     truth, leaflets = rng.random((2, *WHOLE)) < 0.2
     doubt = rng.random(WHOLE)
@@ -638,7 +639,7 @@ def test_all_that_can_be_shown_over_a_clip():
     layers = layers_of(view)
     assert layers["one"].masks is MASKS and layers["one"].points is points
     assert layers["two"].points is None and layers["own"].masks is None
-    assert view.truth.masks is truth and view.truth.known is None
+    assert view.truth.masks is truth and view.truth.labelled is None
     assert layers["leaflets"].role == "leaflets" and layers["leaflets"].masks is leaflets
     heat = layers["doubt"]
     assert heat.role == "doubt" and not heat.on and heat.heat[0, 0, :3].tolist() == [0, 255, 0]
@@ -646,14 +647,14 @@ def test_all_that_can_be_shown_over_a_clip():
     lines = layers["tracing"].segments
     np.testing.assert_allclose(lines[3], [TRACING.axis, *TRACING.chords], rtol=1e-6)
     np.testing.assert_allclose(layers["traced points"].points[3], TRACING.polygon, rtol=1e-6)
-    assert known_frames(layers["tracing"]) == [3] and np.isnan(lines[2]).all()
+    assert labelled_frames(layers["tracing"]) == [3] and np.isnan(lines[2]).all()
     found = [(curve.name, curve.unit) for curve in view.curves]
     assert found == [("pulse", ""), ("flow", "m/s")]
 
 
-def test_truth_by_frame_is_known_in_these_frames_alone():
+def test_truth_by_frame_is_labelled_in_these_frames_only():
     view = only(FRAMES, truth={np.int64(4): MASKS[4], 1: MASKS[1]}, masks={"net": MASKS})
-    assert known_frames(view.truth) == [1, 4]
+    assert labelled_frames(view.truth) == [1, 4]
     scores = view.dice(view.layers[-1])
     assert scores[[1, 4]].tolist() == [1, 1] and np.isfinite(scores).sum() == 2
 
@@ -666,23 +667,23 @@ def test_tracings_may_have_different_numbers_of_chords():
     assert lines.tolist() == [21, 0, 6, 0, 0, 0] and points.tolist() == [40, 0, 10, 0, 0, 0]
 
 
-def test_what_is_given_takes_the_place_of_the_clips_own(echonet_folder):
+def test_additions_replace_those_of_the_clip(echonet_folder):
     own = open_views(echonet_folder, split="test").read(0)
     other = np.ones((112, 112), bool)
     shown = {"truth": {0: other}, "tracings": {0: TRACING}, "marks": {0: "MVC"}, "fps": 12.5}
     view = open_views(echonet_folder, split="test", **shown).read(0)
-    assert known_frames(own.truth) == [2, 9] and known_frames(view.truth) == [0]
+    assert labelled_frames(own.truth) == [2, 9] and labelled_frames(view.truth) == [0]
     assert {layer.name for layer in view.layers} == {layer.name for layer in own.layers}
-    assert known_frames(layers_of(view)["tracing"]) == [0]
+    assert labelled_frames(layers_of(view)["tracing"]) == [0]
     assert dict(view.marks) == {0: "MVC"} and view.fps == 12.5
     view = open_views(echonet_folder, split="test", curves={"x": np.arange(12.0)}).read(0)
-    assert known_frames(view.truth) == [2, 9] and len(view.marks) == 2
+    assert labelled_frames(view.truth) == [2, 9] and len(view.marks) == 2
     view = only(measured(np.ones(COUNT)), truth={0: MASKS[0]}, tracings={0: TRACING})
     assert list(layers_of(view)) == ["truth", "masks", "disks", "traced points", "tracing"]
     assert [curve.name for curve in view.curves] == ["volume"]
 
 
-def test_a_title_stands_in_place_of_a_name():
+def test_a_title_replaces_the_name():
     assert open_views(Clip("a", FRAMES), title="b").names == ("b",)
 
 
@@ -699,7 +700,7 @@ def test_a_title_stands_in_place_of_a_name():
         ({"tracings": {1: TRACING.polygon}}, "expected geometry.Tracing by frame, found ndarray"),
         ({"curves": np.arange(6.0)}, r"curves: expected a mapping \{name"),
         ({"curves": {"x": np.arange(5.0)}}, r"curve 'x': expected \(6,\)"),
-        ({"curves": {"x": np.full(6, np.nan)}}, "curve 'x': .*NaN alone"),
+        ({"curves": {"x": np.full(6, np.nan)}}, "curve 'x': .*only NaN"),
         ({"truth": MASKS[0]}, r"layer 'truth', masks: expected \(6, 24, 32\) bool"),
         ({"truth": {6: MASKS[0]}}, "truth: expected frames from 0 to 5, found 6"),
         ({"truth": {-1: MASKS[0]}}, "truth: expected frames from 0 to 5, found -1"),
@@ -710,14 +711,14 @@ def test_a_title_stands_in_place_of_a_name():
         ({"doubt": np.full(WHOLE, 1.5)}, "doubt: expected values from 0 to 1, found 1.5"),
         ({"doubt": np.full(WHOLE, np.inf)}, "doubt: expected values from 0 to 1"),
         ({"doubt": np.zeros((5, *SHAPE))}, r"layer 'doubt', heat: expected \(6, 24, 32\)"),
-        ({"marks": {6: "ED"}}, "marks: expected indices of frames from 0 to 5"),
+        ({"marks": {6: "ED"}}, "marks: expected frame indices from 0 to 5"),
         ({"labels": ["ED"]}, "labels: expected a text for each of 6 frames"),
         ({"fps": 0}, "fps: expected a number above 0"),
         ({"spacing": -1}, "spacing: expected a number above 0"),
         ({"masks": {"truth": MASKS}, "truth": MASKS}, r"several called \['truth'\]"),
     ],
 )
-def test_what_does_not_fit_the_clip_is_refused(shown, reason):
+def test_additions_that_do_not_fit_the_clip_are_refused(shown, reason):
     with pytest.raises(DataError, match=reason):
         open_views(FRAMES, **shown).read(0)
 
@@ -725,7 +726,7 @@ def test_what_does_not_fit_the_clip_is_refused(shown, reason):
 @pytest.mark.parametrize(
     "shown", [{"masks": {"net": MASKS}}, {"marks": {0: "ED"}}, {"fps": 3}, {"title": "a"}]
 )
-def test_what_is_shown_over_a_clip_needs_the_clip_alone(shown):
+def test_additions_need_a_source_that_is_one_clip(shown):
     (name,) = shown
     with pytest.raises(DataError, match=f"^{name}: expected a source that is one clip, found 2"):
         open_views([FRAMES, FRAMES], **shown)

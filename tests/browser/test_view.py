@@ -1,7 +1,9 @@
-"""What is shown of one clip: what is refused, what is measured, which colours are given."""
+"""A view of one clip: invalid fields, colours, areas, Dice and curves."""
 
+import json
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echolib.browser.view import Curve, Layer, View
+from echolib.browser.encoding import EncodedView
+from echolib.browser.view import Curve, Layer, View, colour_of
 from echolib.errors import DataError
 from echolib.figures.overlay import GREEN, PINK
 from echolib.metrics import dice
@@ -32,18 +35,18 @@ def view(**changes) -> View:
 
 
 def leaflets(count: int = 40) -> np.ndarray:
-    """Two strips from hinges at the sides that swing apart and together again, apex up."""
+    """Two strips that hang from hinges at the sides and swing open and shut, apex up."""
     y, x = np.mgrid[:60, :80].astype(float)
-    every = np.zeros((count, 60, 80), bool)
+    masks = np.zeros((count, 60, 80), bool)
     for frame, angle in enumerate(0.9 * np.sin(np.linspace(0, 2 * np.pi, count)) ** 2):
         for hinge, side in ((20, 1), (60, -1)):
             along = side * (x - hinge) * np.cos(angle) - (y - 40) * np.sin(angle)
             across = side * (x - hinge) * np.sin(angle) + (y - 40) * np.cos(angle)
-            every[frame] |= (along >= 0) & (along <= 19) & (np.abs(across) <= 1.5)
-    return every
+            masks[frame] |= (along >= 0) & (along <= 19) & (np.abs(across) <= 1.5)
+    return masks
 
 
-# --- What does not fit ---------------------------------------------------------------------------
+# --- Invalid fields ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -62,7 +65,7 @@ def leaflets(count: int = 40) -> np.ndarray:
         ({"fps": 1j}, "fps: expected a number above 0"),
         ({"labels": ["ED"]}, "labels: expected a text for each of 9 frames, found 1"),
         ({"labels": "EDESEDESE"}, "labels: .* found a single text"),
-        ({"marks": {9: "ED"}}, r"marks: expected indices of frames from 0 to 8, found 9 \(ED\)"),
+        ({"marks": {9: "ED"}}, r"marks: expected frame indices from 0 to 8, found 9 \(ED\)"),
         ({"marks": {-1: "ES"}}, "marks: .* found -1"),
         ({"marks": {1.5: "ES"}}, "marks: .* found 1.5"),
         ({"marks": ["ED"]}, "marks: expected a mapping .* found list"),
@@ -71,7 +74,7 @@ def leaflets(count: int = 40) -> np.ndarray:
         ({"numbers": np.arange(9) - 1}, "numbers"),
     ],
 )
-def test_facts_that_do_not_fit_are_refused(changes, reason):
+def test_fields_that_do_not_fit_are_refused(changes, reason):
     with pytest.raises(DataError, match=f"Clip 'a', {reason}|Clip 'a', .*{reason}"):
         view(**changes)
 
@@ -88,11 +91,11 @@ def test_facts_that_do_not_fit_are_refused(changes, reason):
         ({"points": np.zeros((9, 2))}, "points"),
         ({"points": np.full((9, 4, 2), "x")}, "points"),
         ({"segments": np.zeros((9, 4, 2))}, r"segments: expected \(9, n, 2, 2\)"),
-        ({"masks": masks(), "known": np.ones(8, bool)}, r"known: expected \(9,\) bool"),
-        ({"masks": masks(), "known": np.ones(9)}, "known: .* found float64"),
+        ({"masks": masks(), "labelled": np.ones(8, bool)}, r"labelled: expected \(9,\) bool"),
+        ({"masks": masks(), "labelled": np.ones(9)}, "labelled: .* found float64"),
         ({}, "expected masks, points, segments or heat, found none"),
-        ({"known": np.ones(9, bool)}, "expected masks, points, segments or heat"),
-        ({"masks": masks(), "role": "guess"}, "expected a role of .* found 'guess'"),
+        ({"labelled": np.ones(9, bool)}, "expected masks, points, segments or heat"),
+        ({"masks": masks(), "role": "guess"}, "expected one of the roles .* found 'guess'"),
         ({"masks": masks(), "colour": (0, 0)}, "colour: expected RGB, .* 0 to 255"),
         ({"masks": masks(), "colour": (0, 0, 256)}, "colour: expected RGB, .* 0 to 255"),
         ({"masks": masks(), "colour": (0, -1, 0)}, "colour: expected RGB, .* 0 to 255"),
@@ -105,14 +108,14 @@ def test_layers_that_do_not_fit_are_refused(changes, reason):
         view(layers=(Layer("model", **changes),))
 
 
-def test_layers_must_be_told_apart():
+def test_layers_need_different_names_and_at_most_one_is_the_truth():
     one = Layer("model", masks())
     with pytest.raises(DataError, match=r"several called \['model'\]"):
         view(layers=(one, Layer("model", masks(2))))
     truths = tuple(Layer(name, masks(), role="truth") for name in "ab")
-    with pytest.raises(DataError, match=r"one truth at most, found \['a', 'b'\]"):
+    with pytest.raises(DataError, match=r"at most one truth, found \['a', 'b'\]"):
         view(layers=truths)
-    with pytest.raises(DataError, match="page uses itself"):
+    with pytest.raises(DataError, match="page does not use itself, found 'difference'"):
         view(layers=(Layer("difference", masks()),))
 
 
@@ -121,7 +124,7 @@ def test_layers_must_be_told_apart():
     [
         (np.zeros(8), r"expected \(9,\) numbers .* shape \(8,\)"),
         ([0.0] * 9, "found list"),
-        (np.full(9, np.nan), "NaN alone"),
+        (np.full(9, np.nan), "only NaN"),
         (np.r_[np.inf, np.zeros(8)], "infinite"),
     ],
 )
@@ -130,14 +133,23 @@ def test_curves_that_do_not_fit_are_refused(values, reason):
         view(curves=(Curve("c", values),))
 
 
-def test_two_curves_of_one_name_need_two_units():
+def test_two_curves_of_the_same_name_need_different_units():
     one, other = Curve("c", np.ones(COUNT), "ml"), Curve("c", np.ones(COUNT), "cm²")
     assert len(view(curves=(one, other)).curves) == 2
     with pytest.raises(DataError, match="several called"):
         view(curves=(one, Curve("c", np.zeros(COUNT), "ml")))
 
 
-# --- What fits -----------------------------------------------------------------------------------
+# --- Valid fields --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "number", [Fraction(30000, 1001), np.float32(0.5), np.int64(25), 25, 0.1], ids=repr
+)
+def test_numbers_of_every_kind_reach_the_page(number):
+    shown = view(fps=number, spacing=number)
+    header = json.loads(json.dumps(EncodedView(shown).header))
+    assert header["fps"] == shown.fps == shown.spacing == float(number)
 
 
 def test_one_frame_is_a_clip():
@@ -145,7 +157,7 @@ def test_one_frame_is_a_clip():
     assert len(alone) == 1 and len(alone.all_curves[0].values) == 1
 
 
-def test_words_are_put_in_order():
+def test_marks_are_sorted_and_labels_and_numbers_are_converted():
     marks = {np.int64(5): "ES", 2: "ED"}
     labels = ["x", None, *map(str, range(7))]
     shown = view(marks=marks, labels=labels, numbers=list(range(9)))
@@ -169,7 +181,7 @@ def test_every_layer_has_a_colour_and_pink_and_green_keep_their_meaning(roles):
         assert len(set(few)) == len(few)
 
 
-def test_a_colour_that_is_given_stays_and_is_not_given_again():
+def test_a_layers_own_colour_stays_and_no_other_layer_gets_it():
     sky = view(layers=[Layer("x", masks()), Layer("y", masks())]).layers[1].colour
     given_one = Layer("x", masks(), role="other", colour=sky)
     shown = view(layers=(given_one, Layer("y", masks()), Layer("z", masks(2)))).layers
@@ -177,7 +189,7 @@ def test_a_colour_that_is_given_stays_and_is_not_given_again():
 
 
 @pytest.mark.parametrize("kind", [tuple, list, np.array])
-def test_colours_may_be_written_in_any_way(kind):
+def test_a_colour_may_be_a_tuple_a_list_or_an_array(kind):
     layers = Layer("x", masks(), colour=kind([1, 2, 3])), Layer("y", masks())
     curves = (Curve("c", np.ones(COUNT), colour=kind([0, 0, 0])),)
     shown = view(layers=layers, curves=curves)
@@ -186,27 +198,36 @@ def test_colours_may_be_written_in_any_way(kind):
         view(curves=(Curve("c", np.ones(COUNT), colour=kind([0, 0])),))
 
 
-def test_curves_have_colours_their_layers_where_there_is_one():
+def test_layers_and_curves_have_a_colour_only_in_a_view():
+    layer, curve = Layer("x", masks()), Curve("c", np.ones(COUNT))
+    shown = view(layers=(layer,), curves=(curve,))
+    assert colour_of(shown.layers[0]) == PINK != colour_of(shown.curves[0])
+    for item in (layer, curve):
+        with pytest.raises(ValueError, match=f"{item.name!r} has no colour: a view gives"):
+            colour_of(item)
+
+
+def test_a_curve_has_the_colour_of_the_layer_with_its_name():
     curves = (Curve("model", np.ones(COUNT), "ml"), Curve("else", np.ones(COUNT)))
     shown = view(layers=(Layer("model", masks()),), curves=curves)
     assert shown.curves[0].colour == PINK
     assert shown.curves[1].colour not in (None, PINK, GREEN)
 
 
-# --- What the masks tell -------------------------------------------------------------------------
+# --- Measurements of masks -----------------------------------------------------------------------
 
 
-def test_area_counts_the_pixels_of_known_frames():
-    known = np.arange(COUNT) % 2 == 0
-    layer = Layer("m", masks(), known=known)
+def test_area_counts_the_pixels_of_labelled_frames():
+    labelled = np.arange(COUNT) % 2 == 0
+    layer = Layer("m", masks(), labelled=labelled)
     area = view(layers=(layer,)).area(layer)
-    np.testing.assert_array_equal(area[known], masks().sum(axis=(1, 2))[known])
-    assert np.isnan(area[~known]).all()
+    np.testing.assert_array_equal(area[labelled], masks().sum(axis=(1, 2))[labelled])
+    assert np.isnan(area[~labelled]).all()
 
 
-def test_dice_is_known_where_both_are():
-    truth = Layer("truth", masks(), role="truth", known=np.arange(COUNT) < 6)
-    model = Layer("m", masks(2), known=np.arange(COUNT) > 2)
+def test_dice_is_measured_where_both_layers_are_labelled():
+    truth = Layer("truth", masks(), role="truth", labelled=np.arange(COUNT) < 6)
+    model = Layer("m", masks(2), labelled=np.arange(COUNT) > 2)
     shown = view(layers=(truth, model))
     assert shown.truth.name == "truth"
     scores = shown.dice(model)
@@ -227,7 +248,7 @@ def test_without_truth_no_dice_and_without_masks_no_area():
 def test_areas_are_curves_in_cm2_where_the_spacing_is_known(spacing, unit, size):
     layers = [Layer(role, masks(), role=role) for role in ("truth", "model", "other")]
     layers += [Layer("t", masks(), role="tracing"), Layer("d", masks(), role="doubt")]
-    layers += [Layer("nothing", masks(), known=np.zeros(COUNT, bool))]
+    layers += [Layer("nothing", masks(), labelled=np.zeros(COUNT, bool))]
     shown = view(layers=tuple(layers), spacing=spacing)
     assert [curve.name for curve in shown.all_curves] == ["truth", "model", "other"]
     for curve, layer in zip(shown.all_curves, shown.layers, strict=False):
@@ -235,7 +256,7 @@ def test_areas_are_curves_in_cm2_where_the_spacing_is_known(spacing, unit, size)
         np.testing.assert_allclose(curve.values, masks().sum(axis=(1, 2)) * size)
 
 
-def test_a_curve_that_is_given_is_not_drawn_twice():
+def test_a_curve_of_the_view_replaces_the_measured_curve_of_its_name_and_unit():
     own = Curve("model", np.arange(COUNT, dtype=float), "px²")
     shown = view(layers=(Layer("model", masks()),), curves=(own,))
     assert [curve.values[3] for curve in shown.all_curves] == [3]
@@ -245,8 +266,8 @@ def test_leaflets_have_an_opening_curve():
     moving = leaflets()
     count = len(moving)
     pictures = np.zeros(moving.shape, np.uint8)
-    known = np.arange(count) >= 5
-    layers = (Layer("leaflets", moving, role="leaflets", known=known),)
+    labelled = np.arange(count) >= 5
+    layers = (Layer("leaflets", moving, role="leaflets", labelled=labelled),)
     (curve,) = View("v", pictures, 50.0, layers=layers).all_curves
     assert curve.unit == "of annulus" and np.isnan(curve.values[:5]).all()
     expected = opening_curve(moving, 50.0).smooth[5:]
@@ -256,7 +277,7 @@ def test_leaflets_have_an_opening_curve():
     assert View("v", pictures, layers=empty).all_curves == ()
 
 
-def test_looking_at_clips_needs_no_torch():
+def test_views_of_clips_need_no_torch():
     code = (
         "import sys, echolib.browser.sources, echolib.browser.sheet; print('torch' in sys.modules)"
     )

@@ -1,4 +1,4 @@
-"""Python's side of the frame browser: traits, what is sent, what is refused, the exported page."""
+"""The Python side of the frame browser: encoding, traits, errors, the exported page."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ def make_view(name="A", count=9, shape=(30, 45), seed=0):
     frames = rng.integers(0, 255, (count, *shape), np.uint8, endpoint=True)
     masks, truth = rng.random((2, *frames.shape)) < 0.4
     layers = (
-        Layer("expert", truth, role="truth", known=np.arange(count) % 4 == 1),
+        Layer("expert", truth, role="truth", labelled=np.arange(count) % 4 == 1),
         Layer("model", masks),
         Layer("points", points=rng.random((count, 5, 2)) * 30, role="tracing", on=False),
         Layer("doubt", heat=frames // 2, role="doubt", on=False),
@@ -47,17 +47,17 @@ def make_browser(*views, **traits):
 
 
 def read_part(encoded, number, view):
-    """The arrays of a part, read as the page reads them."""
+    """Decode the arrays of a part as the page does."""
     part = encoded.header["part"]
     height, width = view.frames.shape[1:]
     count = min(part, len(view) - number * part)
     content = zlib.decompress(encoded.part(number))
-    place, arrays = 0, []
+    offset, arrays = 0, []
 
     def following(size, kind):
-        nonlocal place
-        place += size * np.dtype(kind).itemsize
-        return np.frombuffer(content[place - size * np.dtype(kind).itemsize : place], kind)
+        nonlocal offset
+        offset += size * np.dtype(kind).itemsize
+        return np.frombuffer(content[offset - size * np.dtype(kind).itemsize : offset], kind)
 
     arrays.append(following(count * height * width, np.uint8).reshape(count, height, width))
     for layer in encoded.header["layers"]:
@@ -72,11 +72,11 @@ def read_part(encoded, number, view):
             arrays.append(following(count * layer["points"] * 2, "<f4").reshape(count, -1, 2))
         if layer["segments"]:
             arrays.append(following(count * layer["segments"] * 4, "<f4").reshape(count, -1, 2, 2))
-    assert place == len(content)
+    assert offset == len(content)
     return arrays
 
 
-# --- what is sent -------------------------------------------------------------------------------
+# --- encoding -----------------------------------------------------------------------------------
 
 
 @settings(deadline=None, max_examples=25)
@@ -96,13 +96,13 @@ def test_the_page_gets_every_pixel_bit_and_point(count, height, width, part_byte
     np.testing.assert_array_equal(sent[4], doubt.heat)
 
 
-def test_the_header_knows_areas_dice_curves_and_marks():
+def test_the_header_holds_areas_dice_curves_and_marks():
     view = make_view()
     header = json.loads(json.dumps(EncodedView(view).header, allow_nan=False))
     expert, model = header["layers"][:2]
-    assert header["labelled"] == [1, 5] and header["marks"] == [[1, "ED"], [5, "ES"]]
+    assert header["labelled_frames"] == [1, 5] and header["marks"] == [[1, "ED"], [5, "ES"]]
     assert [area is None for area in expert["areas"]] == [n not in (1, 5) for n in range(9)]
-    square = 0.05**2  # cm² of a pixel
+    square = 0.05**2  # cm² per pixel
     np.testing.assert_allclose(model["areas"][3], view.layers[1].masks[3].sum() * square, rtol=1e-3)
     one, other = view.layers[0].masks[5], view.layers[1].masks[5]
     dice = 2 * (one & other).sum() / (one.sum() + other.sum())
@@ -114,15 +114,15 @@ def test_the_header_knows_areas_dice_curves_and_marks():
     }  # fmt: skip
 
 
-def test_single_frames_are_leafed_through_and_an_unknown_rate_plays_all_the_same():
+def test_single_frames_and_clips_of_unknown_frame_rate_play_at_a_default_rate():
     view = make_view()
     assert EncodedView(view).header["rate"] == 30
-    assert EncodedView(View("B", view.frames)).header["rate"] == encoding_module.UNKNOWN_RATE
-    leafed = View("C", view.frames, 50, numbers=np.arange(9) * 20)
-    assert EncodedView(leafed).header["rate"] == encoding_module.LEAFING_RATE
+    assert EncodedView(View("B", view.frames)).header["rate"] == encoding_module.DEFAULT_RATE
+    stills = View("C", view.frames, 50, numbers=np.arange(9) * 20)
+    assert EncodedView(stills).header["rate"] == encoding_module.STILLS_RATE
 
 
-def test_a_long_clip_comes_in_parts_and_only_for_the_clip_that_is_open(monkeypatch):
+def test_parts_of_a_long_clip_are_sent_on_request_while_it_is_open(monkeypatch):
     monkeypatch.setattr(encoding_module, "PART_BYTES", 2 * 30 * 45)
     monkeypatch.setattr(encoding_module, "AT_ONCE", 4 * 30 * 45)
     browser = make_browser(make_view("A"), make_view("B", seed=1))
@@ -130,11 +130,11 @@ def test_a_long_clip_comes_in_parts_and_only_for_the_clip_that_is_open(monkeypat
     assert [part is None for part in parts] == [False, False, True, True, True]
     sent = []
     monkeypatch.setattr(browser, "send", lambda message, buffers: sent.append((message, buffers)))
-    ask = {"kind": "part", "serial": browser._content["serial"], "number": 3}
-    browser._answer(browser, ask, [])
-    assert sent == [(ask, [EncodedView(browser.view).part(3)])]
+    request = {"kind": "part", "serial": browser._content["serial"], "number": 3}
+    browser._send_part(browser, request, [])
+    assert sent == [(request, [EncodedView(browser.view).part(3)])]
     browser.clip = "B"
-    browser._answer(browser, ask, [])
+    browser._send_part(browser, request, [])
     assert len(sent) == 1
 
 
@@ -159,18 +159,18 @@ def test_it_is_an_ipywidget_that_others_can_follow():
     browser.frame = 6
     assert slider.value == 6
     ipywidgets.HBox([browser, slider])
-    heard = []
-    ipywidgets.interactive_output(lambda frame: heard.append(frame), {"frame": browser})
+    observed = []
+    ipywidgets.interactive_output(lambda frame: observed.append(frame), {"frame": browser})
     browser.value = 99
-    assert (browser.frame, browser.value, heard[-1]) == (8, 8, 8)
-    heard.clear()
-    browser.observe(lambda change: heard.append(change.new), "frame")
+    assert (browser.frame, browser.value, observed[-1]) == (8, 8, 8)
+    observed.clear()
+    browser.observe(lambda change: observed.append(change.new), "frame")
     browser.frame = 2
-    assert heard == [2, 2]  # by interactive_output and by observe
+    assert observed == [2, 2]  # by interactive_output and by observe
 
 
 @pytest.mark.parametrize("window", [(5, 5), (9, 3), (-1, 4), (0, 256)])
-def test_a_window_that_is_none_is_refused(window):
+def test_an_invalid_window_is_refused(window):
     with pytest.raises(traitlets.TraitError, match="window: expected two grey levels"):
         make_browser().window = window
 
@@ -196,33 +196,33 @@ def test_a_clip_begins_at_its_first_frame():
     assert browser.frame == 0
 
 
-def test_what_the_page_said_before_pythons_last_word_is_not_heard():
+def test_an_outdated_frame_from_the_page_is_ignored():
     browser = make_browser(make_view("A"), make_view("B"))
-    browser.set_state({"_told": [browser._word, 3], "frame": 3})
+    browser.set_state({"_page_frame": [browser._frame_version, 3], "frame": 3})
     assert browser.frame == browser.value == 3
-    before = browser._word
+    before = browser._frame_version
     browser.clip = "B"
-    browser.set_state({"_told": [before, 5], "frame": 5, "playing": True, "gamma": 0.5})
+    browser.set_state({"_page_frame": [before, 5], "frame": 5, "playing": True, "gamma": 0.5})
     assert (browser.frame, browser.playing, browser.gamma) == (0, False, 0.5)
-    browser.set_state({"_told": [browser._word, 5], "frame": 5})
+    browser.set_state({"_page_frame": [browser._frame_version, 5], "frame": 5})
     assert browser.frame == 5
-    before = browser._word
+    before = browser._frame_version
     browser.frame = 2
-    browser.set_state({"_told": [before, 6], "frame": 6})
+    browser.set_state({"_page_frame": [before, 6], "frame": 6})
     assert browser.frame == 2
 
 
-def test_a_frame_told_is_not_sent_back(monkeypatch):
+def test_a_frame_from_the_page_is_not_sent_back(monkeypatch):
     browser = make_browser()
     sent = []
     monkeypatch.setattr(browser, "_send", lambda message, buffers=None: sent.append(message))
-    browser.set_state({"_told": [browser._word, 3], "gamma": 0.5})
+    browser.set_state({"_page_frame": [browser._frame_version, 3], "gamma": 0.5})
     assert browser.frame == 3
-    assert "gamma" in sent[0]["state"]  # the page may be further on than the frame it has told
+    assert "gamma" in sent[0]["state"]  # unlike the frame, which the page may have left by now
     assert not any("frame" in message["state"] for message in sent)
 
 
-# --- what cannot be shown -----------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------
 
 FRAMES = make_view().frames
 
@@ -241,9 +241,9 @@ FRAMES = make_view().frames
         (42, {}, "int"),
     ],
 )
-def test_what_is_wrong_is_said_in_the_widgets_place(source, shown, reason, tmp_path):
+def test_an_error_in_the_source_is_displayed(source, shown, reason, tmp_path):
     browser = browse(source, **shown)
-    if browser.error == "":  # a list: the entry that is wrong is met when it is opened
+    if browser.error == "":  # in a list, the invalid item fails when it is opened
         browser.clip = browser.names[1]
     assert re.search(reason, browser.error), browser.error
     for still in (browser.contact_sheet, lambda: browser.to_html(tmp_path / "page.html")):
@@ -262,7 +262,7 @@ def test_one_frame_is_a_clip():
     assert browser.error == "" and browser._content["shape"] == [1, 30, 45]
 
 
-def test_a_clip_that_is_gone_is_reported_and_the_others_stay(tmp_path):
+def test_a_deleted_clip_is_reported_and_the_others_can_be_opened(tmp_path):
     files = [tmp_path / f"{name}.npy" for name in "AB"]
     for file in files:
         np.save(file, FRAMES)
@@ -277,7 +277,7 @@ def test_a_clip_that_is_gone_is_reported_and_the_others_stay(tmp_path):
     assert browser.error == "" and browser.view.name == "A"
 
 
-def test_whatever_a_reader_raises_is_told():
+def test_any_error_while_reading_is_displayed():
     views = Views(("A",), ("",), lambda number: {}["frames"])
     assert FrameBrowser(views).error == "A: KeyError: 'frames'"
 
@@ -289,7 +289,7 @@ def pixels(sheet):
     return cv2.imdecode(np.frombuffer(sheet.data, np.uint8), cv2.IMREAD_COLOR_RGB)
 
 
-def test_the_contact_sheet_shows_what_is_switched_on():
+def test_the_contact_sheet_shows_the_overlays_switched_on():
     browser = make_browser()
     sheet = pixels(browser.contact_sheet(count=3))
     np.testing.assert_array_equal(sheet, contact_sheet(browser.view, 3))
@@ -297,10 +297,10 @@ def test_the_contact_sheet_shows_what_is_switched_on():
     expected = contact_sheet(browser.view, frames=[0, 8], layers=["doubt"])
     np.testing.assert_array_equal(pixels(browser.contact_sheet(frames=[0, 8])), expected)
     browser.shown = []
-    assert np.ptp(pixels(browser.contact_sheet()), axis=2).max() == 0  # nothing but grey
+    assert np.ptp(pixels(browser.contact_sheet()), axis=2).max() == 0  # only grey
 
 
-def test_a_page_holds_the_clips_asked_for_and_nothing_from_elsewhere(tmp_path):
+def test_a_page_holds_the_chosen_clips_and_loads_nothing(tmp_path):
     views = [make_view("A"), make_view("</script><b>", seed=1), make_view("C", seed=2)]
     browser = make_browser(*views, frame=3, gamma=0.5, shown=["doubt"])
     path = browser.to_html(tmp_path / "page.html", ["A", "</script><b>"])
@@ -332,7 +332,7 @@ def test_a_page_too_large_to_open_is_not_written(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_browse_takes_a_clip_with_all_that_can_be_drawn_over_it():
+def test_browse_takes_a_clip_with_everything_that_can_be_added_to_it():
     view = make_view()
     masks = {"masks": view.layers[1].masks, "landmarks": view.layers[0].masks}
     browser = browse(

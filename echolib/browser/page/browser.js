@@ -1,22 +1,22 @@
-// The browser itself: what is shown, and how buttons, keys, mouse and Python change it.
+// The browser itself: its state, and how buttons, keys, mouse and Python change it.
 
 const SPEEDS = [0.25, 0.5, 1, 2];
-const TOLD_EVERY = 250; // ms between two words to Python about the frame while a clip plays
-const MODELS = ["model", "leaflets"]; // roles of layers that are somebody's answer
+const SEND_EVERY = 250; // ms between two messages with the frame to Python while a clip plays
+const MODELS = ["model", "leaflets"]; // roles of layers that are a model's result
 
 function render({ model, el }) {
   const page = buildPage(el);
   const { root } = page;
-  let clip = null; // of clip.js, once its first parts are there
-  let newest = null; // the clip that is on its way, or open
-  let pictures = []; // one a panel
+  let clip = null; // a Clip of clip.js, once its first parts have been received
+  let newest = null; // the clip that is being received or is open
+  let pictures = []; // one per panel
   let curves = null;
-  let frame = 0; // that is to be seen
+  let frame = 0; // index of the displayed frame
   let greys = [];
   let lens = null;
   let clock = null; // while playing: the animation request and when the frame was due
-  let told = 0; // ms, when Python last heard of the frame
-  let heard = 0; // the number of Python's last word about the frame that was heard here
+  let sentAt = 0; // ms, when the frame was last sent to Python
+  let frameVersion = 0; // the last `_frame_version` received from Python
 
   const get = (name) => model.get(name);
   function set(name, value) {
@@ -24,52 +24,53 @@ function render({ model, el }) {
     model.save_changes();
   }
 
-  const list = new ClipList(page, get("_names"), get("_notes"), () => get("clip"), (name) => {
+  const list = new ClipList(page, get("_names"), get("_keywords"), () => get("clip"), (name) => {
     stop();
-    state("waiting");
+    setState("waiting");
     set("clip", name);
   });
 
-  // --- a clip arrives ---------------------------------------------------------------------------
+  // --- receiving a clip -------------------------------------------------------------------------
 
   async function open() {
     const content = get("_content");
     stop();
-    state(get("error") ? "error" : "waiting");
+    setState(get("error") ? "error" : "waiting");
     page.message.hidden = !get("error");
     page.message.textContent = get("error");
     page.body.hidden = Boolean(get("error"));
     page.title.textContent = get("error") ? "" : content.clip || "";
-    list.showPlace();
+    list.showPosition();
     newest = null;
     if (get("error") || !content.shape) return;
-    const fresh = new Clip(content);
-    newest = fresh;
-    const here = content.parts.flatMap((bytes, number) => (bytes ? [[number, bytes]] : []));
-    await Promise.all(here.map(([number, bytes]) => fresh.receive(number, bytesOf(bytes))));
-    if (newest !== fresh) return; // another clip was opened in the meantime
-    clip = fresh;
-    frame = within(get("frame"));
+    const received = new Clip(content);
+    newest = received;
+    const parts = content.parts.flatMap((bytes, number) => (bytes ? [[number, bytes]] : []));
+    await Promise.all(parts.map(([number, bytes]) => received.receive(number, bytesOf(bytes))));
+    if (newest !== received) return; // another clip was opened in the meantime
+    clip = received;
+    frame = clamp(get("frame"));
     lens = new Lens(clip, () => get("zoom"), (zoom) => set("zoom", zoom), draw);
     page.slider.max = clip.count - 1;
     for (const control of [page.slider, page.play, page.previous, page.next, page.speed]) {
       control.disabled = clip.count < 2;
     }
     curves = new Curves(page.curves, clip);
-    const marked = new Set(content.marks.map(([, mark]) => mark));
-    page.jumps.ED.hidden = !marked.has("ED");
-    page.jumps.ES.hidden = !marked.has("ES");
-    page.jumps.labelled.hidden = !content.labelled.length;
+    const marks = new Set(content.marks.map(([, mark]) => mark));
+    page.jumps.ED.hidden = !marks.has("ED");
+    page.jumps.ES.hidden = !marks.has("ES");
+    page.jumps.labelled.hidden = !content.labelled_frames.length;
     buildLayers();
     buildPictures();
     root.dataset.clip = content.clip;
-    hear();
+    acceptFrameVersion();
     if (get("playing")) play();
-    fetchParts();
+    requestPart();
   }
 
-  // Parts that did not fit into the first message come one by one, the one looked at first.
-  function fetchParts() {
+  // Parts that did not fit into the first message are requested one by one, first the part with
+  // the displayed frame.
+  function requestPart() {
     const missing = clip.parts.findIndex((part) => part === undefined);
     if (missing < 0) return;
     const number = clip.has(frame) ? missing : clip.partOf(frame);
@@ -79,12 +80,12 @@ function render({ model, el }) {
   async function receive(message, buffers) {
     if (message.kind !== "part" || !clip || message.serial !== clip.content.serial) return;
     const receiver = clip;
-    if (receiver.arrived.has(message.number)) return; // asked for by this clip's other view, too
-    const waited = !clip.has(frame);
+    if (receiver.arrived.has(message.number)) return; // another view of this widget requested it
+    const waiting = !clip.has(frame);
     await receiver.receive(message.number, bytesOf(buffers[0]));
     if (clip !== receiver) return;
-    if (waited) draw();
-    fetchParts();
+    if (waiting) draw();
+    requestPart();
   }
 
   function buildLayers() {
@@ -95,8 +96,8 @@ function render({ model, el }) {
       input.checked = get("shown").includes(layer.name);
       input.addEventListener("change", () => toggle(layer.name));
       if (number < 9) box.title = `key ${number + 1}`;
-      const drawn = ["points", "segments"].find((kind) => layer[kind]) ?? "area";
-      const swatch = element("span", box, { className: `swatch ${drawn}` });
+      const kind = ["points", "segments"].find((name) => layer[name]) ?? "area";
+      const swatch = element("span", box, { className: `swatch ${kind}` });
       swatch.style.background = `rgb(${layer.rgb.join(", ")})`;
       text.before(swatch);
     });
@@ -110,12 +111,13 @@ function render({ model, el }) {
 
   function buildPictures() {
     page.pictures.replaceChildren();
-    pictures = panels().map((own, number) => {
+    pictures = panels().map((panelModels, number) => {
       const panel = element("figure", page.pictures);
       const canvas = element("canvas", panel, { className: "picture" },
         { role: "img", "data-panel": number });
       if (panels().length > 1) {
-        element("figcaption", panel, { textContent: clip.content.layers[own[0]].name });
+        const { name } = clip.content.layers[panelModels[0]];
+        element("figcaption", panel, { textContent: name });
       }
       const picture = new Picture(canvas, clip);
       lens.listen(picture, () => {
@@ -125,18 +127,18 @@ function render({ model, el }) {
       return picture;
     });
     curves.resize(page.pictures.clientWidth);
-    lookAgain();
+    updatePicture();
   }
 
   // --- drawing ----------------------------------------------------------------------------------
 
-  function state(name) {
+  function setState(name) {
     root.dataset.state = name;
     root.setAttribute("aria-busy", name === "waiting");
   }
 
-  // Everything that traits of the picture change: greys, zoom, layers.
-  function lookAgain() {
+  // Apply all traits that change the picture: greys, zoom, layers.
+  function updatePicture() {
     if (!clip) return;
     const [low, high] = get("window");
     greys = greysOf([low, high], get("gamma"));
@@ -162,15 +164,16 @@ function render({ model, el }) {
   function draw() {
     if (!clip || get("error")) return;
     if (!clip.has(frame)) {
-      state("waiting");
+      setState("waiting");
       return;
     }
     const shown = clip.content.layers.flatMap((layer, number) =>
       (get("shown").includes(layer.name) ? [number] : []));
-    panels().forEach((own, number) => {
-      const seen = shown.filter((layer) => own.includes(layer) || !models().includes(layer));
-      const compared = own.find((layer) => shown.includes(layer)) ?? own[0];
-      pictures[number].draw(frame, lens.place, greys, get("smooth"), seen, compared);
+    panels().forEach((panelModels, number) => {
+      const layers = shown.filter(
+        (layer) => panelModels.includes(layer) || !models().includes(layer));
+      const compared = panelModels.find((layer) => shown.includes(layer)) ?? panelModels[0];
+      pictures[number].draw(frame, lens.viewport, greys, get("smooth"), layers, compared);
     });
     curves.draw(frame);
     const text = readout();
@@ -181,7 +184,7 @@ function render({ model, el }) {
     root.setAttribute("aria-label", clip.content.clip);
     for (const { canvas } of pictures) canvas.setAttribute("aria-label", label);
     root.dataset.frame = frame;
-    state("ready");
+    setState("ready");
   }
 
   function readout() {
@@ -191,7 +194,7 @@ function render({ model, el }) {
       ? [`frame ${number} (${frame + 1} of ${clip.count} shown)`]
       : [`frame ${number} / ${clip.count - 1}`];
     if (fps) text.push(`${(number / fps).toFixed(2)} s`);
-    text.push(...marks.filter(([marked]) => marked === frame).map(([, mark]) => mark));
+    text.push(...marks.filter(([index]) => index === frame).map(([, mark]) => mark));
     if (labels && labels[frame]) text.push(labels[frame]);
     for (const layer of layers) {
       if (!layer.areas || layer.areas[frame] === null) continue;
@@ -204,49 +207,49 @@ function render({ model, el }) {
 
   // --- moving -----------------------------------------------------------------------------------
 
-  const within = (number) => Math.min(Math.max(number, 0), clip.count - 1);
+  const clamp = (number) => Math.min(Math.max(number, 0), clip.count - 1);
 
   const isOpen = () => clip && clip.content.serial === get("_content").serial;
 
-  // What is told was seen after Python's word number `heard`: Python passes over what was on its
-  // way here while it opened another clip, or chose another frame.
-  function say() {
+  // The frame is sent with the last version received from Python. If Python has meanwhile opened
+  // another clip or set another frame, the version is out of date and Python ignores the frame.
+  function setFrameTraits() {
     if (!isOpen()) return;
     model.set("frame", frame);
-    model.set("_told", [heard, frame]);
+    model.set("_page_frame", [frameVersion, frame]);
   }
 
-  function tell() {
-    told = performance.now();
-    say();
+  function sendFrame() {
+    sentAt = performance.now();
+    setFrameTraits();
     model.save_changes();
   }
 
-  function hear() {
+  function acceptFrameVersion() {
     if (!isOpen()) return;
-    heard = get("_word");
-    tell();
+    frameVersion = get("_frame_version");
+    sendFrame();
   }
 
   function show(number) {
     stop();
-    frame = within(number);
+    frame = clamp(number);
     draw();
-    tell();
+    sendFrame();
   }
 
   function step(by) {
-    const moved = frame + by; // one past the end begins anew, ten past it stops there
-    show(Math.abs(by) > 1 ? moved : (moved + clip.count) % clip.count);
+    const target = frame + by; // a single step wraps around at the ends, a step of ten does not
+    show(Math.abs(by) > 1 ? target : (target + clip.count) % clip.count);
   }
 
   function jump(frames) {
     if (frames.length) show(frames.find((number) => number > frame) ?? frames[0]);
   }
-  const marked = (word) =>
-    clip.content.marks.filter(([, mark]) => mark === word).map(([number]) => number);
+  const framesWithMark = (name) =>
+    clip.content.marks.filter(([, mark]) => mark === name).map(([number]) => number);
 
-  function playing(on) {
+  function setPlaying(on) {
     page.play.textContent = on ? "❚❚" : "▶";
     page.play.title = on ? "Pause" : "Play";
     page.play.setAttribute("aria-label", page.play.title);
@@ -256,27 +259,27 @@ function render({ model, el }) {
   function play() {
     if (clock || !clip || clip.count < 2) return;
     clock = { due: performance.now(), request: requestAnimationFrame(tick) };
-    playing(true);
+    setPlaying(true);
   }
 
   function stop() {
     if (!clock) return;
     cancelAnimationFrame(clock.request);
     clock = null;
-    say(); // in one message with what comes next
-    playing(false);
+    setFrameTraits(); // sent by setPlaying, in the same message
+    setPlaying(false);
   }
 
   function tick(now) {
-    // By the clock, not by ticks: a slow page skips frames and keeps the heart's own rate.
+    // Playback follows the clock, so that a slow page skips frames and keeps real time.
     const rate = clip.content.rate * get("speed");
     const due = Math.floor(((now - clock.due) / 1000) * rate);
     if (due > 0 && clip.has((frame + due) % clip.count)) {
       clock.due += (due * 1000) / rate;
       frame = (frame + due) % clip.count;
       draw();
-      if (now - told > TOLD_EVERY) tell();
-    } else if (due > 0) { // that part is still on its way
+      if (now - sentAt > SEND_EVERY) sendFrame();
+    } else if (due > 0) { // the part with the next frame has not been received yet
       clock.due = now;
     }
     clock.request = requestAnimationFrame(tick);
@@ -295,9 +298,9 @@ function render({ model, el }) {
     previous: () => step(-1),
     next: () => step(1),
     play: () => (clock ? stop() : play()),
-    ed: () => jump(marked("ED")),
-    es: () => jump(marked("ES")),
-    labelled: () => jump(clip.content.labelled),
+    ed: () => jump(framesWithMark("ED")),
+    es: () => jump(framesWithMark("ES")),
+    labelled: () => jump(clip.content.labelled_frames),
     "previous-clip": () => list.step(-1),
     "next-clip": () => list.step(1),
     "zoom-in": () => lens.zoomTo(get("zoom") * 1.5),
@@ -326,24 +329,25 @@ function render({ model, el }) {
       if (layer) toggle(layer.name);
     };
   }
-  const always = ["previous-clip", "next-clip"]; // also where a clip could not be opened
-  const able = (action) => always.includes(action) || (clip && !get("error"));
+  const always = ["previous-clip", "next-clip"]; // possible even if a clip could not be opened
+  const isPossible = (action) => always.includes(action) || (clip && !get("error"));
 
   root.addEventListener("click", (event) => {
     const action = event.target.closest("button")?.dataset.action;
-    if (action && able(action)) actions[action]();
+    if (action && isPossible(action)) actions[action]();
   });
   root.addEventListener("keydown", (event) => {
     const act = keys[event.key];
     if (!act || event.ctrlKey || event.altKey || event.metaKey) return;
     const { target } = event;
-    if (target === page.speed) return; // its own keys choose an entry
+    if (target === page.speed) return; // here keys choose an entry of the list
     if (target.type === "range" && target !== page.slider && !/^[a-z0-9]$/.test(event.key)) return;
-    // Space on a button, a box or a summary already means: press it.
+    // On a button, a checkbox or a summary, the space key already presses it.
     if (event.key === " " && target.closest("button, input[type=checkbox], summary")) return;
     event.preventDefault();
     event.stopPropagation();
-    if (able(event.key === "n" ? "next-clip" : event.key === "p" ? "previous-clip" : "")) act(event);
+    const action = event.key === "n" ? "next-clip" : event.key === "p" ? "previous-clip" : "";
+    if (isPossible(action)) act(event);
   });
   page.slider.addEventListener("input", () => show(Number(page.slider.value)));
   page.speed.addEventListener("change", () => set("speed", Number(page.speed.value)));
@@ -367,36 +371,36 @@ function render({ model, el }) {
     if (event.buttons) show(curves.frameAt(event.offsetX));
   });
 
-  // --- Python changes something -----------------------------------------------------------------
+  // --- changes from Python ----------------------------------------------------------------------
 
-  const followers = {
+  const listeners = {
     "change:_content": open,
     "change:error": open,
     "msg:custom": receive,
     "change:frame": () => {
       if (!isOpen() || get("frame") === frame) return;
-      frame = within(get("frame")); // a clip that plays goes on from there
+      frame = clamp(get("frame")); // a clip that plays continues from here
       draw();
-      tell(); // it may be another widget of the page that leads, by jslink
+      sendFrame(); // another widget of the page may have set the frame, by jslink
     },
-    "change:_word": hear,
+    "change:_frame_version": acceptFrameVersion,
     "change:playing": () => (get("playing") ? play() : stop()),
     "change:side_by_side": () => clip && !get("error") && buildPictures(),
   };
   for (const name of ["shown", "zoom", "window", "gamma", "smooth", "speed"]) {
-    followers[`change:${name}`] = lookAgain;
+    listeners[`change:${name}`] = updatePicture;
   }
-  for (const [event, follow] of Object.entries(followers)) model.on(event, follow);
-  const watcher = new ResizeObserver(() => {
+  for (const [event, listener] of Object.entries(listeners)) model.on(event, listener);
+  const observer = new ResizeObserver(() => {
     if (clip && curves?.resize(page.pictures.clientWidth)) curves.draw(frame);
   });
-  watcher.observe(page.pictures);
+  observer.observe(page.pictures);
   open();
 
   return () => {
     if (clock) cancelAnimationFrame(clock.request);
-    watcher.disconnect();
-    for (const [event, follow] of Object.entries(followers)) model.off(event, follow);
+    observer.disconnect();
+    for (const [event, listener] of Object.entries(listeners)) model.off(event, listener);
   };
 }
 

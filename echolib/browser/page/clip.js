@@ -1,12 +1,12 @@
-// One clip as it came from Python (encoding.py): frames and what is drawn over them.
-// The files of this folder are joined in the order of their use; nothing is loaded from elsewhere.
+// One clip as received from Python (encoding.py): its frames and the layers drawn over them.
+// The files of this folder are joined in the order of their use; no other file is loaded.
 
-// A byte array, whichever view the widget manager hands over.
+// The bytes of any typed array or DataView that the widget manager passes.
 function bytesOf(value) {
   return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
 }
 
-async function inflated(bytes) {
+async function inflate(bytes) {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Response(stream).arrayBuffer();
 }
@@ -15,21 +15,21 @@ class Clip {
   constructor(content) {
     [this.count, this.height, this.width] = content.shape;
     this.content = content;
-    this.rowBytes = (this.width + 7) >> 3; // of a mask: a bit a pixel, every row from a new byte
+    this.rowBytes = (this.width + 7) >> 3; // per row of a mask: one bit per pixel, whole bytes
     this.parts = new Array(Math.ceil(this.count / content.part));
-    this.arrived = new Set(); // numbers of parts, those still being inflated included
+    this.arrived = new Set(); // numbers of the parts received, inflated or not
     this.outlines = new Map(); // by layer and frame, made when first shown
   }
 
-  // A part holds some frames of everything, one array after the other as encoding.py lays them.
+  // A part holds some frames of every array, in the order that encoding.py defines.
   async receive(number, bytes) {
     this.arrived.add(number);
-    const buffer = await inflated(bytes);
+    const buffer = await inflate(bytes);
     const first = number * this.content.part;
     const frames = Math.min(this.content.part, this.count - first);
     const area = this.height * this.width;
-    let place = 0;
-    const next = (length) => new Uint8Array(buffer, (place += length) - length, length);
+    let offset = 0;
+    const next = (length) => new Uint8Array(buffer, (offset += length) - length, length);
     const numbers = (length) => new Float32Array(next(4 * length).slice().buffer);
     this.parts[number] = {
       frames: next(frames * area),
@@ -50,8 +50,8 @@ class Clip {
     return this.parts[this.partOf(frame)] !== undefined;
   }
 
-  // What belongs to one frame, out of an array that holds all frames of its part.
-  cut(array, frame) {
+  // The values of one frame, out of an array that holds all frames of its part.
+  slice(array, frame) {
     const part = this.partOf(frame);
     const first = part * this.content.part;
     const length = array.length / Math.min(this.content.part, this.count - first);
@@ -59,20 +59,20 @@ class Clip {
   }
 
   image(frame) {
-    return this.cut(this.parts[this.partOf(frame)].frames, frame);
+    return this.slice(this.parts[this.partOf(frame)].frames, frame);
   }
 
-  // `kind` of a layer in one frame: masks, heat, points or segments; null where there is none.
-  of(layer, kind, frame) {
-    const known = this.content.layers[layer].known;
+  // One array of a layer in one frame, or null. kind: "masks", "heat", "points" or "segments".
+  array(layer, kind, frame) {
+    const { labelled } = this.content.layers[layer];
     const array = this.parts[this.partOf(frame)].layers[layer][kind];
-    return array && (!known || known[frame]) ? this.cut(array, frame) : null;
+    return array && (!labelled || labelled[frame]) ? this.slice(array, frame) : null;
   }
 
   outline(layer, frame) {
     const key = layer * this.count + frame;
     if (!this.outlines.has(key)) {
-      const bits = this.of(layer, "masks", frame);
+      const bits = this.array(layer, "masks", frame);
       this.outlines.set(key, bits && outlineOf(bits, this.width, this.height, this.rowBytes));
     }
     return this.outlines.get(key);
@@ -83,17 +83,18 @@ function isInside(bits, rowBytes, x, y) {
   return (bits[y * rowBytes + (x >> 3)] >> (x & 7)) & 1;
 }
 
-// Outline of a mask by marching squares, in px with pixel centres at integers. Outside of the
-// frame counts as outside of the mask, so that outlines close at its border.
+// Outline of a mask by marching squares, in px with pixel centres at integers. Pixels outside the
+// frame count as outside the mask, so that outlines close at the border of the frame.
 function outlineOf(bits, width, height, rowBytes) {
   const path = new Path2D();
   const inside = (x, y) =>
     x >= 0 && y >= 0 && x < width && y < height && isInside(bits, rowBytes, x, y) === 1;
-  let [left, right, top, bottom] = [rowBytes, -1, height, -1]; // of what is marked; columns in bytes
-  bits.forEach((byte, place) => {
+  // Bounds of the mask, those of columns in bytes.
+  let [left, right, top, bottom] = [rowBytes, -1, height, -1];
+  bits.forEach((byte, index) => {
     if (!byte) return;
-    const row = Math.floor(place / rowBytes);
-    const column = place - row * rowBytes;
+    const row = Math.floor(index / rowBytes);
+    const column = index - row * rowBytes;
     [left, right] = [Math.min(left, column), Math.max(right, column)];
     [top, bottom] = [Math.min(top, row), Math.max(bottom, row)];
   });
@@ -104,8 +105,8 @@ function outlineOf(bits, width, height, rowBytes) {
       if (corners.every((corner) => corner === corners[0])) continue; // no edge here
       const sides = [[x + 0.5, y], [x + 1, y + 0.5], [x + 0.5, y + 1], [x, y + 0.5]];
       for (let start = 0; start < 4; start++) {
-        // A line enters through the side where outside turns to inside, clockwise, and leaves
-        // through the next side where inside turns to outside.
+        // Clockwise, a line enters through a side that leads from outside to inside the mask, and
+        // leaves through the next side that leads from inside to outside.
         if (corners[start] || !corners[(start + 1) % 4]) continue;
         let end = (start + 1) % 4;
         while (corners[(end + 1) % 4]) end = (end + 1) % 4;

@@ -1,79 +1,82 @@
-// The list of clips: search by words, step through what was found.
+// The list of clips: search by words, and step through the clips found.
 
-const FOUND_AT_ONCE = 50; // names listed below the search
-const LATE = 5000; // ms after which a clip that is still being opened is spoken of
+const MAX_LISTED = 50; // names listed below the search field
+const SLOW_OPENING = 5000; // ms after which a message says that a clip is still being opened
 
 class ClipList {
-  // page: of controls.js; notes: what search also finds; current(): name of the clip that is
-  // open; open(name): is called with the name of the clip to open.
-  constructor(page, names, notes, current, open) {
-    Object.assign(this, { page, names, current });
-    this.texts = names.map((name, number) => `${name} ${notes[number]}`.toLowerCase());
-    this.notes = notes;
-    this.chosen = 0; // in the list of a search
+  // page: from controls.js; keywords: text per clip that a search also matches; current():
+  // returns the name of the open clip; open(name): is called with the name of the clip to open.
+  constructor(page, names, keywords, current, open) {
+    Object.assign(this, { page, names, keywords, current });
+    this.texts = names.map((name, number) => `${name} ${keywords[number]}`.toLowerCase());
+    this.chosen = 0; // position in the list of clips found
     this.open = (name) => {
-      this.list(false);
+      this.showMatches(false);
       if (name === current()) return;
-      this.say(`opening ${name} …`);
-      this.late = setTimeout(
-        () => this.say(`still opening ${name}: Python is busy with it, or has ended`), LATE);
+      this.showStatus(`opening ${name} …`);
+      this.timer = setTimeout(
+        () => this.showStatus(`still opening ${name}: Python is busy with it, or has ended`),
+        SLOW_OPENING);
       open(name);
     };
     page.clips.hidden = page.place.hidden = names.length < 2;
     page.search.placeholder = `search ${names.length} clips`;
-    page.search.addEventListener("focus", () => this.list(true));
-    page.search.addEventListener("blur", () => this.list(false));
+    page.search.addEventListener("focus", () => this.showMatches(true));
+    page.search.addEventListener("blur", () => this.showMatches(false));
     page.search.addEventListener("input", () => {
       this.chosen = 0;
-      this.list(true);
+      this.showMatches(true);
     });
     page.search.addEventListener("keydown", (event) => this.key(event));
   }
 
-  // Numbers of the clips in whose name and notes all words of the search occur.
-  found() {
+  // Numbers of the clips whose name and keywords contain all words of the search.
+  search() {
     const words = this.page.search.value.toLowerCase().split(/\s+/).filter(Boolean);
     return this.texts.flatMap((text, number) =>
       (words.every((word) => text.includes(word)) ? [number] : []));
   }
 
   step(by) {
-    const list = this.found();
-    const now = this.names.indexOf(this.current());
-    const at = list.indexOf(now);
-    let next = list[(at + by + list.length) % list.length];
-    if (at < 0) { // not among those found: go on from its place in the whole list
-      next = by > 0 ? list.find((number) => number > now) ?? list[0]
-        : list.filter((number) => number < now).at(-1) ?? list.at(-1);
+    const found = this.search();
+    const current = this.names.indexOf(this.current());
+    const position = found.indexOf(current);
+    let next = found[(position + by + found.length) % found.length];
+    if (position < 0) { // the open clip is not among those found: go on from its number
+      next = by > 0 ? found.find((number) => number > current) ?? found[0]
+        : found.filter((number) => number < current).at(-1) ?? found.at(-1);
     }
-    if (next === undefined || next === now) this.say("no other clip is found by this search");
-    else this.open(this.names[next]);
+    if (next === undefined || next === current) {
+      this.showStatus("no other clip is found by this search");
+    } else {
+      this.open(this.names[next]);
+    }
   }
 
-  say(text) {
-    clearTimeout(this.late);
+  showStatus(text) {
+    clearTimeout(this.timer);
     this.page.place.textContent = text;
   }
 
-  showPlace() {
-    this.say(`${this.names.indexOf(this.current()) + 1} of ${this.names.length}`);
+  showPosition() {
+    this.showStatus(`${this.names.indexOf(this.current()) + 1} of ${this.names.length}`);
   }
 
-  list(open) {
+  showMatches(open) {
     const { matches, search } = this.page;
     matches.hidden = !open;
     search.setAttribute("aria-expanded", open);
     if (!open) return;
-    const found = this.found();
-    const listed = found.slice(0, FOUND_AT_ONCE);
+    const found = this.search();
+    const listed = found.slice(0, MAX_LISTED);
     this.chosen = Math.min(Math.max(this.chosen, 0), listed.length - 1);
     matches.replaceChildren();
-    listed.forEach((number, place) => {
+    listed.forEach((number, position) => {
       const item = element("li", matches, { textContent: this.names[number] },
-        { role: "option", "aria-selected": place === this.chosen });
-      element("span", item, { className: "soft", textContent: ` ${this.notes[number]}` });
+        { role: "option", "aria-selected": position === this.chosen });
+      element("span", item, { className: "soft", textContent: ` ${this.keywords[number]}` });
       item.addEventListener("pointerdown", (event) => {
-        event.preventDefault(); // the search keeps the focus until the clip is open
+        event.preventDefault(); // the search field keeps the focus until the clip is open
         this.open(this.names[number]);
         this.page.root.focus();
       });
@@ -86,16 +89,16 @@ class ClipList {
   }
 
   key(event) {
-    event.stopPropagation(); // letters are letters here
+    event.stopPropagation(); // letters typed here are not keys of the browser
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       this.chosen += event.key === "ArrowDown" ? 1 : -1;
-      this.list(true);
-    } else if (event.key === "Enter" && this.found().length) {
-      this.open(this.names[this.found()[Math.max(0, this.chosen)]]);
+      this.showMatches(true);
+    } else if (event.key === "Enter" && this.search().length) {
+      this.open(this.names[this.search()[Math.max(0, this.chosen)]]);
       this.page.root.focus();
     } else if (event.key === "Escape") {
-      this.page.root.focus(); // which closes the list
+      this.page.root.focus(); // the search field loses the focus, which closes the list
     }
   }
 }

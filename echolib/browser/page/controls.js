@@ -1,4 +1,4 @@
-// The page's elements: made once, and asked for by name.
+// The page's elements, made once and accessed by name.
 
 function element(tag, parent, properties = {}, attributes = {}) {
   const node = Object.assign(document.createElement(tag), properties);
@@ -7,7 +7,7 @@ function element(tag, parent, properties = {}, attributes = {}) {
   return node;
 }
 
-// JupyterLab's command mode would swallow the keys without the attribute, on each input itself.
+// Without this attribute on each input itself, JupyterLab's command mode would take the keys.
 const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
 
 function button(parent, action, text, label) {
@@ -34,7 +34,7 @@ function checkbox(parent, name, label) {
 }
 
 const KEYS = [
-  ["← →", "one frame back, forth (with shift: ten)"], ["space", "play, pause"],
+  ["← →", "one frame back, forward (with shift: ten)"], ["space", "play, pause"],
   ["home end", "first, last frame"], ["d s l", "next end-diastole, end-systole, labelled frame"],
   ["p n", "previous, next clip"], ["+ − 0", "zoom in, out, whole picture"],
   ["1 to 9", "overlays on and off"],

@@ -1,36 +1,36 @@
-// Diagrams below the picture: curves over time, one diagram a unit, and a cursor at the frame.
+// Diagrams below the picture: curves over time, one diagram per unit, and a cursor at the frame.
 
-const DIAGRAM = 92; // CSS px high
-const [LEFT, RIGHT, TOP, BOTTOM] = [46, 10, 18, 6]; // CSS px around a diagram
-const LINES = "#d5dade"; // on dark, in light and dark pages alike
+const DIAGRAM_HEIGHT = 92; // CSS px
+const [LEFT, RIGHT, TOP, BOTTOM] = [46, 10, 18, 6]; // margins of a diagram, CSS px
+const AXIS_COLOUR = "#d5dade"; // on a dark ground, in light and dark pages alike
 
 class Curves {
   constructor(canvas, clip) {
     this.canvas = canvas;
     this.clip = clip;
     this.units = [...new Set(clip.content.curves.map((curve) => curve.unit))];
-    this.still = document.createElement("canvas"); // all but the cursor
+    this.background = document.createElement("canvas"); // everything except the cursor
     this.width = 0;
     canvas.hidden = !this.units.length;
     const names = clip.content.curves.map((curve) => `${curve.name} (${curve.unit})`);
     canvas.setAttribute("aria-label", `Over time: ${names.join(", ")}. Click to go to a frame.`);
   }
 
-  // Lay out anew for a width in CSS px; true where that changed something.
+  // Lay out the diagrams for a width in CSS px; returns whether anything has changed.
   resize(width) {
     if (!this.units.length || width < LEFT + RIGHT + 20 || width === this.width) return false;
     this.width = width;
     const density = window.devicePixelRatio || 1;
-    for (const canvas of [this.canvas, this.still]) {
+    for (const canvas of [this.canvas, this.background]) {
       canvas.width = Math.round(width * density);
-      canvas.height = Math.round(this.units.length * DIAGRAM * density);
+      canvas.height = Math.round(this.units.length * DIAGRAM_HEIGHT * density);
     }
-    this.canvas.style.height = `${this.units.length * DIAGRAM}px`;
-    const context = this.still.getContext("2d");
+    this.canvas.style.height = `${this.units.length * DIAGRAM_HEIGHT}px`;
+    const context = this.background.getContext("2d");
     context.setTransform(density, 0, 0, density, 0, 0);
     context.fillStyle = "#14181c";
-    context.fillRect(0, 0, width, this.units.length * DIAGRAM);
-    this.units.forEach((unit, row) => this.diagram(context, unit, row * DIAGRAM));
+    context.fillRect(0, 0, width, this.units.length * DIAGRAM_HEIGHT);
+    this.units.forEach((unit, row) => this.diagram(context, unit, row * DIAGRAM_HEIGHT));
     return true;
   }
 
@@ -51,11 +51,12 @@ class Curves {
     let [low, high] = [Math.min(...values), Math.max(...values)];
     if (high === low) [low, high] = [low - 0.5, high + 0.5];
     const y = (value) =>
-      top + TOP + ((high - value) / (high - low)) * (DIAGRAM - TOP - BOTTOM);
+      top + TOP + ((high - value) / (high - low)) * (DIAGRAM_HEIGHT - TOP - BOTTOM);
     context.font = "11px sans-serif";
-    context.fillStyle = context.strokeStyle = LINES;
+    context.fillStyle = context.strokeStyle = AXIS_COLOUR;
     context.lineWidth = 0.5;
-    context.strokeRect(LEFT, top + TOP - 3, this.width - LEFT - RIGHT, DIAGRAM - TOP - BOTTOM + 6);
+    context.strokeRect(LEFT, top + TOP - 3,
+      this.width - LEFT - RIGHT, DIAGRAM_HEIGHT - TOP - BOTTOM + 6);
     context.textAlign = "right";
     context.textBaseline = "middle";
     context.fillText(short(high), LEFT - 5, y(high) + 2);
@@ -66,7 +67,7 @@ class Curves {
       context.setLineDash([2, 3]);
       context.beginPath();
       context.moveTo(this.x(frame), top + TOP - 3);
-      context.lineTo(this.x(frame), top + DIAGRAM - BOTTOM + 3);
+      context.lineTo(this.x(frame), top + DIAGRAM_HEIGHT - BOTTOM + 3);
       context.stroke();
       context.setLineDash([]);
       if (top === 0) context.fillText(mark, this.x(frame), TOP - 6);
@@ -82,11 +83,11 @@ class Curves {
     context.beginPath();
     values.forEach((value, frame) => {
       if (value === null) return;
-      const goesOn = frame > 0 && values[frame - 1] !== null;
-      context[goesOn ? "lineTo" : "moveTo"](this.x(frame), y(value));
+      const continues = frame > 0 && values[frame - 1] !== null;
+      context[continues ? "lineTo" : "moveTo"](this.x(frame), y(value));
     });
     context.stroke();
-    values.forEach((value, frame) => { // alone between gaps: a dot
+    values.forEach((value, frame) => { // a single value between two gaps is drawn as a dot
       if (value === null || values[frame - 1] != null || values[frame + 1] != null) return;
       context.beginPath();
       context.arc(this.x(frame), y(value), 3, 0, 2 * Math.PI);
@@ -99,14 +100,14 @@ class Curves {
     const context = this.canvas.getContext("2d");
     const density = this.canvas.width / this.width;
     context.setTransform(1, 0, 0, 1, 0, 0);
-    context.drawImage(this.still, 0, 0);
+    context.drawImage(this.background, 0, 0);
     context.fillStyle = "white";
-    const top = (TOP - 3) * density; // below the words of the marks
+    const top = (TOP - 3) * density; // below the names of the marks
     context.fillRect(Math.round(this.x(frame) * density), top, density, this.canvas.height - top);
   }
 }
 
-// A number of about three digits.
+// Format a number with about three digits.
 function short(value) {
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
   return value.toFixed(digits);

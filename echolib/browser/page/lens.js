@@ -1,82 +1,82 @@
-// Which piece of the frames is seen: zoom and centre, common to all pictures side by side.
+// The visible part of the frames: zoom and centre, shared by all pictures side by side.
 
-const MOST_ZOOM = 8;
+const MAX_ZOOM = 8;
 
 class Lens {
-  // zoom(): how many times the whole picture is enlarged; setZoom(value); draw(): draws anew.
+  // zoom(): returns the zoom, 1 for the whole picture; setZoom(value): changes it; draw(): redraws.
   constructor(clip, zoom, setZoom, draw) {
     Object.assign(this, { clip, zoom, setZoom, draw });
     this.centre = [(clip.width - 1) / 2, (clip.height - 1) / 2]; // px of the frame
   }
 
-  // Zoom, and the px of the frame at the upper left, which never lies outside of it.
-  get place() {
+  // Zoom, and the upper left corner of the visible part in px of the frame, never outside it.
+  get viewport() {
     const zoom = this.zoom();
     const [left, top] = [this.clip.width, this.clip.height].map((size, axis) =>
       Math.min(Math.max(this.centre[axis] + 0.5 - size / zoom / 2, 0), size - size / zoom));
     return { left, top, zoom };
   }
 
-  // The centre of what is seen, which is not `centre` where that is too near to the border.
-  get seen() {
-    const { left, top, zoom } = this.place;
+  // Centre of the visible part. It differs from `centre` if that is too close to the border.
+  get visibleCentre() {
+    const { left, top, zoom } = this.viewport;
     return [left + this.clip.width / zoom / 2 - 0.5, top + this.clip.height / zoom / 2 - 0.5];
   }
 
-  // Zoom, with the point (x, y) of the frame staying where it is.
-  zoomTo(value, [x, y] = this.seen) {
-    const next = Math.min(Math.max(value, 1), MOST_ZOOM);
-    const share = this.zoom() / next;
-    const [left, top] = this.seen;
-    this.centre = [x + (left - x) * share, y + (top - y) * share];
+  // Zoom while the point (x, y) of the frame stays where it is on the screen.
+  zoomTo(value, [x, y] = this.visibleCentre) {
+    const next = Math.min(Math.max(value, 1), MAX_ZOOM);
+    const ratio = this.zoom() / next;
+    const [centreX, centreY] = this.visibleCentre;
+    this.centre = [x + (centreX - x) * ratio, y + (centreY - y) * ratio];
     this.setZoom(next);
   }
 
   move(x, y) {
-    const [left, top] = this.seen;
-    this.centre = [left + x, top + y];
+    const [centreX, centreY] = this.visibleCentre;
+    this.centre = [centreX + x, centreY + y];
     this.draw();
   }
 
-  // Drag, pinch and ctrl + wheel on a picture; click(): it was pressed without being moved.
+  // Handle drag, pinch and ctrl + wheel on a picture. click(): is called for a press without drag.
   listen(picture, click) {
     const { canvas } = picture;
-    const fingers = new Map(); // pointers that are down, by number
+    const pointers = new Map(); // last event of each pressed pointer, by its id
     let moved = false;
-    const at = (event) => {
+    const framePoint = (event) => {
       const box = canvas.getBoundingClientRect();
       return picture.toFrame((event.clientX - box.left) * (canvas.width / box.width),
-        (event.clientY - box.top) * (canvas.height / box.height), this.place);
+        (event.clientY - box.top) * (canvas.height / box.height), this.viewport);
     };
-    const apart = () => {
-      const [one, other] = [...fingers.values()];
+    const distance = () => {
+      const [one, other] = [...pointers.values()];
       return Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
     };
     canvas.addEventListener("pointerdown", (event) => {
-      if (!fingers.size) moved = false;
-      fingers.set(event.pointerId, event);
+      if (!pointers.size) moved = false;
+      pointers.set(event.pointerId, event);
       canvas.setPointerCapture(event.pointerId);
     });
     canvas.addEventListener("pointermove", (event) => {
-      const before = fingers.get(event.pointerId);
+      const before = pointers.get(event.pointerId);
       if (!before) return;
-      const way = [event.clientX - before.clientX, event.clientY - before.clientY];
-      if (!moved && Math.hypot(...way) < 4) return; // a hand is never quite still
+      const shift = [event.clientX - before.clientX, event.clientY - before.clientY];
+      if (!moved && Math.hypot(...shift) < 4) return; // a click may move by a few px
       moved = true;
-      const [from, to] = [at(before), at(event)];
-      const gap = fingers.size === 2 ? apart() : 0;
-      fingers.set(event.pointerId, event);
-      if (gap) this.zoomTo(this.zoom() * (apart() / gap), to);
+      const [from, to] = [framePoint(before), framePoint(event)];
+      const oldDistance = pointers.size === 2 ? distance() : 0;
+      pointers.set(event.pointerId, event);
+      if (oldDistance) this.zoomTo(this.zoom() * (distance() / oldDistance), to);
       else if (this.zoom() > 1) this.move(from[0] - to[0], from[1] - to[1]);
     });
     canvas.addEventListener("pointerup", (event) => {
-      if (fingers.delete(event.pointerId) && !fingers.size && !moved) click();
+      if (pointers.delete(event.pointerId) && !pointers.size && !moved) click();
     });
-    canvas.addEventListener("pointercancel", (event) => fingers.delete(event.pointerId));
+    canvas.addEventListener("pointercancel", (event) => pointers.delete(event.pointerId));
     canvas.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey) return; // without it the page scrolls, as everywhere
+      if (!event.ctrlKey) return; // without ctrl the wheel scrolls the page
       event.preventDefault();
-      this.zoomTo(this.zoom() * 1.01 ** -event.deltaY, at(event));
+      this.zoomTo(this.zoom() * 1.01 ** -event.deltaY, framePoint(event));
     }, { passive: false });
   }
 }

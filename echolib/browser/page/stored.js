@@ -1,12 +1,12 @@
-// A page without Python: this answers in the place of the widget's model.
+// For a page without Python: a stand-in for the widget's model.
 
 class Stored {
   constructor({ state, contents, on }) {
     this.state = { playing: false, error: "", _content: {}, ...state };
     this.contents = new Map(contents.map((content) => [content.clip, content]));
-    this.on_at_first = on;
-    this.followers = [];
-    this.met = new Set(contents[0].layers.map((layer) => layer.name));
+    this.onAtFirst = on;
+    this.listeners = [];
+    this.openedLayers = new Set(contents[0].layers.map((layer) => layer.name));
     this.state.clip = contents[0].clip;
     this.state._content = this.read(this.state.clip);
   }
@@ -29,27 +29,28 @@ class Stored {
     this.fire(`change:${name}`);
   }
 
-  // What FrameBrowser._open does in Python.
+  // Does the work of FrameBrowser._open_clip in Python.
   open(name) {
     const content = this.read(name);
-    const fresh = content.layers.map((layer) => layer.name)
-      .filter((layer) => !this.met.has(layer));
-    fresh.forEach((layer) => this.met.add(layer));
-    const shown = [...this.state.shown, ...fresh.filter((layer) => this.on_at_first[layer])];
+    const newLayers = content.layers.map((layer) => layer.name)
+      .filter((layer) => !this.openedLayers.has(layer));
+    newLayers.forEach((layer) => this.openedLayers.add(layer));
+    const shown = [...this.state.shown, ...newLayers.filter((layer) => this.onAtFirst[layer])];
     Object.assign(this.state, { frame: 0, playing: false, shown, _content: content });
     this.fire("change:_content");
   }
 
   fire(event) {
-    for (const [name, follow] of [...this.followers]) if (name === event) follow();
+    for (const [name, listener] of [...this.listeners]) if (name === event) listener();
   }
 
-  on(event, follow) {
-    this.followers.push([event, follow]);
+  on(event, listener) {
+    this.listeners.push([event, listener]);
   }
 
-  off(event, follow) {
-    this.followers = this.followers.filter(([name, other]) => name !== event || other !== follow);
+  off(event, listener) {
+    this.listeners = this.listeners.filter(
+      ([name, other]) => name !== event || other !== listener);
   }
 
   save_changes() {}
@@ -57,9 +58,9 @@ class Stored {
   send() {}
 }
 
-// Fill the element of this id with the browser whose data lie beside it.
-function start(place) {
-  const data = document.getElementById(`${place}-data`);
-  const el = document.getElementById(place);
+// Render a browser in the element with this id, from the data in the element `<id>-data`.
+function start(id) {
+  const data = document.getElementById(`${id}-data`);
+  const el = document.getElementById(id);
   render({ model: new Stored(JSON.parse(data.textContent)), el });
 }
