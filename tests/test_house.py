@@ -27,7 +27,7 @@ DRAWING_ROOMS = ROOMS[ROOMS.index("figures") :]
 # A GPU machine without Jupyter must be able to train and to measure.
 TRAINING_ROOMS = (*GROUND, "networks", "ventricle", "valve", "robustness")
 TRAINING_MAY_IMPORT = {"echolib", "torch", "numpy", "pandas", "cv2", "skimage", "safetensors"}
-TRAINING_MAY_IMPORT |= {"tqdm", "scipy"}
+TRAINING_MAY_IMPORT |= {"tqdm", "scipy", "lazy_loader"}  # the last comes with scikit-image
 
 EXECUTES_CODE = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 # the course task's data are pickles, so the phantom of them must be written as such

@@ -1,39 +1,38 @@
 """The frame browser from a shell: a page to open, send or put on the web."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import DataError
+from .shared import CLIP_HELP, SPLITS, Add
 
 CLIPS = 10  # in one page, unless more are asked for
 
 
-def add_commands(add: Callable[[str, Callable], argparse.ArgumentParser]) -> None:
-    """Give the command line those of this module. add: as `mitral_commands.adder` gives it."""
+def add_commands(add: Add) -> None:
+    """Add `browse` to the command line."""
     command = add("browse", browse)
-    command.add_argument("data", help="AVI, MP4, MOV, GIF or DICOM file, or folder of a data set")
+    command.add_argument("data", help=f"{CLIP_HELP}, or folder of a data set")
     command.add_argument("--out", required=True, help="HTML file to write")
     command.add_argument(
         "--weights", nargs="+", default=[],
-        help="models that outline every clip: pretrained names, files or folders",
+        help="networks that outline every clip: `ventricle` (which see the beat, as `function` "
+        "does), `valve`, other pretrained names, files or folders",
     )  # fmt: skip
-    command.add_argument(
-        "--split", default="all", choices=("train", "val", "test", "all"), help="of a data set"
-    )
+    command.add_argument("--split", default="all", choices=SPLITS, help="of a data set")
     which = command.add_mutually_exclusive_group()
     which.add_argument(
         "--clips", type=int, default=CLIPS,
         help=f"at most that many, spread over the split (default {CLIPS})",
     )  # fmt: skip
-    which.add_argument("--names", nargs="+", help="just the clips of these names")
+    which.add_argument("--names", nargs="+", help="the clips of these names only")
 
 
 def browse(arguments: argparse.Namespace) -> None:
-    """Write clips, their labels and what networks find in them as a page to leaf through."""
-    from ..browser import browse as open_browser
+    """Write clips, their labels and networks' outlines of them as a page to browse."""
+    import numpy as np
+
+    from ..browser.widget import browse as open_browser
 
     models = {Path(weights).stem: weights for weights in arguments.weights}
     if len(models) < len(arguments.weights):

@@ -2,38 +2,22 @@
 
 import argparse
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ..data import Clip, open_mitral, read_clip, read_mitral_pickle
-from ..data.echonet import EchoNet
-from ..data.valve.nn_mitralseg import read_nn_mitralseg
-from ..data.valve.study import BROKEN
 from ..errors import DataError
 from ..files import write_npz, write_table
+from .shared import CLIP_HELP, PLAYED_AT, adder
 
-PLAYED_AT = 30.0  # frames a second, where the clip does not say
+if TYPE_CHECKING:
+    import numpy as np
 
-
-def adder(commands: Any) -> Callable[[str, Callable], argparse.ArgumentParser]:
-    """What adds a sub-command by name and function; the function's docstring is its help.
-
-    commands: as `ArgumentParser.add_subparsers` gives them.
-    """
-
-    def add(name: str, run: Callable) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
-        command.set_defaults(run=run)
-        return command
-
-    return add
+    from ..data import Clip, ValveClip
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the sub-commands of this module."""
+    """Add the sub-commands of `mitral` to its parser."""
     add = adder(parser.add_subparsers(dest="step", required=True, metavar="STEP"))
 
     command = add("train", train)
@@ -51,7 +35,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     )
 
     command = add("segment", segment)
-    command.add_argument("clip", help="AVI, MP4, MOV, GIF or DICOM file, train.pkl or test.pkl")
+    command.add_argument("clip", help=f"{CLIP_HELP}, train.pkl or test.pkl")
     command.add_argument("--out", required=True, help="folder to write")
     command.add_argument(
         "--weights", default="valve", help="pretrained name, or a folder that `train` wrote"
@@ -81,8 +65,10 @@ def train(arguments: argparse.Namespace) -> None:
     print(f"{1 + len(finder.close)} networks in {arguments.out}, threshold {finder.threshold:g}")
 
 
-def _labelled_clips(folder: Path, echonet: str | None) -> list:
+def _labelled_clips(folder: Path, echonet: str | None) -> "list[ValveClip]":
     """Labelled clips of the course task's set, or of NN-MitralSeg joined with EchoNet-Dynamic."""
+    from ..data import EchoNet, open_mitral, read_nn_mitralseg
+
     if echonet is None:
         return open_mitral(folder).train
     clips, problems = read_nn_mitralseg(folder, EchoNet(echonet))
@@ -95,6 +81,10 @@ def segment(arguments: argparse.Namespace) -> None:
     """Mask the mitral leaflets in every frame of a clip, or of all clips of a pickle."""
     from dataclasses import replace
 
+    import numpy as np
+
+    from ..data import read_clip, read_mitral_pickle
+    from ..networks.inference import outline
     from ..valve.finder import load_finder
 
     path, out = Path(arguments.clip), Path(arguments.out)
@@ -106,15 +96,15 @@ def segment(arguments: argparse.Namespace) -> None:
     pickled = _is_pickle(path)
     clips = read_mitral_pickle(path) if pickled else [read_clip(path)]
 
-    def segmented() -> Iterator[tuple[str, np.ndarray]]:
+    def outlined() -> Iterator[tuple[str, "np.ndarray"]]:
         for clip in clips:
-            masks = finder.masks(clip.frames)
+            masks = outline(finder, clip)
             empty = int((~masks.any(axis=(1, 2))).sum())
             note = f", {empty} of them without leaflets" if empty else ""
             print(f"{clip.name}: {len(clip.frames)} frames{note}", flush=True)
             yield clip.name if pickled else "masks", masks
 
-    write_npz(out / "masks.npz", segmented())  # before the pictures: these may fail
+    write_npz(out / "masks.npz", outlined())  # before the pictures, which may fail
     with np.load(out / "masks.npz", allow_pickle=False) as saved:
         for clip in clips:
             _write_pictures(out, clip, saved[clip.name if pickled else "masks"])
@@ -122,7 +112,7 @@ def segment(arguments: argparse.Namespace) -> None:
 
 
 def _is_pickle(path: Path) -> bool:
-    """True for a file that begins as gzip or a pickle does, or that is called one."""
+    """True for a file that begins as gzip or a pickle does, or whose suffix says so."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -130,9 +120,11 @@ def _is_pickle(path: Path) -> bool:
     return head == b"\x1f\x8b" or head[:1] in b"\x80(]" and bool(head) or path.suffix == ".pkl"
 
 
-def _write_pictures(out: Path, clip: Clip, masks: np.ndarray) -> None:
-    """Overlay as MP4 and GIF in the clip's own size; of more than a few frames the
-    opening curve as CSV."""
+def _write_pictures(out: Path, clip: "Clip", masks: "np.ndarray") -> None:
+    """Write the overlay as MP4 and GIF in the clip's own size, and the opening curve as CSV.
+
+    A clip of a few frames has no curve.
+    """
     from ..figures.overlay import draw_outlines, write_gif, write_video
     from ..valve.opening import FEWEST_FRAMES, opening_curve
 
@@ -150,13 +142,16 @@ def _write_pictures(out: Path, clip: Clip, masks: np.ndarray) -> None:
 
 def submit(arguments: argparse.Namespace) -> None:
     """Write the course task's CSV from masks of all frames of the test clips."""
+    import numpy as np
+
+    from ..data.valve.study import READ_ERRORS
     from ..valve.submission import write_submission
 
     path = Path(arguments.masks)
     try:
         with np.load(path, allow_pickle=False) as archive:
             masks = {name: archive[name] for name in archive.files}
-    except BROKEN as error:
+    except READ_ERRORS as error:
         raise DataError(
             f"{path}: expected masks.npz as `mitral segment` writes it, found none ({error})."
         ) from error

@@ -1,29 +1,33 @@
-"""Heart function from a shell: of a clip, of a study, and the calibration of its interval."""
+"""The left ventricle from a shell: outlines, function of a clip or a study, calibration."""
 
 import argparse
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from ..data import Dataset, FrameSet, open_data, read_clip
-from ..errors import DataError
-from ..files import write_table
-from .valve import PLAYED_AT
+from ..files import write_npz, write_table
+from .shared import CLIP_HELP, PLAYED_AT, SPLITS, Add, open_clips
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..data import Dataset
     from ..ventricle.clip import ClipFunction, Networks
 
-SPLITS = ("train", "val", "test", "all")
 
-
-def add_commands(add: Callable[[str, Callable], argparse.ArgumentParser]) -> None:
-    """Give the command line those of this module. add: as `mitral_commands.adder` gives it."""
+def add_commands(add: Add) -> None:
+    """Add `segment`, `function` and `calibrate` to the command line."""
+    command = add("segment", segment)
+    command.add_argument("clip", help=CLIP_HELP)
+    command.add_argument("--out", required=True, help="folder to write")
+    command.add_argument(
+        "--weights", nargs="+",
+        help="one network, which outlines each frame by itself, or several as for `function` "
+        "(default: those that come with the package, which see the beat)",
+    )  # fmt: skip
 
     command = add("function", function)
-    command.add_argument("data", help="AVI, MP4, MOV, GIF or DICOM file, or folder of a study")
+    command.add_argument("data", help=f"{CLIP_HELP}, or folder of a study")
     command.add_argument("--out", required=True, help="folder to write; a study is resumed")
     _add_weights(command)
     command.add_argument(
@@ -46,9 +50,39 @@ def add_commands(add: Callable[[str, Callable], argparse.ArgumentParser]) -> Non
 def _add_weights(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--weights", nargs="+",
-        help="a masks network, and if there are, one that sees a cycle and one of landmarks "
+        help="a masks network, and if there are, one that sees the beat and one of landmarks "
         "(default: those that come with the package)",
     )  # fmt: skip
+
+
+def segment(arguments: argparse.Namespace) -> None:
+    """Outline the left ventricle in every frame of a clip."""
+    import numpy as np
+    import pandas as pd
+
+    from ..data import read_clip
+    from ..figures.overlay import draw_outlines, write_gif, write_video
+    from ..networks.inference import outline
+    from ..networks.models import load_model
+    from ..ventricle.clip import WEIGHTS, load_networks
+
+    clip, weights = read_clip(arguments.clip), arguments.weights or WEIGHTS
+    network = load_model(weights[0]) if len(weights) == 1 else load_networks(weights)
+    masks = outline(network, clip)
+    out = Path(arguments.out)
+    write_npz(out / "masks.npz", [("masks", masks)])
+    area = masks.sum(axis=(1, 2))
+    table = pd.DataFrame({"frame": np.arange(len(masks))})
+    table["time_s"] = np.nan if clip.fps is None else table.frame / clip.fps
+    table["area_px"] = area
+    if clip.spacing is not None:
+        table["area_mm2"] = area * clip.spacing**2
+    write_table(table, out / "area.csv")
+    pictures = draw_outlines(clip.frames, masks)
+    write_video(out / "overlay.webm", pictures, clip.fps or PLAYED_AT)
+    write_gif(out / "overlay.gif", pictures, clip.fps or PLAYED_AT)
+    empty = int((area == 0).sum())
+    print(f"{len(masks)} frames outlined in {out}" + (f", {empty} of them empty" if empty else ""))
 
 
 def function(arguments: argparse.Namespace) -> None:
@@ -58,26 +92,22 @@ def function(arguments: argparse.Namespace) -> None:
     path, out = Path(arguments.data), Path(arguments.out)
     given = tuple(arguments.weights or WEIGHTS), arguments.calibration
     if path.is_dir():
-        _study(_opened(path), load_networks(*given), out, arguments)
+        data = open_clips(path)
+        _study(data, load_networks(*given), out, arguments)
     else:
         _clip(path, load_networks(*given), out)
 
 
-def _opened(path: Path) -> Dataset:
-    data = open_data(path)
-    if isinstance(data, FrameSet):
-        raise DataError(f"{path} is packed frames without clips; give the data set's own folder.")
-    return data
-
-
 def _clip(path: Path, networks: "Networks", out: Path) -> None:
     """Tables, video and report of one clip."""
-    from ..data.sector import crop_to_sector
-    from ..figures.ventricle import headline
+    import pandas as pd
+
+    from ..data import read_clip
     from ..report.ventricle import write_report
     from ..ventricle.clip import measure_clip
+    from ..ventricle.words import headline
 
-    clip, _ = crop_to_sector(read_clip(path))
+    clip = read_clip(path)
     result = measure_clip(clip, networks)
     write_table(pd.DataFrame([result.row()]), out / "clips.csv")
     beats = result.function.beats_table()
@@ -85,17 +115,19 @@ def _clip(path: Path, networks: "Networks", out: Path) -> None:
     write_table(beats, out / "beats.csv")
     write_table(result.function.table(), out / "frames.csv")
     video = _write_video(out / f"{clip.name}.webm", result)
-    write_report(out / "report.html", result, video=video, **_trusted(networks))
+    write_report(out / "report.html", result, video=video, **_calibrated_on(networks))
     for warning in result.warnings:
         warnings.warn(warning, stacklevel=1)
     print(f"{clip.name}: {headline(result)}")
     print(f"tables, video and report.html in {out}")
 
 
-def _trusted(networks: "Networks") -> dict[str, str]:
-    """What a report says of the interval: the clips that it was calibrated on, if not phantoms."""
-    known = networks.calibration
-    return {} if known is None or "phantom" in known.data else {"calibrated_on": known.data}
+def _calibrated_on(networks: "Networks") -> dict[str, str]:
+    """What a report says about the clips that the interval was calibrated on, if not phantoms."""
+    calibration = networks.calibration
+    if calibration is None or "phantom" in calibration.data:
+        return {}
+    return {"calibrated_on": calibration.data}
 
 
 def _write_video(path: Path, result: "ClipFunction") -> Path:
@@ -105,61 +137,54 @@ def _write_video(path: Path, result: "ClipFunction") -> Path:
     return write_video(path, function_video(result), result.clip.fps or PLAYED_AT)
 
 
-def _study(data: Dataset, networks: "Networks", out: Path, arguments: argparse.Namespace) -> None:
+def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse.Namespace) -> None:
     """Tables, scores, some videos and the report of a study."""
     from ..report.ventricle import write_study_report
     from ..ventricle.scores import dice_scores, ef_scores
-    from ..ventricle.study import measure_study
+    from ..ventricle.study import measure_study, stored_result
 
     tables = measure_study(data, networks, out, arguments.split, arguments.clips)
     clips, frames = tables["clips"], tables["frames"]
     scores = ef_scores(clips)
     write_table(scores, out / "scores.csv")
-    overlap = dice_scores(frames) if len(frames) else None
-    if overlap is not None:
+    if len(frames):
+        overlap = dice_scores(frames)
         write_table(overlap, out / "dice.csv")
         print(overlap.round(3).to_string(index=False))
     print(scores.round(3).T.to_string(header=False))
-    for name in _most_uncertain(clips, arguments.videos):
-        _video_of(data, name, networks, out)
-    write_study_report(
-        out / "report.html", clips, scores, title=_described(data), **_trusted(networks)
-    )
+    for _, row in _most_uncertain(clips, arguments.videos).iterrows():
+        path = out / "videos" / f"{row['name']}.webm"
+        if not path.is_file():
+            _write_video(path, stored_result(data, row, out))
+    title = _description(data)
+    write_study_report(out / "report.html", clips, scores, title=title, **_calibrated_on(networks))
     print(f"tables, scores, videos and report.html in {out}")
 
 
-def _most_uncertain(clips: pd.DataFrame, count: int) -> list[str]:
-    """Names of the measured clips with the widest intervals: those to look at first."""
-    seen = clips[clips.n_beats > 0]
-    widths = (seen.ef_high - seen.ef_low).sort_values(ascending=False, kind="stable")
-    return list(seen.name[widths.index[: max(0, count)]])
+def _most_uncertain(clips: "pd.DataFrame", count: int) -> "pd.DataFrame":
+    """Rows of the measured clips with the widest intervals: those to look at first."""
+    measured = clips[clips.n_beats > 0]
+    widths = (measured.ef_high - measured.ef_low).sort_values(ascending=False, kind="stable")
+    return measured.loc[widths.index[: max(0, count)]]
 
 
-def _video_of(data: Dataset, name: str, networks: "Networks", out: Path) -> None:
-    from ..ventricle.clip import measure_clip
-
-    path = out / "videos" / f"{name}.webm"
-    if not path.is_file():
-        _write_video(path, measure_clip(data.clip(name), networks))
-
-
-def _described(data: Dataset) -> str:
-    """What the clips are, in words; a phantom is never called by the name of its layout."""
+def _description(data: "Dataset") -> str:
+    """The clips in words; a phantom is never called by the name of its layout."""
     kind = "phantom study" if (data.folder / "study.json").is_file() else data.name
     return f"{kind} {data.folder.name}"
 
 
 def calibrate(arguments: argparse.Namespace) -> None:
-    """Learn, from clips with known ejection fraction, what interval another one needs."""
+    """Learn from clips with known ejection fraction how wide the interval must be."""
     from ..ventricle.calibration import fit_calibration
     from ..ventricle.clip import WEIGHTS, load_networks
     from ..ventricle.study import measure_study
 
     networks = load_networks(tuple(arguments.weights or WEIGHTS), calibration=None)
     out = Path(arguments.out)
-    data = _opened(Path(arguments.data))
-    measured = measure_study(data, networks, out.with_suffix(""), arguments.split)["clips"]
-    known = f"{_described(data)}, split {arguments.split}"
-    calibration = fit_calibration(measured, known, networks.names)
+    data = open_clips(arguments.data)
+    clips = measure_study(data, networks, out.with_suffix(""), arguments.split)["clips"]
+    description = f"{_description(data)}, split {arguments.split}"
+    calibration = fit_calibration(clips, description, networks.names)
     calibration.save(out)
     print(calibration)

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 import torch
 
-from echolib.__main__ import build_parser, main
+from echolib.commands.parser import build_parser, main
 from echolib.data import open_data
-from echolib.networks.models import UNet, save_model
+from echolib.networks.models import UNet
 from tests.browser.truth import page_data
 from tests.data.test_camus import folder as camus_folder  # noqa: F401
-from tests.makers import EchoNetFolder, frame_set, ventricle_set, write_avi
+from tests.makers import EchoNetFolder, frame_set, save_network, ventricle_set, write_avi
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def weights(tmp_path):
     """An untrained network: what it marks is arbitrary, that it runs is what counts."""
     torch.manual_seed(0)
     path = tmp_path / "weights.safetensors"
-    save_model(UNet(width=2, depth=2), path, {"size": 48})
+    save_network(UNet(width=2, depth=2), path, 48)
     return path
 
 
@@ -169,7 +169,7 @@ class TestBadInput:
         ventricle_set(size=48).save(tmp_path / "study")
         command = ["robustness", tmp_path / "study", "--out", tmp_path / "out", "--weights"]
         other = tmp_path / "other.safetensors"
-        save_model(UNet(width=2, depth=2), other, {"size": 32})
+        save_network(UNet(width=2, depth=2), other, 32)
         fails(capsys, [*command, weights, weights], "Two weights are called 'weights'")
         fails(capsys, [*command, weights, other], "[32, 48] px")
         fails(capsys, [*command, weights, "--corruptions", "rain"], "Unknown corruptions ['rain']")

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from echolib.__main__ import build_parser, main
+from echolib.commands.parser import build_parser, main
 from echolib.data import read_clip, read_mitral_pickle
 from echolib.networks.models import UNet, save_model
 from echolib.phantom.mitral_study import write_mitral_study
@@ -236,7 +236,7 @@ def test_unknown_and_damaged_weights_are_said(tmp_path, capsys):
     fails(capsys, [*command, "unknown"], "No weights at unknown")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "valve.json").write_text("{")
-    fails(capsys, [*command, tmp_path / "broken"], "valve.json", "Train anew")
+    fails(capsys, [*command, tmp_path / "broken"], "valve.json", "Train again")
     assert not (tmp_path / "out").exists()
 
 
@@ -322,7 +322,7 @@ def test_clips_may_be_called_as_numpys_options_are(tmp_path, weights, name):
 
 def test_one_network_is_no_start_for_a_finder(study, weights, tmp_path, capsys):
     command = ["mitral", "train", study, "--out", tmp_path / "out", "--start", weights / "whole"]
-    fails(capsys, command, "is one network")
+    fails(capsys, command, "is a single network")
 
 
 def test_damaged_masks_are_told(tmp_path, capsys):

@@ -1,0 +1,29 @@
+"""Data sets from a shell: decode once, use often."""
+
+import argparse
+
+from ..errors import DataError
+from .shared import SIZE, Add, refuse_existing
+
+
+def add_commands(add: Add) -> None:
+    """Add `pack` to the command line."""
+    command = add("pack", pack)
+    command.add_argument("data", help="folder of a data set")
+    command.add_argument("--out", required=True, help="folder to write")
+    command.add_argument("--size", type=int, default=SIZE, help="side of the square, px")
+    command.add_argument("--workers", type=int, default=2)
+
+
+def pack(arguments: argparse.Namespace) -> None:
+    """Decode a data set once into a folder of arrays."""
+    from ..data import FrameSet, open_data, problem_summary
+    from ..data import pack as pack_data
+
+    data = open_data(arguments.data)
+    if isinstance(data, FrameSet):
+        raise DataError(f"{arguments.data} is packed already.")
+    refuse_existing(arguments.out)
+    frames = pack_data(data, arguments.out, arguments.size, arguments.workers)
+    print(f"{len(frames)} frames of {frames.table.patient.nunique()} patients in {arguments.out}")
+    print(problem_summary(frames.problems))

@@ -1,0 +1,37 @@
+"""Outlines of the left ventricle and the mitral valve from a shell: the notebooks' steps."""
+
+import argparse
+import sys
+import warnings
+
+from .. import __version__
+from . import browser, data, phantom, robustness, training, valve, ventricle
+from .shared import adder
+
+FAMILIES = (phantom, data, training, robustness, ventricle, browser)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line: one sub-command per step."""
+    parser = argparse.ArgumentParser(prog="echolib", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for family in FAMILIES:
+        family.add_commands(adder(commands))
+    valve.add_commands(commands.add_parser("mitral", help=valve.__doc__))
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 2 for bad input, explained in one line."""
+    parsed = build_parser().parse_args(arguments)
+    warnings.formatwarning = lambda message, *_, **__: f"echolib {parsed.command}: {message}\n"
+    try:
+        parsed.run(parsed)
+    except (ValueError, OSError) as error:  # DataError is a ValueError
+        print(f"echolib {parsed.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"echolib {parsed.command}: stopped; finished parts are kept", file=sys.stderr)
+        return 130
+    return 0

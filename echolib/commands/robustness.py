@@ -1,0 +1,57 @@
+"""Networks on corrupted frames from a shell."""
+
+import argparse
+
+from ..config import fast_mode
+from ..errors import DataError
+from .shared import SPLITS, Add, open_packed
+
+
+def add_commands(add: Add) -> None:
+    """Add `robustness` to the command line."""
+    command = add("robustness", robustness)
+    command.add_argument("data", help="folder of a data set")
+    command.add_argument("--out", required=True, help="folder to write; resumed where it stopped")
+    command.add_argument(
+        "--weights", nargs="+", default=["lv", "lv_landmarks"],
+        help="pretrained names, files or folders; the first is the baseline",
+    )  # fmt: skip
+    command.add_argument("--split", default="test", choices=SPLITS)
+    command.add_argument(
+        "--frames", type=int, default=16 if fast_mode() else 100,
+        help="at most that many, whole clips spread over the split (default 100; 16 in fast mode)",
+    )  # fmt: skip
+    command.add_argument(
+        "--corruptions", nargs="+", metavar="NAME", help="of the twelve (default all)"
+    )
+    command.add_argument(
+        "--severities", nargs="+", type=int, choices=(1, 2, 3, 4, 5), default=[1, 2, 3, 4, 5]
+    )
+    command.add_argument("--seed", type=int, default=0)
+
+
+def robustness(arguments: argparse.Namespace) -> None:
+    """Score models on clean and on corrupted frames, compare them, and draw the results."""
+    from ..networks.models import load_model
+    from ..report.robustness import report_robustness
+
+    if arguments.frames < 1:
+        raise ValueError(f"--frames must be 1 or more, not {arguments.frames}.")
+    models = {}
+    for given in arguments.weights:
+        model = load_model(given)
+        if model.name in models:
+            raise ValueError(f"Two weights are called {model.name!r}; rename one file or folder.")
+        models[model.name] = model
+    sizes = sorted({model.size for model in models.values()})
+    if len(sizes) > 1:
+        raise ValueError(f"The models see squares of {sizes} px; compare those of one size.")
+    frames = open_packed(arguments.data, sizes[0]).split(arguments.split)
+    if not len(frames):
+        raise DataError(f"{arguments.data} has no readable frame in {arguments.split!r}.")
+    frames = frames.spread(arguments.frames)
+    print(f"{len(frames)} frames of {frames.table.patient.nunique()} patients")
+    settings = {"corruptions": arguments.corruptions, "severities": tuple(arguments.severities)}
+    summary = report_robustness(models, frames, arguments.out, seed=arguments.seed, **settings)
+    print(summary.round(3).to_string())
+    print(f"cases, tables and figures in {arguments.out}")

@@ -1,0 +1,66 @@
+"""Parts that several commands share: how one is added, its usual options, opening of data."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DataError
+
+if TYPE_CHECKING:
+    from ..data import Dataset, FrameSet
+
+SPLITS = ("train", "val", "test", "all")
+SIZE = 112  # px, side of the squares that networks see
+PLAYED_AT = 30.0  # frames per second of a video whose clip has no rate
+CLIP_HELP = "AVI, MP4, MOV, WebM, GIF or DICOM file"
+
+Add = Callable[[str, Callable[[argparse.Namespace], None]], argparse.ArgumentParser]
+
+
+def adder(commands: Any) -> Add:
+    """A function that adds a sub-command by name and function, whose docstring is its help.
+
+    commands: as `ArgumentParser.add_subparsers` gives them.
+    """
+
+    def add(name: str, run: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+        command.set_defaults(run=run)
+        return command
+
+    return add
+
+
+def refuse_existing(folder: str | Path) -> None:
+    """Raise DataError where a folder that is to be written exists already."""
+    if Path(folder).exists():
+        raise DataError(f"{folder} exists already. Remove it or choose another folder.")
+
+
+def open_packed(folder: str, size: int) -> "FrameSet":
+    """The frames of any data set folder, packed once; malformed records are printed."""
+    from ..data import FrameSet, open_data, pack_once, problem_summary
+
+    data = open_data(folder)
+    if isinstance(data, FrameSet):
+        if data.size != size:
+            raise DataError(
+                f"{folder} is packed at {data.size} px, {size} px were asked for. Use "
+                f"--size {data.size} or models of that size, or the data set's own folder."
+            )
+        return data
+    frames = pack_once(data, size)
+    print(f"{len(frames)} frames of {frames.table.patient.nunique()} patients ({data.name})")
+    print(problem_summary(frames.problems))
+    return frames
+
+
+def open_clips(folder: str | Path) -> "Dataset":
+    """A data set with its clips. Raises DataError for packed frames, which have none."""
+    from ..data import FrameSet, open_data
+
+    data = open_data(folder)
+    if isinstance(data, FrameSet):
+        raise DataError(f"{folder} is packed frames without clips; give the data set's own folder.")
+    return data

@@ -1,0 +1,115 @@
+"""Training and scoring of networks from a shell."""
+
+import argparse
+import json
+from pathlib import Path
+
+from ..errors import DataError
+from ..files import atomic_path, write_table
+from ..networks import TARGETS
+from .shared import SIZE, SPLITS, Add, open_packed
+
+MINUTES = 10.0
+
+
+def add_commands(add: Add) -> None:
+    """Add `train` and `evaluate` to the command line."""
+    command = add("train", train)
+    command.add_argument("data", help="folder of a data set")
+    command.add_argument("--out", required=True, help="folder for weights and checkpoint")
+    command.add_argument("--size", type=int, default=SIZE, help="side of the square, px")
+    length = command.add_mutually_exclusive_group()
+    length.add_argument(
+        "--minutes", type=float, default=MINUTES, help=f"wall time (default {MINUTES:g})"
+    )
+    length.add_argument("--epochs", type=float)
+    command.add_argument("--width", type=int, default=16, help="channels of the first level")
+    command.add_argument(
+        "--loss", help="of masks, such as bce_dice (the default), bce_dice_area or bce_iou"
+    )
+    command.add_argument(
+        "--target", default="masks", choices=TARGETS,
+        help="what to learn: masks; 40 or 7 landmarks by heatmaps; 40 by regression",
+    )  # fmt: skip
+    command.add_argument("--start", help="weights to start from: pretrained name, file or folder")
+    command.add_argument(
+        "--corrupted", type=float, default=0.0, metavar="SHARE",
+        help="share of the training images that are shown corrupted, 0 to 1 (default 0)",
+    )  # fmt: skip
+    command.add_argument(
+        "--cycle", action="store_true",
+        help="show each frame between the ED and the ES frame of its clip, as lv_cycle sees it",
+    )  # fmt: skip
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+
+    command = add("evaluate", evaluate)
+    command.add_argument("data", help="folder of a data set")
+    command.add_argument("--weights", default="lv", help="pretrained name, file or folder")
+    command.add_argument("--split", default="test", choices=SPLITS)
+    command.add_argument("--json", help="file for the summary; a CSV of cases goes beside it")
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Train on the official training patients, choose by the validation patients."""
+    import torch
+
+    from ..data.frames import within_cycle
+    from ..networks.models import load_model, new_model, start_from
+    from ..networks.plan import TrainingConfig
+    from ..networks.training import Training
+
+    if arguments.loss and arguments.target != "masks":
+        raise ValueError("--loss is for masks; landmarks have a loss of their own.")
+    bound = "minutes" if arguments.epochs is None else "epochs"
+    config = TrainingConfig(
+        **{bound: getattr(arguments, bound)}, loss=arguments.loss or "bce_dice",
+        seed=arguments.seed, corrupted=arguments.corrupted, start=arguments.start or "",
+    )  # fmt: skip
+    frames = open_packed(arguments.data, arguments.size)
+    if arguments.cycle:
+        frames = within_cycle(frames)
+    torch.manual_seed(arguments.seed)
+    model = new_model(arguments.target, arguments.width, frames.outputs, frames.inputs)
+    if arguments.start:
+        anew = start_from(model, load_model(arguments.start))
+        print(f"weights of {arguments.start}; {', '.join(anew) or 'nothing'} made anew")
+    parts = frames.split("train"), frames.split("val")
+    training = Training(model, *parts, arguments.out, config, arguments.resume)
+    training.run()
+    print(f"best validation Dice {training.progress.best:.4f} after {training.progress.step} steps")
+    print(f"weights in {Path(arguments.out) / 'model.safetensors'}")
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Score weights on a data set, in the geometry of its own frames."""
+    from ..data import open_data
+    from ..metrics import SCORES, summarise
+    from ..networks.inference import score
+    from ..networks.models import find_weights, load_model
+
+    data = open_data(arguments.data)
+    cases = score(load_model(arguments.weights), data, arguments.split)
+    if cases.empty:
+        splits = sorted(data.table.split.unique())
+        raise DataError(
+            f"{arguments.data} has no readable frame in the split {arguments.split!r}; "
+            f"choose --split all or one of {splits}."
+        )
+    summary = summarise(cases)
+    summary |= {"split": arguments.split, "source": cases.source.iloc[0]}
+    summary["weights"] = find_weights(arguments.weights).name
+    print(f"{summary['n']} frames of {summary['patients']} patients, {summary['source']}")
+    for name in SCORES:
+        values = summary[name]
+        low, high = values["ci95"]
+        unit = f" {summary['unit']}" if name in ("hd95", "assd") else ""
+        print(
+            f"{name:5} mean {values['mean']:.3f} (95 % {low:.3f} to {high:.3f}), "
+            f"median {values['median']:.3f}, p10 {values['p10']:.3f}{unit}"
+        )
+    if arguments.json:
+        path = Path(arguments.json)
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(summary, indent=2) + "\n")
+        write_table(cases, path.with_suffix(".csv"))
