@@ -87,8 +87,8 @@ def run(condition: Condition, camus: Path, folder: Path, width: int) -> dict:
     shutil.rmtree(folder / "training", ignore_errors=True)
     job = Training(model, training, validation, folder / "training", config)
     job.run(progress=False)
-    model, _ = load_model(folder / "training")
-    cases = score(model, pack_once(open_data(camus), SIZE), "train", SIZE, progress=False)
+    model = load_model(folder / "training")
+    cases = score(model, pack_once(open_data(camus), SIZE), "train", progress=False)
     return {
         "condition": condition.name,
         "hearts": condition.frames,

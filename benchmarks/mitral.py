@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from echolib import config
 from echolib.data import open_mitral
 from echolib.data.frames import FrameSet
 from echolib.data.valve.squares import close_set, labelled_valves, whole_set
@@ -29,7 +30,7 @@ from echolib.files import write_table
 from echolib.metrics import dice, iou
 from echolib.networks.models import UNet
 from echolib.statistics import bootstrap_interval, paired_difference
-from echolib.valve.finder import PLAIN, VIEWS, ValveFinder, finder_files, load_finder
+from echolib.valve.finder import CLOSE_VIEWS, PLAIN_VIEW, ValveFinder, finder_files, load_finder
 from echolib.valve.training import (
     RECIPE_SIZE,
     RECIPE_THRESHOLD,
@@ -187,7 +188,7 @@ def pseudo_labels(bench: Bench) -> ValveFinder:
 
 
 def views(bench: Bench) -> ValveFinder:
-    return bench.decided(replace(pretraining(bench), views=VIEWS))
+    return bench.decided(replace(pretraining(bench), views=CLOSE_VIEWS))
 
 
 def folds(bench: Bench) -> ValveFinder:
@@ -209,7 +210,7 @@ def smoothing(bench: Bench) -> ValveFinder:
 def all_that_pays(bench: Bench) -> ValveFinder:
     """Five folds, five views, the whole frame too: what `mitral_training.train_finder` makes, but
     for the threshold, which is that of the folds alone."""
-    return replace(folds(bench), views=VIEWS, share=0.3)
+    return replace(folds(bench), views=CLOSE_VIEWS, share=0.3)
 
 
 def shipped(bench: Bench) -> ValveFinder:
@@ -217,7 +218,7 @@ def shipped(bench: Bench) -> ValveFinder:
 
 
 def shipped_one_view(bench: Bench) -> ValveFinder:
-    return replace(load_finder("valve"), views=PLAIN, share=0.0, smoothing=0.0)
+    return replace(load_finder("valve"), views=PLAIN_VIEW, share=0.0, smoothing=0.0)
 
 
 STEPS: dict[str, tuple[Callable[[Bench], ValveFinder], str]] = {
@@ -289,7 +290,7 @@ def main() -> None:
         write_table(pd.DataFrame(rows), path)
         print(pd.DataFrame(rows[-1:]).round(3).to_string(index=False), flush=True)
     table = with_gains(rows, arguments.out / "videos").round(4)
-    write_table(table, Path(__file__).with_suffix(".csv"))
+    write_table(table, config.project_root() / "notebooks" / "results" / "mitral.csv")
     print(table.to_string(index=False))
 
 

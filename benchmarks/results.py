@@ -3,7 +3,7 @@
     make results                          # phantom, and EchoNet-Dynamic where it is in data/
     make results CAMUS=../shared/camus    # and CAMUS
 
-Writes small tables to benchmarks/results; each row names its data. The phantom study has hearts
+Writes small tables to notebooks/results; each row names its data. The phantom study has hearts
 of its own seed, which neither trained nor calibrated anything. Tables of data that is not at hand
 keep their old rows. What was measured lies in build/results and is resumed; `make clean` first
 when a network has changed. Of licensed data only scores are kept, no value of a patient.
@@ -11,7 +11,6 @@ when a network has changed. Of licensed data only scores are kept, no value of a
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -27,7 +26,7 @@ from echolib.ventricle.clip import Networks, load_networks
 from echolib.ventricle.scores import dice_scores, ef_scores
 from echolib.ventricle.study import measure_study
 
-HERE = Path(__file__).parent / "results"
+RESULTS = config.project_root() / "notebooks" / "results"
 BUILD = config.project_root() / "build" / "results"
 CLIPS, SEED = 800, 202  # of the phantom study
 ALONE = ("lv", "lv_landmarks", "lv_robust", "lv_landmarks_robust")
@@ -49,8 +48,8 @@ def segmentation(name: str, data: Dataset, split: str, frames: pd.DataFrame) -> 
     """Dice of every network that sees a frame alone, and of the whole pipeline (`frames`)."""
     tables = []
     for weights in ALONE:
-        model, card = load_model(weights)
-        tables.append(dice_scores(score(model, data, split, card["size"])).assign(network=weights))
+        network = load_model(weights)
+        tables.append(dice_scores(score(network, data, split)).assign(network=weights))
     tables.append(dice_scores(frames).assign(network="function"))
     table = pd.concat(tables, ignore_index=True)
     front = {"data": name, "split": split, "network": table.pop("network")}
@@ -68,7 +67,7 @@ def measured(
     """
     tables = measure_study(data, networks, BUILD / f"{name}-{split}", split)
     clips, scores = tables["clips"], []
-    outlined = clips.assign(ef=clips.found, ef_low=np.nan, ef_high=np.nan)
+    outlined = clips.assign(ef=clips.ef_measured, ef_low=np.nan, ef_high=np.nan)
     for what, read in (("as outlined", outlined), ("corrected", clips)):
         scores.append(ef_scores(read).tail(1).assign(data=name, split=split, reading=what))
     fractions = pd.concat(scores, ignore_index=True)
@@ -79,7 +78,7 @@ def measured(
 
 def replace_rows(table: pd.DataFrame, file: str) -> None:
     """Write a table; rows of data that were not measured now are kept as they were."""
-    path = HERE / file
+    path = RESULTS / file
     if path.is_file():
         old = pd.read_csv(path)
         table = pd.concat([old[~old.data.isin(table.data)], table], ignore_index=True)
@@ -88,7 +87,7 @@ def replace_rows(table: pd.DataFrame, file: str) -> None:
 
 def write(table: pd.DataFrame, file: str) -> None:
     """Write a table with four decimals."""
-    write_table(table.round(4), HERE / file)
+    write_table(table.round(4), RESULTS / file)
 
 
 def main() -> None:
@@ -105,18 +104,18 @@ def main() -> None:
             dices.append(dice)
             fractions.append(fraction)
             if name == "phantom":
-                columns = ["name", "ef_true", "found", "ef", "ef_low", "ef_high", "n_beats"]
+                columns = ["name", "ef_true", "ef_measured", "ef", "ef_low", "ef_high", "n_beats"]
                 write(clips[columns].round(1), "phantom_clips.csv")
                 robustness(data)
     replace_rows(pd.concat(dices, ignore_index=True), "segmentation.csv")
     replace_rows(pd.concat(fractions, ignore_index=True), "ejection_fraction.csv")
-    print(f"tables in {HERE}")
+    print(f"tables in {RESULTS}")
 
 
 def robustness(data: Dataset) -> None:
     """Tables of the shipped networks under corruption, on phantom frames."""
     frames = pack_once(data, 112).spread(ROBUST_FRAMES)
-    models = {weights: load_model(weights)[0] for weights in ALONE}
+    models = {weights: load_model(weights) for weights in ALONE}
     folder = BUILD / "robustness"
     summary = report_robustness(models, frames, folder, severities=SEVERITIES)
     write(summary.rename_axis("model").reset_index(), "phantom_robustness.csv")

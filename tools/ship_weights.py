@@ -11,8 +11,7 @@ from echolib.networks.models import load_model, save_model
 
 def main(trained: str, name: str) -> None:
     """Read the training's folder `trained`, write echolib/weights/`name`.safetensors."""
-    model, card = load_model(trained)
-    save_model(model.half(), weights_folder() / f"{name}.safetensors", card)
+    save_model(load_model(trained).half(), weights_folder() / f"{name}.safetensors")
 
 
 if __name__ == "__main__":

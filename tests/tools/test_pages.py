@@ -1,4 +1,4 @@
-"""Pages of executed notebooks: what they show, with the network off and without Python."""
+"""Pages of executed notebooks: what they show without a network and without Python."""
 
 import copy
 
@@ -37,7 +37,7 @@ It costs $ 5 or 6 $. No formula: $x_1_2$."""
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
-    """A notebook with two browsers, a bar and a slider, as `make run` executes it."""
+    """A notebook with browsers, a progress bar and a slider, executed as `make run` does."""
     sources = [SETUP, "browser", "browser.frame = 8\nbrowser", LONG, "ipywidgets.IntSlider(4)"]
     cells = [new_markdown_cell(TEXT), *map(new_code_cell, sources)]
     cells.append(new_code_cell("FrameBrowser(None, error='no clip < here')"))
@@ -60,7 +60,7 @@ def texts(notebook):
     return [output.data["text/plain"] for output in shown if "data" in output]
 
 
-def test_stored_outputs_say_where_bars_ended_and_what_a_browser_shows(executed):
+def test_stored_outputs_give_the_final_state_of_bars_and_browsers(executed):
     notebook = copy.deepcopy(executed)
     finish_widgets(notebook)
     bar, first, again, long, slider, wrong = texts(notebook)
@@ -73,14 +73,14 @@ def test_stored_outputs_say_where_bars_ended_and_what_a_browser_shows(executed):
     assert WIDGET_VIEW not in nbformat.writes(notebook)
 
 
-def test_a_notebook_without_widgets_stays_as_it_is():
+def test_a_notebook_without_widgets_is_left_unchanged():
     notebook = new_notebook(cells=[new_code_cell("1"), new_markdown_cell("$x$")])
     before = copy.deepcopy(notebook)
     finish_widgets(notebook)
     assert notebook == before
 
 
-def test_what_was_not_saved_leaves_its_text(executed):
+def test_a_widget_whose_state_was_not_saved_becomes_text(executed):
     notebook = copy.deepcopy(executed)
     del notebook.metadata["widgets"]
     expected = texts(notebook)
@@ -95,9 +95,9 @@ def test_the_page_in_chromium_with_the_network_off(file):
         page.goto(file.as_uri())
         browsers = page.locator(".echolib-browser[data-state=ready]")
         browsers.nth(1).wait_for()
-        assert browsers.count() == 2  # of the long clip only a part is saved
+        assert browsers.count() == 2  # only a part of the long clip is saved
         second = browsers.nth(1)
-        assert second.get_attribute("data-frame") == "8"  # the state is that of the notebook's end
+        assert second.get_attribute("data-frame") == "8"  # the state at the end of the notebook
         second.focus()
         for key in ("End", "2"):
             page.keyboard.press(key)
