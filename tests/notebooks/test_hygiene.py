@@ -22,9 +22,11 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MAX_LINES = 30
 MAX_BYTES = 1_500_000
+MAX_MODULES = 8  # of echolib that a notebook imports from
 
 # A path that holds on one machine only; /tmp is where `make refresh` keeps its data.
 LOCAL_PATH = re.compile(r"(?<![\w.])(/home/\w|/Users/\w|/root/|/tmp/|[A-Z]:\\+Users\\)")
+SUBMODULES = {path.stem for path in (ROOT / "echolib").iterdir()}
 EMBEDDED = re.compile(r"base64,[A-Za-z0-9+/=\s]+")
 
 
@@ -142,6 +144,22 @@ def rule_cell_length(notebook: dict) -> Iterator[str]:
             yield f"cell {cell['id']} has {lines} lines, at most {MAX_LINES}: move it into echolib"
 
 
+def rule_modules(notebook: dict) -> Iterator[str]:
+    modules = set()
+    for cell in code_cells(notebook):
+        for statement in imports(cell):
+            if isinstance(statement, ast.Import):
+                modules |= {alias.name for alias in statement.names}
+            elif statement.module == "echolib":  # a room, or a name of the door
+                names = (alias.name for alias in statement.names)
+                modules |= {f"echolib.{n}" if n in SUBMODULES else "echolib" for n in names}
+            else:
+                modules.add(statement.module or "")
+    ours = sorted(name for name in modules if name.split(".")[0] == "echolib")
+    if len(ours) > MAX_MODULES:
+        yield f"imports from {len(ours)} modules of echolib, at most {MAX_MODULES}: {ours}"
+
+
 def rule_counts(notebook: dict) -> Iterator[str]:
     counts = [cell["execution_count"] for cell in code_cells(notebook)]
     if counts != list(range(1, len(counts) + 1)):
@@ -222,6 +240,7 @@ def test_notebook_keeps_the_rule(path, rule):
 # --- the rules can fail -------------------------------------------------------------------------
 
 PLOT = "plt.plot([0.0, 1.0])\nplt.show()"
+ROOMS = "browse, config, data, figures, geometry, metrics, networks, valve, ventricle"
 
 
 @pytest.fixture(scope="module")
@@ -293,6 +312,7 @@ BREAKAGES = [
     ("exercises", lambda nb: retitle(nb, "3. Three.", "")),
     ("exercises", lambda nb: retitle(nb, "3. Three.", "3. Three.\n4. Four.")),
     ("cell_length", lambda nb: retitle(nb, PLOT, "x = 1\n" * 31)),
+    ("modules", lambda nb: retitle(nb, "import os\n", f"from echolib import {ROOMS}\nimport os\n")),
     ("counts", lambda nb: nb["cells"][4].update(execution_count=None)),
     ("counts", lambda nb: nb["cells"][4].update(execution_count=7)),
     ("errors", error),
