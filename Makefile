@@ -55,9 +55,11 @@ test: $(STAMP)  ## run the tests, then compare all notebooks with their stored o
 compare: $(STAMP)  ## compare the notebooks only; one with NOTEBOOKS=notebooks/NAME.ipynb
 	@$(BIN)/python -m pytest $(NBVAL) tests/conftest.py $(NOTEBOOKS)
 
-lint: $(STAMP)  ## check code and notebooks with ruff
+lint: $(STAMP)  ## check style, types and spelling
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/codespell
 
 format: $(STAMP)  ## let ruff rewrite code and notebooks
 	@$(BIN)/ruff check --fix
