@@ -40,7 +40,9 @@ def missing_file(path: Path) -> DataError:
     """Build the error for a path that is not a file."""
     if path.is_dir():
         return DataError(f"{path}: expected a file, found a folder. Name one clip inside it.")
-    return DataError(f"{path}: no such file. Check the name and the folder {path.parent}.")
+    return DataError(
+        f"{path}: no such file. Check the name and the folder {path.absolute().parent}."
+    )
 
 
 # Colour to grey
