@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -c '$(SUPPORTED)' || { echo "echolib needs Python 3.11, 3.12 or 3.13, but" \
 		"$(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12"; exit 1; }
 	@if [ ! -f $@ ]; then \
-		echo "Installing into $(VENV): minutes the first time, about 6 GB, most of it torch."; \
+		echo "Installing into $(VENV): minutes the first time, about 7 GB, most of it torch."; \
 		$(PYTHON) -m venv --clear $(VENV); \
 	fi
 	@rm -f $@

@@ -3,8 +3,8 @@
     python -m benchmarks.function_clip
 
 A phantom clip of 60 frames of 112 x 112 px, after start-up: networks loaded, one run before. The
-peer is the plainest thing to do with the same clip, in the same run: `inference.segment` with one
-network, without curve, interval, video or report.
+peer is the plainest thing to do with the same clip, in the same run: `outline` with one network,
+without curve, interval, video or report.
 """
 
 import tempfile

@@ -208,7 +208,7 @@ def smoothing(bench: Bench) -> ValveFinder:
 
 
 def all_that_pays(bench: Bench) -> ValveFinder:
-    """Five folds, five views, the whole frame too: what `mitral_training.train_finder` makes, but
+    """Five folds, five views, the whole frame too: what `train_finder` makes, but
     for the threshold, which is that of the folds alone."""
     return replace(folds(bench), views=CLOSE_VIEWS, share=0.3)
 

@@ -60,7 +60,7 @@ def outlined(view: View, outliners: Mapping[str, Outline]) -> View:
     return replace(view, layers=tuple(layers))
 
 
-def load_outliner(name_or_path: str | Path) -> Any:
+def load_by_name(name_or_path: str | Path) -> Any:
     """Networks by name or path, for `outline`: `ventricle`, `valve`, or a single network.
 
     `ventricle` are those of `load_networks`, `valve` or a folder of `mitral train` those of
@@ -80,7 +80,7 @@ def load_outliner(name_or_path: str | Path) -> Any:
 
 def _outliner(name: str, model: Any) -> Outline:
     if isinstance(model, (str, Path)):
-        model = load_outliner(model)
+        model = load_by_name(model)
     if is_kind(model, "torch.nn", "Module"):
         _check_network(name, model)
         return lambda clip: _network_layer(model, clip)
@@ -119,5 +119,5 @@ def _network_layer(model: Any, clip: Clip) -> Layer:
     if not finds_landmarks(model):
         return Layer("", outline(model, clip))
     points, shape = outline_landmarks(model, clip), clip.frames.shape[1:]
-    masks = np.stack([polygon_to_mask(outline, shape, rounded=False) for outline in points])
+    masks = np.stack([polygon_to_mask(polygon, shape, rounded=False) for polygon in points])
     return Layer("", masks, points)

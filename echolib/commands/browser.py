@@ -34,7 +34,7 @@ def browse(arguments: argparse.Namespace) -> None:
 
     from ..browser.widget import browse as open_browser
 
-    models = {Path(weights).stem: weights for weights in arguments.weights}
+    models = {Path(name).name.removesuffix(".safetensors"): name for name in arguments.weights}
     if len(models) < len(arguments.weights):
         raise DataError(f"--weights: two have the same name: {arguments.weights}. Rename one.")
     if arguments.clips < 1:

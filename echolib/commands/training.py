@@ -61,6 +61,8 @@ def train(arguments: argparse.Namespace) -> None:
 
     if arguments.loss and arguments.target != "masks":
         raise ValueError("--loss is for masks; landmarks have a loss of their own.")
+    if arguments.cycle and arguments.target != "masks":
+        raise ValueError("--cycle is for masks; landmarks networks see one frame.")
     bound = "minutes" if arguments.epochs is None else "epochs"
     config = TrainingConfig(
         **{bound: getattr(arguments, bound)}, loss=arguments.loss or "bce_dice",

@@ -50,7 +50,7 @@ def add_commands(add: Add) -> None:
 def _add_weights(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--weights", nargs="+",
-        help="a masks network, and if there are, one that sees the beat and one of landmarks "
+        help="a masks network; optionally one that sees the beat, too, and one of landmarks "
         "(default: those that come with the package)",
     )  # fmt: skip
 
@@ -91,6 +91,8 @@ def function(arguments: argparse.Namespace) -> None:
 
     path, out = Path(arguments.data), Path(arguments.out)
     given = tuple(arguments.weights or WEIGHTS), arguments.calibration
+    if arguments.clips is not None and arguments.clips < 1:
+        raise ValueError(f"--clips: expected 1 or more, found {arguments.clips}.")
     if path.is_dir():
         data = open_clips(path)
         _study(data, load_networks(*given), out, arguments)
@@ -180,8 +182,10 @@ def calibrate(arguments: argparse.Namespace) -> None:
     from ..ventricle.clip import WEIGHTS, load_networks
     from ..ventricle.study import measure_study
 
-    networks = load_networks(tuple(arguments.weights or WEIGHTS), calibration=None)
     out = Path(arguments.out)
+    if out.suffix != ".json" or out.is_dir():
+        raise ValueError(f"--out: expected a JSON file such as function.json, found {out}.")
+    networks = load_networks(tuple(arguments.weights or WEIGHTS), calibration=None)
     data = open_clips(arguments.data)
     clips = measure_study(data, networks, out.with_suffix(""), arguments.split)["clips"]
     description = f"{_description(data)}, split {arguments.split}"

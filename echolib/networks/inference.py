@@ -15,6 +15,7 @@ from ..data.clips import Clip
 from ..data.frames import Dataset, FrameSet, LabelledFrame, labelled_frames
 from ..data.letterbox import Letterbox
 from ..data.sector import SectorBox, sector_box
+from ..errors import DataError
 from ..geometry import drawn_rounded, largest_component, polygon_to_mask
 from ..metrics import case_scores
 from .models import Encoder, finds_landmarks
@@ -43,6 +44,11 @@ def outline(network: Encoder | Outliner, source: Clip | np.ndarray) -> np.ndarra
     """
     if not isinstance(source, Clip):
         frames = np.asarray(source)
+        if frames.ndim == 3 and frames.shape[-1] in (3, 4):
+            raise DataError(
+                f"Expected grey frames (T, H, W) or a frame (H, W), found shape {frames.shape}, "
+                "which looks like one frame in colour. Convert it to grey first."
+            )
         source = Clip("frames", frames[None] if frames.ndim == 2 else frames)
         if frames.ndim == 2:
             return outline(network, source)[0]
@@ -53,7 +59,15 @@ def outline(network: Encoder | Outliner, source: Clip | np.ndarray) -> np.ndarra
 
 
 def outline_landmarks(network: Encoder, clip: Clip) -> np.ndarray:
-    """Landmarks (T, K, 2) float32 px of a clip's frames, from a landmarks network."""
+    """Landmarks (T, K, 2) float32 px of a clip's frames, from a landmarks network.
+
+    Raises ValueError for a masks network.
+    """
+    if not finds_landmarks(network):
+        raise ValueError(
+            f"{network.name} finds masks, not landmarks. Use `outline`, or a landmarks network "
+            "such as lv_landmarks."
+        )
     box = sector_box(clip.frames, network.size)
     return box.points_back(predict(network, np.stack([box.image(frame) for frame in clip.frames])))
 
@@ -78,9 +92,9 @@ def _masks(
 def predict(network: Encoder, images: np.ndarray, batch: int = BATCH) -> np.ndarray:
     """Answers of a network about square images (N, S, S) uint8.
 
-    A network of three inputs takes (N, 3, S, S), see `data.frames.with_neighbours`. Returns the
-    cavity's probabilities (N, S, S) float32 of a masks network, or landmarks (N, K, 2) float32 px
-    of a landmarks network; `square_masks` turns both into masks. The network runs on
+    A network of three inputs takes (N, 3, S, S), see `FrameSet.inputs`. Returns the cavity's
+    probabilities (N, S, S) float32 of a masks network, or landmarks (N, K, 2) float32 px of a
+    landmarks network; `square_masks` turns both into masks. The network runs on
     `config.device()`, in bfloat16 if `config.bf16_pays`.
     """
     if finds_landmarks(network):
@@ -107,9 +121,9 @@ def _answers(network: Encoder, images: np.ndarray, batch: int) -> Iterator[np.nd
     inputs = network.arguments.get("inputs", 1)
     if images.shape[1] != inputs:
         raise ValueError(
-            f"The network takes {inputs} frames at a time, but these images have "
-            f"{images.shape[1]}. Add neighbouring frames with `data.frames.with_neighbours`, or "
-            "outline a whole clip with `load_networks`."
+            f"The network sees {inputs} frames at a time, but these images hold {images.shape[1]}. "
+            "One that sees the beat outlines clips together with a network of single frames: "
+            "`load_networks`, or `--weights lv lv_cycle`."
         )
     half = torch.autocast(place.type, torch.bfloat16, enabled=bf16_pays(place))
     for start in range(0, max(1, len(images)), batch):  # no images: an empty answer

@@ -240,6 +240,7 @@ def write_study_report(
         title=f"Heart function: {title}",
         count=len(table),
         without_ef=int(np.isnan(table.ef).sum()),
+        intervals=bool(table.ef_low.notna().any()),
         calibrated_on=calibrated_on,
         scores={"head": head, "rows": rows},
         figure=_study_figure(table),

@@ -22,7 +22,7 @@ from torch.nn.functional import affine_grid, grid_sample
 from ..config import weights_folder
 from ..data.clips import Clip
 from ..data.letterbox import Crop, Letterbox
-from ..data.sector import SectorBox, sector_window
+from ..data.sector import DARK, SectorBox, sector_window
 from ..data.valve.squares import CLOSE, WHOLE, Bounds, crop_around
 from ..errors import DataError
 from ..files import atomic_path
@@ -72,12 +72,14 @@ class ValveFinder:
         """Masks (T, H, W) bool of the leaflets on frames (T, H, W) uint8 of one clip.
 
         chosen: numbers of n frames; then the masks are (n, H, W) and not smoothed over time. By
-        default all frames.
+        default all frames. A frame without any echo has no leaflets.
         """
         squares, box = self.probabilities(frames, chosen)
         if chosen is None and self.smoothing > 0:
             squares = gaussian_filter1d(squares, self.smoothing, axis=0, mode="nearest")
-        return np.stack([box.back(square) >= self.threshold for square in squares])
+        masks = np.stack([box.back(square) >= self.threshold for square in squares])
+        shown = frames if chosen is None else frames[np.asarray(chosen, int)]
+        return masks & (shown.max(axis=(1, 2), keepdims=True) > DARK)
 
     def probabilities(
         self, frames: np.ndarray, chosen: Sequence[int] | None = None

@@ -29,6 +29,7 @@ WEIGHTS = ("lv", "lv_cycle", "lv_landmarks")
 CALIBRATION = "function.json"  # in the folder of the weights
 CYCLE_SHARE = 2 / 3  # weight of the network that sees end-diastole and end-systole
 SHIPPED = "shipped"  # the calibration that comes with the package
+ROLES = {"single": "single frames", "cycle": "the beat", "landmarks": "landmarks"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Networks:
     single: a masks network of single frames. cycle: a masks network that gets each frame together
     with the ED and the ES frame of its beat, or None; without it, the outlines of `single` are
     measured. landmarks: a landmarks network, or None. calibration: of exactly these networks, or
-    None. names: the names of the weights, in the order in which they were given.
+    None. names: of the weights: single, cycle, landmarks.
     """
 
     single: Encoder
@@ -158,9 +159,9 @@ def load_networks(
         role = "cycle" if network.arguments.get("inputs", 1) > 1 else "single"
         role = "landmarks" if finds_landmarks(network) else role
         if role in roles:
-            kind = {"single": "single frames", "cycle": "the beat", "landmarks": "landmarks"}[role]
             raise DataError(
-                f"{list(weights)}: two are of one kind (networks of {kind}). Give one of each kind."
+                f"{list(weights)}: two are of one kind (networks of {ROLES[role]}). Give one of "
+                "each kind."
             )
         roles[role] = network
     if "single" not in roles:
@@ -168,9 +169,9 @@ def load_networks(
     sizes = sorted({network.size for network in roles.values()})
     if len(sizes) > 1:
         raise DataError(f"{list(weights)} take squares of {sizes} px; the sizes must be equal.")
-    names = tuple(Path(name).name.removesuffix(".safetensors") for name in weights)
     if calibration == SHIPPED:
-        calibration = weights_folder() / CALIBRATION if tuple(weights) == WEIGHTS else None
+        calibration = weights_folder() / CALIBRATION if set(weights) == set(WEIGHTS) else None
+    names = tuple(roles[role].name for role in ROLES if role in roles)
     loaded = None if calibration is None else load_calibration(calibration)
     if loaded is not None and loaded.networks != names:
         raise DataError(

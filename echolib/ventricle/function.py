@@ -240,6 +240,8 @@ def _checked_sector(sector: np.ndarray) -> np.ndarray:
             f"sector: expected (H, W) bool, found {dtype} of shape {np.shape(sector)}. Use None "
             "where the sector is unknown."
         )
+    if not sector.any():
+        raise ValueError("sector: expected some pixels inside, found none. Use None where unknown.")
     return sector
 
 

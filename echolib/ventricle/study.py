@@ -38,8 +38,8 @@ def measure_study(
 ) -> dict[str, pd.DataFrame]:
     """Measure every clip of a split, and write the results to a folder, part by part.
 
-    split: name of the split, or "all". most: measure at most this number of clips, spread evenly
-    over the split; by default all. Returns and writes three tables:
+    split: name of the split, or "all". most: measure at most this number of clips, 1 or more,
+    spread evenly over the split; by default all. Returns and writes three tables:
 
     `clips.csv`, one row per clip: `COLUMNS`, then patient, split, ef_true (the study's own EF, else
     the EF of its labelled frames), ef_measured (EF before the correction), views, networks, beats
@@ -53,6 +53,8 @@ def measure_study(
     measured again. Raises DataError where the folder holds the results of another study, or the
     split has no clip.
     """
+    if most is not None and most < 1:
+        raise ValueError(f"most: expected 1 or more clips, found {most}.")
     folder = Path(folder)
     chosen = data.table.index[(data.table.split == split) | (split == "all")]
     if not len(chosen):
@@ -61,7 +63,7 @@ def measure_study(
             f"{data.folder} has no clip in the split {split!r}. Choose one of {splits}."
         )
     if most is not None and most < len(chosen):
-        chosen = chosen[np.linspace(0, len(chosen) - 1, max(1, most)).round().astype(int)]
+        chosen = chosen[np.linspace(0, len(chosen) - 1, most).round().astype(int)]
     parts = folder / "parts"
     identity = {"data": data.fingerprint(), "split": split, "clips": len(chosen)}
     identity |= {"format": FORMAT}

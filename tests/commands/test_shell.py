@@ -277,3 +277,42 @@ def test_browse_says_what_is_wrong(tmp_path, capsys, weights):
     fails(capsys, [*command, "--weights", "nothing"], "No weights at nothing")
     fails(capsys, ["browse", tmp_path / "no.avi", "--out", tmp_path / "page.html"], "no.avi")
     assert not (tmp_path / "page.html").exists()
+
+
+# --- Options that do not fit are refused before any work ------------------------------------------
+
+
+def test_a_calibration_is_written_to_a_json_file_only(tmp_path, capsys):
+    for out in (tmp_path / "calibration", tmp_path / "calibration.csv"):
+        fails(capsys, ["calibrate", tmp_path, "--out", out], "expected a JSON file", str(out))
+
+
+def test_a_study_needs_at_least_one_clip(tmp_path, capsys):
+    command = ["function", tmp_path, "--out", tmp_path / "out", "--clips"]
+    for count in (0, -2):
+        fails(capsys, [*command, count], f"--clips: expected 1 or more, found {count}")
+
+
+def test_landmarks_are_not_learned_from_the_cycle(tmp_path, capsys):
+    command = ["train", tmp_path, "--out", tmp_path / "out", "--cycle", "--target", "landmarks"]
+    fails(capsys, command, "--cycle is for masks")
+
+
+def test_a_network_of_the_beat_alone_cannot_outline(tmp_path, capsys):
+    path = tmp_path / "clip.avi"
+    write_avi(path, 3, (48, 48))
+    command = ["segment", path, "--out", tmp_path / "out", "--weights", "lv_cycle"]
+    fails(capsys, command, "sees 3 frames at a time", "--weights lv lv_cycle")
+
+
+def test_browse_tells_networks_apart_by_their_whole_names(tmp_path, weights):
+    path = tmp_path / "clip.avi"
+    write_avi(path, 3, (48, 48))
+    models = [tmp_path / "v0.5", tmp_path / "v0.6"]
+    for folder in models:
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(weights.read_bytes())
+    command = ["browse", path, "--out", tmp_path / "page.html", "--weights", *models]
+    assert main([str(argument) for argument in command]) == 0
+    layers = page_data(tmp_path / "page.html")["contents"][0]["layers"]
+    assert [layer["name"] for layer in layers] == ["v0.5", "v0.6"]

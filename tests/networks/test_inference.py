@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from echolib import config
-from echolib.data import Camus, labelled_frames
+from echolib.data import Camus, Clip, DataError, labelled_frames
 from echolib.data.frames import LabelledFrame, to_square
 from echolib.metrics import dice
 from echolib.networks import inference
@@ -17,6 +17,7 @@ from echolib.networks.inference import (
     BATCH,
     clean_mask,
     outline,
+    outline_landmarks,
     predict,
     predict_cases,
     predict_regions,
@@ -107,6 +108,16 @@ def test_cases_are_scored_in_the_geometry_of_their_source():
     shifted = replace(frame, mask=np.roll(truth[0], 4, axis=1))
     (moved,) = predict_cases(DarkIsCavity(), [shifted])
     assert moved.scores["hd95"] == pytest.approx(4 * 0.5, abs=0.6)
+
+
+def test_a_frame_in_colour_is_refused():
+    with pytest.raises(DataError, match=r"\(60, 80, 3\).*Convert it to grey"):
+        outline(DarkIsCavity(), np.zeros((60, 80, 3), np.uint8))
+
+
+def test_a_masks_network_has_no_landmarks():
+    with pytest.raises(ValueError, match="lv finds masks, not landmarks"):
+        outline_landmarks(load_model("lv"), Clip("frames", frames(2, 90, 120)[0]))
 
 
 def test_a_split_is_scored_in_one_row_per_case():

@@ -299,6 +299,14 @@ def test_study_report_gives_scores_and_the_clips_to_look_at(tmp_path):
     assert len(page.all("img")) == 1
 
 
+def test_study_without_intervals_claims_nothing_about_them(tmp_path):
+    table = study_table(5).assign(ef_low=np.nan, ef_high=np.nan)
+    write_study_report(tmp_path / "study.html", table, {"mae": 4.0})
+    texts = parse(tmp_path / "study.html").texts("p")
+    assert "No clip has an interval. Only networks with a calibration give one." in texts
+    assert not any("calibrated on" in text for text in texts)
+
+
 def test_study_without_true_ef_has_no_figure(tmp_path):
     table = study_table(5).drop(columns="ef_true").assign(warnings=np.nan)
     table["warnings"] = [["a", "b"], "c d", *table.warnings[2:]]

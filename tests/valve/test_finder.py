@@ -240,6 +240,15 @@ def test_nothing_is_found_on_black_frames(close):
     assert masks.shape == (2, 60, 100) and not masks.any()
 
 
+def test_the_package_finds_nothing_on_black_frames_beside_others():
+    frames, _ = clip_of(4, (112, 112))
+    frames = np.where(np.arange(4)[:, None, None] % 2, frames, 0).astype(np.uint8)
+    made = load_finder()
+    assert not made.masks(frames)[::2].any()
+    assert not made.masks(frames, [2]).any()
+    assert not made.masks(np.zeros((1, 112, 112), np.uint8)).any()
+
+
 def test_a_higher_threshold_never_adds_a_pixel():
     frames, _ = clip_of(2, (112, 112))
     areas = [

@@ -49,6 +49,8 @@ def test_the_package_has_a_calibration_of_exactly_its_own_networks():
     assert NETWORKS.names == WEIGHTS == NETWORKS.calibration.networks
     assert NETWORKS.cycle.arguments["inputs"] == 3 and NETWORKS.landmarks is not None
     assert "phantom" in NETWORKS.calibration.data and NETWORKS.calibration.level == 0.9
+    other_order = load_networks(WEIGHTS[::-1])
+    assert other_order.names == WEIGHTS and other_order.calibration == NETWORKS.calibration
 
 
 def test_other_networks_get_no_calibration_by_default(tmp_path):

@@ -497,6 +497,7 @@ def test_tables_have_one_row_per_frame_and_one_row_per_beat(films, functions):
         (np.zeros((4, 5, 6), bool), {"spacing": -1.0}),
         (np.zeros((4, 5, 6), bool), {"sector": np.ones((6, 5), bool)}),
         (np.zeros((4, 5, 6), bool), {"sector": np.ones((5, 6))}),
+        (np.ones((4, 5, 6), bool), {"sector": np.zeros((5, 6), bool)}),
     ],
 )
 def test_anything_but_masks_of_a_clip_is_refused(masks, options):
