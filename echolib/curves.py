@@ -19,7 +19,8 @@ LONGEST_GAP_FRAMES = 3  # where fps is unknown
 OUTLIER_RATE = 7.0  # ranges of the curve per second: no ventricle empties within one frame
 OUTLIER_FLOOR = 0.14  # of the curve's range: a smaller distance to the neighbours may be real
 OUTLIER_NOISE = 5.0  # standard deviations of the usual distance to the neighbours
-# times the limit at the clip's ends, where one side has no neighbours: clean curves reach 1.6
+# times the limit at the clip's ends, where one side has no neighbours: clean curves that end in
+# rapid filling exceed the limit itself, see tests/ventricle/test_function.py
 OUTLIER_AT_END = 1.75
 
 # Opening of a valve, as a share of the annulus width

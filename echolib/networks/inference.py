@@ -154,13 +154,19 @@ def source_mask(
     return clean_mask(box.back(answer))
 
 
+def source_masks(
+    answers: np.ndarray, box: SectorBox | Letterbox, rounded: bool = False
+) -> np.ndarray:
+    """Masks (n, H, W) bool of frames that share a box, from n answers, see `source_mask`."""
+    return np.stack([source_mask(answer, box, rounded) for answer in answers])
+
+
 def square_masks(answers: np.ndarray, size: int, rounded: bool = False) -> np.ndarray:
     """(N, S, S) bool masks of the squares themselves, from answers of `predict`.
 
     size: S. rounded: as for `source_mask`; `FrameSet.rounded` is the value for a set of frames.
     """
-    box = Letterbox(size, size, size)
-    return np.stack([source_mask(answer, box, rounded) for answer in answers])
+    return source_masks(answers, Letterbox(size, size, size), rounded)
 
 
 # --- Scores ---------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from ..config import weights_folder
 from ..figures.base import use_style
 from ..figures.overlay import draw_outlines
 from ..figures.ventricle import curve_figure, ef_figure, moment_figure
-from ..ventricle.words import headline, key_frames, moment_of, phase_of, why_no_ef
+from ..ventricle.words import headline, interval_text, key_frames, moment_of, phase_of, why_no_ef
 from . import page
 
 if TYPE_CHECKING:  # a report can be written without torch
@@ -62,7 +62,7 @@ def write_report(
         headline=headline(result),
         ef=f"{result.ef:.0f} %" if np.isfinite(result.ef) else UNKNOWN,
         why_no_ef=why_no_ef(result),
-        interval=_interval(result),
+        interval=interval_text(result),
         calibrated_on=calibrated_on,
         warnings=result.warnings,
         moments=_moments(result),
@@ -81,13 +81,6 @@ def _number(number: float | None, unit: str = "", digits: int = 0) -> str:
     if number is None or not np.isfinite(number):
         return UNKNOWN
     return f"{number:.{digits}f}\N{NO-BREAK SPACE}{unit}".strip()
-
-
-def _interval(result: "ClipFunction") -> str:
-    """The interval of the EF in words; empty if it is unknown."""
-    if not np.isfinite([result.ef, result.ef_low, result.ef_high]).all():
-        return ""
-    return f"90 % interval {result.ef_low:.0f} to {result.ef_high:.0f} %"
 
 
 def _volume_unit(result: "ClipFunction") -> str:
@@ -158,7 +151,7 @@ def _function_numbers(result: "ClipFunction") -> Iterator[tuple[str, str, str]]:
     """
     function, unit, why = result.function, _volume_unit(result), why_no_ef(result)
     relative = "" if unit == "ml" else "relative, because mm per px is unknown"
-    remark = why or _interval(result) or "no interval: these networks have no calibration"
+    remark = why or interval_text(result) or "no interval: these networks have no calibration"
     yield "Ejection fraction (EF)", _number(result.ef, "%"), remark
     spread = function.ef_spread
     differ = f"; beats differ by up to {spread:.1f} points" if np.isfinite(spread) else ""

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.signal import find_peaks
 
+from ..curves import frames_in
+
 PROMINENCE = 0.5  # share of the curve's range: a minimum this deep is an end-systole
 PREMATURE_PROMINENCE = 0.25  # share of the range, for a premature beat, which must also come early
 MIN_INTERVAL = 0.4  # s between end-systoles: 20 frames at 50 fps
@@ -97,7 +99,7 @@ def _shift(systole: Systole, frames: int) -> Systole:
 
 def _minima(curve: np.ndarray, extent: float, noise: float, fps: float | None) -> list[int]:
     """Frames of the end-systoles, including premature ones and those at either end of the clip."""
-    distance = max(1, round(MIN_INTERVAL * fps)) if fps else MIN_INTERVAL_FRAMES
+    distance = frames_in(MIN_INTERVAL, fps, MIN_INTERVAL_FRAMES)
     walled = np.concatenate([[curve.max()], curve, [curve.max()]])  # an end can be a minimum
     least = min(PROMINENCE * extent, max(PREMATURE_PROMINENCE * extent, NOISE_RANGE * noise))
     peaks, properties = find_peaks(-walled, prominence=least, distance=distance)
@@ -166,7 +168,7 @@ def _systoles_at(
 
 
 def _slope_frames(fps: float | None) -> int:
-    return max(1, round(SLOPE_TIME * fps)) if fps else 1
+    return frames_in(SLOPE_TIME, fps, 1)
 
 
 def _is_steep(fall: float, stroke: float, fps: float | None) -> bool:

@@ -19,7 +19,7 @@ from ..data.sector import SectorBox, clip_sector, crop_to_sector, sector_box
 from ..errors import DataError
 from ..geometry import ejection_fraction, mask_volume
 from ..metrics import dice
-from ..networks.inference import predict, source_mask, square_masks
+from ..networks.inference import predict, source_masks, square_masks
 from ..networks.models import Encoder, finds_landmarks, load_model
 from ..networks.views import views_of
 from .calibration import Calibration, load_calibration
@@ -217,8 +217,8 @@ def measure_pair(images: np.ndarray, networks: Networks) -> tuple[np.ndarray, di
     single = predict(networks.single, squares)
     fractions = []
     for probabilities in (single, networks.predict(squares, single, beat)):
-        masks = _source_masks(probabilities, box)
-        fractions.append(_ejection([mask_volume(mask) for mask in masks], beat))
+        masks = source_masks(probabilities, box)
+        fractions.append(_ejection(masks, beat))
     outlines = _Outlines(box, squares, masks)
     doubt, spreads = _disagreement(networks, outlines, beat, tuple(fractions))
     spreads["beats"] = np.nan
@@ -261,7 +261,7 @@ def _outline(clip: Clip, networks: Networks) -> tuple[_Outlines, HeartFunction, 
     sector = clip_sector(clip).inside
 
     def measure(probabilities: np.ndarray) -> tuple[np.ndarray, HeartFunction]:
-        masks = _source_masks(probabilities, box)
+        masks = source_masks(probabilities, box)
         return masks, heart_function(masks, clip.fps, clip.spacing, sector)
 
     single = predict(networks.single, squares)
@@ -273,11 +273,6 @@ def _outline(clip: Clip, networks: Networks) -> tuple[_Outlines, HeartFunction, 
     return _Outlines(box, squares, masks), first, function
 
 
-def _source_masks(answers: np.ndarray, box: SectorBox) -> np.ndarray:
-    """Masks (n, H, W) bool of the source frames, from n answers of `predict`."""
-    return np.stack([source_mask(answer, box) for answer in answers])
-
-
 def _ed_es(beat: Beat) -> tuple[int, int]:
     return beat.end_diastole, beat.end_systole
 
@@ -285,8 +280,9 @@ def _ed_es(beat: Beat) -> tuple[int, int]:
 # --- Disagreement ---------------------------------------------------------------------------------
 
 
-def _ejection(volumes: Sequence[float], beats: list[tuple[int, int]]) -> float:
-    """Median EF of the beats in per cent, from one volume per frame; NaN without a known EF."""
+def _ejection(masks: np.ndarray, beats: list[tuple[int, int]]) -> float:
+    """Median EF of the beats in per cent, from masks (n, H, W) bool; NaN without a known EF."""
+    volumes = [mask_volume(mask) for mask in masks]
     pairs = [(volumes[diastole], volumes[systole]) for diastole, systole in beats]
     fractions = [ejection_fraction(*pair) for pair in pairs if np.isfinite(pair).all()]
     return float(np.median(fractions)) if fractions else np.nan
@@ -311,15 +307,15 @@ def _disagreement(
     beats = [(index[diastole], index[systole]) for diastole, systole in beats]
     squares, doubt = outlines.squares[frames], np.nan
     if networks.landmarks is not None:
-        by_landmarks = _source_masks(predict(networks.landmarks, squares), outlines.box)
+        by_landmarks = source_masks(predict(networks.landmarks, squares), outlines.box)
         pairs = zip(by_landmarks, outlines.masks[frames], strict=True)
         doubt = float(1 - np.mean([dice(*pair) for pair in pairs]))
-        fractions = (*fractions, _ejection([mask_volume(mask) for mask in by_landmarks], beats))
+        fractions = (*fractions, _ejection(by_landmarks, beats))
     by_view = []
     for view, back in views_of(squares):
         probabilities = back(networks.predict(view, predict(networks.single, view), beats))
         masks = square_masks(probabilities, networks.size)
-        by_view.append(_ejection([mask_volume(mask) for mask in masks], beats))
+        by_view.append(_ejection(masks, beats))
     return doubt, {"networks": _deviation(fractions), "views": _deviation(by_view)}
 
 

@@ -18,13 +18,19 @@ def headline(result: "ClipFunction") -> str:
     if np.isfinite(result.ef):
         corrected = f"{result.ef:.0f}" != f"{function.ef:.0f}"
         parts = [f"EF {result.ef:.0f} %" + (" corrected" if corrected else "")]
-        if np.isfinite([result.ef_low, result.ef_high]).all():
-            parts.append(f"90 % interval {result.ef_low:.0f} to {result.ef_high:.0f} %")
+        parts += filter(None, [interval_text(result)])
         parts.append("1 beat" if function.n_beats == 1 else f"{function.n_beats} beats")
     if function.heart_rate:
         rate = f"{function.heart_rate:.0f} per minute"
         parts[-1] += f" at {rate}" if np.isfinite(result.ef) else f", heart rate {rate}"
     return ", ".join(parts)
+
+
+def interval_text(result: "ClipFunction") -> str:
+    """The interval of the EF in words; "" where it is unknown."""
+    if not np.isfinite([result.ef, result.ef_low, result.ef_high]).all():
+        return ""
+    return f"90 % interval {result.ef_low:.0f} to {result.ef_high:.0f} %"
 
 
 def why_no_ef(result: "ClipFunction") -> str:
