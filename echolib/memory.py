@@ -1,0 +1,96 @@
+"""One limit of memory for all data that is read: asked before the data is built.
+
+A small file can declare gigabytes: of frames, of an archive, of a network. Readers ask here with
+the size that a file declares, and refuse it in one sentence. `ECHOLIB_MEMORY` sets the limit, for
+example `ECHOLIB_MEMORY=16G`; by default it is half of the memory that is free on the machine.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from .errors import DataError
+
+VARIABLE = "ECHOLIB_MEMORY"
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+FREE_SHARE = 0.5  # of the free memory that one piece of data may take
+# Compressed echocardiograms are 2 to 200 times smaller than their frames. What claims to grow by
+# more than this is most likely damaged or forged, and has to be small.
+GROWTH = 500
+GROWN = 2**30  # bytes, largest size of data that claims to grow by more
+CGROUPS = (  # files with the memory that a container may use and uses, of both versions
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    (
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+    ),
+)
+
+
+def memory_limit(stored: int | None = None) -> int:
+    """Bytes that one piece of data may take.
+
+    stored: its bytes in the file, where it is compressed. What claims to grow more than 500-fold
+    may take 1 GiB at most, unless `ECHOLIB_MEMORY` is set. Raises ValueError for a setting that is
+    no size.
+    """
+    setting = os.environ.get(VARIABLE, "")
+    if setting:
+        return parse_size(setting)
+    limit = int(FREE_SHARE * free_memory())
+    return limit if stored is None else min(limit, max(GROWN, GROWTH * stored))
+
+
+def require_memory(what: str, needed: int, stored: int | None = None) -> None:
+    """Raise DataError where data would take more memory than the limit.
+
+    what: the file, and what in it, as the start of the message. needed: bytes that it declares.
+    stored: as for `memory_limit`.
+    """
+    limit = memory_limit(stored)
+    if needed > limit:
+        source = "" if stored is None else f" from {format_size(stored)} in the file"
+        raise DataError(
+            f"{what} would take {format_size(needed)} of memory{source}; the limit here is "
+            f"{format_size(limit)}. If the file is right, set a higher limit, for example "
+            f"{VARIABLE}={_above(needed)}, or split the file."
+        )
+
+
+def parse_size(text: str) -> int:
+    """Bytes from a text such as `2G`, `500M` or `1000000`. Raises ValueError for another text."""
+    match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
+    size = int(float(match[1]) * UNITS[match[2].upper()]) if match else 0
+    if size < 1:
+        raise ValueError(f"{VARIABLE}: expected a size such as 8G or 500M, found {text!r}.")
+    return size
+
+
+def format_size(size: float) -> str:
+    """A number of bytes for people, such as `3.2 GB` (of 2**30 bytes)."""
+    if size < 1024:
+        return f"{size:.0f} bytes"
+    for unit in ("kB", "MB"):
+        size /= 1024
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+    return f"{size / 1024:,.3g} GB" if size < 1e6 else f"{size / 1024:,.0f} GB"
+
+
+def free_memory() -> int:
+    """Bytes of memory that are free on this machine, or in the container that runs the process."""
+    import psutil  # here, because most parts of the package never ask
+
+    free = int(psutil.virtual_memory().available)
+    for limit, usage in CGROUPS:
+        try:
+            allowed, used = int(Path(limit).read_text()), int(Path(usage).read_text())
+        except (OSError, ValueError):  # no such group, or "max": no limit
+            continue
+        free = min(free, max(0, allowed - used))
+    return free
+
+
+def _above(size: int) -> str:
+    """A setting of the limit that allows a size."""
+    return f"{int(size / 2**30) + 1}G"
