@@ -2,7 +2,7 @@
 
 Environment variables: `ECHOLIB_DATA` (folder of the data sets), `ECHOLIB_FIGURES` (folder of the
 figures), `ECHOLIB_FAST=1` (smaller data and fewer steps, the same code paths), `ECHOLIB_DEVICE`
-(for example `cpu` or `cuda:1`).
+(for example `cpu` or `cuda:1`), and `ECHOLIB_MEMORY`, which `echolib.memory` reads.
 """
 
 import os
