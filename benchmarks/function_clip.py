@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from echolib.data import read_clip
-from echolib.figures.overlay import write_video
+from echolib.figures.film import write_video
 from echolib.figures.ventricle import function_video
 from echolib.networks.inference import segment
 from echolib.phantom.studies import write_lv_study

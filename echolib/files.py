@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import DataError
+from .masks import PackedMasks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,11 +68,12 @@ def write_table(table: "pd.DataFrame", path: str | Path, index: bool = False, **
         table.to_csv(temporary, index=index, **more)
 
 
-def write_npz(path: str | Path, arrays: Iterable[tuple[str, np.ndarray]]) -> None:
+def write_npz(path: str | Path, arrays: Iterable[tuple[str, np.ndarray | PackedMasks]]) -> None:
     """Write an archive as `numpy.savez_compressed` does, whole or not at all.
 
     arrays: names and arrays, taken one after the other, so that they need not be in memory
-    together. Any name is allowed, also one that numpy's function takes for an option.
+    together; packed masks are written one by one, as bool. Any name is allowed, also one that
+    numpy's function takes for an option.
     """
     with (
         atomic_path(path) as temporary,
@@ -79,7 +81,11 @@ def write_npz(path: str | Path, arrays: Iterable[tuple[str, np.ndarray]]) -> Non
     ):
         for name, array in arrays:
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+                header = {"shape": array.shape, "fortran_order": False}
+                header["descr"] = np.lib.format.dtype_to_descr(array.dtype)
+                np.lib.format.write_array_header_2_0(file, header)
+                for item in array if array.ndim else array[None]:
+                    file.write(np.ascontiguousarray(item).data)
 
 
 def claim_parts(parts: Path, identity: dict) -> None:

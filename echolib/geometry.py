@@ -5,6 +5,7 @@ top of the image, so that the apex of the ventricle lies above its base.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -112,10 +113,11 @@ def crosses_itself(points: np.ndarray) -> bool:
     return bool(np.any(apart & apart.T))
 
 
-def check_masks(masks: np.ndarray) -> None:
+def check_masks(masks: Any) -> None:
     """Raise ValueError unless masks of a clip are (T, H, W) bool, at least one frame and pixel."""
-    found = f"{getattr(masks, 'dtype', type(masks).__name__)} of shape {np.shape(masks)}"
-    if not isinstance(masks, np.ndarray) or masks.dtype != bool or masks.ndim != 3:
+    shape = getattr(masks, "shape", None) or np.shape(masks)
+    found = f"{getattr(masks, 'dtype', type(masks).__name__)} of shape {shape}"
+    if getattr(masks, "dtype", None) != np.dtype(bool) or getattr(masks, "ndim", None) != 3:
         raise ValueError(
             f"masks: expected (T, H, W) bool, found {found}. Probabilities become masks by a "
             "threshold; a single mask becomes a clip by mask[None]."

@@ -86,7 +86,7 @@ def _outliner(name: str, model: Any) -> Outline:
         return lambda clip: _network_layer(model, clip)
     if callable(getattr(model, "outline", None)):
         role = "leaflets" if is_kind(model, "echolib.valve.finder", "ValveFinder") else "model"
-        return lambda clip: Layer("", model.outline(clip), role=role)
+        return lambda clip: Layer("", model.outline(clip)[:], role=role)
     if callable(getattr(model, "masks", None)):
         return lambda clip: Layer("", model.masks(clip.frames))
     if callable(model):

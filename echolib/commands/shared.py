@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SPLITS = ("train", "val", "test", "all")
 SIZE = 112  # px, side of the squares that networks see
 PLAYED_AT = 30.0  # frames per second of a video whose clip has no rate
-CLIP_HELP = "AVI, MP4, MOV, WebM, GIF or DICOM file"
+CLIP_HELP = "AVI, MP4, MOV, WebM, MPEG, WMV, FLV, GIF or DICOM file"
 
 Add = Callable[[str, Callable[[argparse.Namespace], None]], argparse.ArgumentParser]
 

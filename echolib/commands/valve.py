@@ -125,11 +125,12 @@ def _write_pictures(out: Path, clip: "Clip", masks: "np.ndarray") -> None:
 
     A clip of a few frames has no curve.
     """
-    from ..figures.overlay import draw_outlines, write_gif, write_video
+    from ..figures.film import write_gif, write_video
+    from ..figures.overlay import outlined
     from ..valve.opening import FEWEST_FRAMES, opening_curve
 
     fps = clip.fps or PLAYED_AT
-    pictures = draw_outlines(clip.frames, masks)
+    pictures = outlined(clip.frames, masks)
     write_video(out / f"{clip.name}_overlay.mp4", pictures, fps)
     write_gif(out / f"{clip.name}_overlay.gif", pictures, fps)
     if len(masks) < FEWEST_FRAMES:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from ..files import write_npz, write_table
 from .shared import CLIP_HELP, PLAYED_AT, SPLITS, Add, open_clips
 
+GIF_SIDE = 640  # px, longer side of a GIF at most: larger ones cannot be sent
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -61,26 +63,29 @@ def segment(arguments: argparse.Namespace) -> None:
     import pandas as pd
 
     from ..data import read_clip
-    from ..figures.overlay import draw_outlines, write_gif, write_video
-    from ..networks.inference import outline
+    from ..figures.film import write_gif, write_video
+    from ..figures.overlay import outlined
+    from ..networks.inference import packed_outline
     from ..networks.models import load_model
     from ..ventricle.clip import WEIGHTS, load_networks
 
     clip, weights = read_clip(arguments.clip), arguments.weights or WEIGHTS
     network = load_model(weights[0]) if len(weights) == 1 else load_networks(weights)
-    masks = outline(network, clip)
+    masks = packed_outline(network, clip)
     out = Path(arguments.out)
     write_npz(out / "masks.npz", [("masks", masks)])
-    area = masks.sum(axis=(1, 2))
+    area = masks.areas()
     table = pd.DataFrame({"frame": np.arange(len(masks))})
     table["time_s"] = np.nan if clip.fps is None else table.frame / clip.fps
     table["area_px"] = area
     if clip.spacing is not None:
         table["area_mm2"] = area * clip.spacing**2
     write_table(table, out / "area.csv")
-    pictures = draw_outlines(clip.frames, masks)
-    write_video(out / "overlay.webm", pictures, clip.fps or PLAYED_AT)
-    write_gif(out / "overlay.gif", pictures, clip.fps or PLAYED_AT)
+    rate = clip.fps or PLAYED_AT
+    write_video(out / "overlay.mp4", outlined(clip.frames, masks), rate)
+    largest = max(clip.frames.shape[1:])
+    small = None if largest <= GIF_SIDE else GIF_SIDE / largest
+    write_gif(out / "overlay.gif", outlined(clip.frames, masks, small), rate)
     empty = int((area == 0).sum())
     print(f"{len(masks)} frames outlined in {out}" + (f", {empty} of them empty" if empty else ""))
 
@@ -116,7 +121,7 @@ def _clip(path: Path, networks: "Networks", out: Path) -> None:
     beats.insert(0, "name", clip.name)
     write_table(beats, out / "beats.csv")
     write_table(result.function.table(), out / "frames.csv")
-    video = _write_video(out / f"{clip.name}.webm", result)
+    video = _write_video(out / f"{clip.name}.mp4", result)
     write_report(out / "report.html", result, video=video, **_calibrated_on(networks))
     for warning in result.warnings:
         warnings.warn(warning, stacklevel=1)
@@ -133,7 +138,7 @@ def _calibrated_on(networks: "Networks") -> dict[str, str]:
 
 
 def _write_video(path: Path, result: "ClipFunction") -> Path:
-    from ..figures.overlay import write_video
+    from ..figures.film import write_video
     from ..figures.ventricle import function_video
 
     return write_video(path, function_video(result), result.clip.fps or PLAYED_AT)
@@ -155,7 +160,7 @@ def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse
         print(overlap.round(3).to_string(index=False))
     print(scores.round(3).T.to_string(header=False))
     for _, row in _most_uncertain(clips, arguments.videos).iterrows():
-        path = out / "videos" / f"{row['name']}.webm"
+        path = out / "videos" / f"{row['name']}.mp4"
         if not path.is_file():
             _write_video(path, stored_result(data, row, out))
     title = _description(data)

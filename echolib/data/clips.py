@@ -1,7 +1,7 @@
-"""One clip from an AVI, MP4, MOV, WebM, GIF or DICOM file, as grey frames.
+"""One clip from a video, GIF or DICOM file, as grey frames.
 
 The first bytes of a file decide its kind, never its suffix. Frames are decoded in order, without
-seeking. One function converts them to grey, whatever the container.
+seeking. One class converts them to grey, whatever the container.
 """
 
 import math
@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from .dicom import read_dicom
-from .video import missing_file, read_gif, read_video
+from .dicom.reader import read_dicom
+from .video import HEAD, missing_file, read_video, video_kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,20 +55,18 @@ class Clip:
 
 
 def read_clip(path: str | Path) -> Clip:
-    """Read a clip from an AVI, MP4, MOV, WebM, GIF or DICOM file.
+    """Read a clip from a video (AVI, MP4, MOV, WebM, MPEG, WMV, FLV), GIF or DICOM file.
 
-    The frames keep the file's own size, and the clip's name is the file's stem. Only DICOM files
-    give a spacing. Warns when fewer frames decode than the header announces.
-    Raises DataError when the file is absent, empty, broken, or of another kind.
+    The frames keep the file's own size, unless its pixels are not square, and the clip's name is
+    the file's stem. Only DICOM files give a spacing. Warns of what was missing or mended.
+    Raises DataError when the file is absent, empty, broken, of another kind, or too large for the
+    memory.
     """
     path = Path(path)
-    kind = _file_kind(path)
-    if kind == "dicom":
-        frames, fps, spacing = read_dicom(path)
-    else:
-        frames, fps = read_gif(path) if kind == "gif" else read_video(path)
-        spacing = None
-    return Clip(path.stem, frames, fps, spacing)
+    if _is_dicom(path):
+        return Clip(path.stem, *read_dicom(path))
+    video = read_video(path)
+    return Clip(path.stem, video.frames, video.fps)
 
 
 def example_clip() -> Clip:
@@ -87,31 +85,26 @@ def example_clip() -> Clip:
     return replace(clip, name="example_a4c", spacing=2 * 0.5104970559477806)
 
 
-def _file_kind(path: Path) -> str:
-    """Return "dicom", "gif" or "video", decided by the first bytes of the file.
+def _is_dicom(path: Path) -> bool:
+    """True for a DICOM file, False for a video, decided by the first bytes of the file.
 
     Raises DataError for a file that is absent, empty or of another kind.
     """
     if not path.is_file():
         raise missing_file(path)
     with path.open("rb") as file:
-        head = file.read(132)
+        head = file.read(HEAD)
     if not head:
         raise DataError(f"{path}: expected a clip, found an empty file (0 bytes). Copy it again.")
-    if head[128:] == b"DICM" or _is_bare_dicom(head):
-        return "dicom"
-    if head[:6] in (b"GIF87a", b"GIF89a"):
-        return "gif"
-    avi = head[:4] == b"RIFF" and head[8:12] == b"AVI "
-    quicktime = head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
-    matroska = head[:4] == b"\x1a\x45\xdf\xa3"
-    if avi or quicktime or matroska:
-        return "video"
-    raise DataError(
-        f"{path}: expected AVI, MP4, MOV, WebM, GIF or DICOM, found a file that starts with "
-        f"{head[:12]!r}. The suffix of the name does not count. Convert the clip, for example with "
-        f"`ffmpeg -i {path.name} -c:v mjpeg -q:v 2 clip.avi`."
-    )
+    if head[128:132] == b"DICM" or _is_bare_dicom(head):
+        return True
+    if video_kind(head) is None:
+        raise DataError(
+            f"{path}: expected AVI, MP4, MOV, WebM, MPEG, WMV, FLV, GIF or DICOM, found a file "
+            f"that starts with {head[:12]!r}. The suffix of the name does not count. Convert the "
+            f"clip, for example with `ffmpeg -i {path.name} -c:v mjpeg -q:v 2 clip.avi`."
+        )
+    return False
 
 
 def _is_bare_dicom(head: bytes) -> bool:

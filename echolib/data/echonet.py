@@ -23,7 +23,7 @@ from .clips import Clip
 from .frames import SPLITS, LabelledFrame, number_or_none
 from .problems import Problem, first_problems
 from .tracings import rows_to_tracing
-from .video import decode_video
+from .video import read_video
 
 FILE_LIST = "FileList.csv"
 TRACINGS = "VolumeTracings.csv"
@@ -213,7 +213,7 @@ class EchoNet:
     def clip(self, clip: str) -> Clip:
         """All frames of a clip. Raises DataError when the video cannot be read."""
         record = self.table.loc[clip]
-        return Clip(clip, decode_video(record.path), number_or_none(record.fps))
+        return Clip(clip, read_video(record.path).frames, number_or_none(record.fps))
 
     def labelled(self, clip: str) -> tuple[list[LabelledFrame], list[Problem]]:
         """The traced frames of a clip, and the problems found.
@@ -226,7 +226,7 @@ class EchoNet:
         path, rows = self.table.path[clip], self._rows[clip]
         file, problems = f"Videos/{path.name}", []
         try:
-            frames = decode_video(path, stop=max(rows) + 1)
+            frames = read_video(path, stop=max(rows) + 1).frames
         except DataError as error:
             reason = str(error).replace(str(path), file)  # reports must not name local folders
             return [], [Problem(file, None, reason)]

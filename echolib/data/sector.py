@@ -118,8 +118,7 @@ def crop_to_sector(clip: Clip) -> tuple[Clip, tuple[slice, slice]]:
     rows, columns = sector_window(clip.frames)
     if (rows.stop - rows.start, columns.stop - columns.start) == clip.frames.shape[1:]:
         return clip, (rows, columns)
-    frames = np.ascontiguousarray(clip.frames[:, rows, columns])
-    return replace(clip, frames=frames), (rows, columns)
+    return replace(clip, frames=clip.frames[:, rows, columns]), (rows, columns)
 
 
 @dataclass(frozen=True)

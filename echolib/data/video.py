@@ -1,39 +1,86 @@
-"""Videos and GIFs as grey frames, decoded in order, without seeking."""
+"""Videos and GIFs as grey frames, decoded in order by FFmpeg (PyAV), without seeking.
 
+The first bytes of a file decide its kind, never its suffix. FFmpeg gets an open file, never a
+name, so that a colon in a name is not taken for the name of a protocol, and no file can make it
+open another.
+"""
+
+import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-import cv2
 import numpy as np
 
 from ..errors import DataError
+from .grey import GreyFrames, require_frames
+from .pictures import believed_stretch, displayed, make_square
 
-COLOUR_SPREAD = (
-    20  # grey levels; a pixel is coloured if its channels differ by more, lit if brighter
-)
-TINTED_SHARE = 0.5  # of the lit pixels: where more are coloured, the whole display is tinted
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer
+
+SLOWEST, FASTEST = 1.0, 500.0  # frames per second that a heart scan can have
+UNEVEN = 1.5  # ratio of the longest to the shortest frame time above which a rate is only a mean
+MISSING = 0.05  # share of frames that may be missing where only a duration is announced
+HEAD = 400  # bytes of a file's beginning that `video_kind` looks at
+QUICKTIME = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+STARTS = {  # the first bytes of some kinds of files, and FFmpeg's names of these kinds
+    b"\x1a\x45\xdf\xa3": "matroska",
+    b"GIF87a": "gif",
+    b"GIF89a": "gif",
+    b"FLV": "flv",
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": "asf",
+    b"\x00\x00\x01\xba": "mpeg",
+    b"\x00\x00\x01\xb3": "mpegvideo",
+    b"OggS": "ogg",
+}
+GIF_TIMES = {"min_delay": "0", "default_delay": "0"}  # delays as they are in the file
+_logging = threading.Lock()  # FFmpeg's log is one for the whole process
 
 
-def decode_video(path: str | Path, stop: int | None = None) -> np.ndarray:
-    """Decode a video from its first frame on, at most `stop` frames.
+@dataclass(frozen=True, eq=False)
+class Video:
+    """Decoded frames (T, H, W) uint8, grey, and frames per second, None where unknown."""
 
-    Returns (T, H, W) uint8, grey. A truncated file gives the frames that decode.
-    Raises DataError when the file is absent or no frame decodes.
+    frames: np.ndarray
+    fps: float | None
+
+
+def read_video(path: str | Path, stop: int | None = None) -> Video:
+    """Decode a video or a GIF from its first frame on, at most `stop` frames.
+
+    Frames are turned and mirrored as the file says, and made of square pixels. Warns of damaged
+    or missing frames, of another shape of pixels, and of a frame rate that no heart scan has.
+    Raises DataError when the file is absent, no video, needs a decoder that FFmpeg lacks, has no
+    frame that decodes, or is larger than the limit of memory.
     """
     path = Path(path)
     if not path.is_file():
         raise missing_file(path)
-    return _decode(path, stop)[0]
+    with path.open("rb") as file:
+        kind = video_kind(file.read(HEAD))
+        file.seek(0)
+        if kind is None:
+            raise DataError(f"{path}: expected a video, found a file of another kind.")
+        return decode(file, kind, str(path), path.stat().st_size, stop)
 
 
-def count_frames(path: Path) -> int:
-    """Count the frames of a video by going through it, because its header may be wrong."""
-    reader, count = cv2.VideoCapture(str(path)), 0
-    while reader.grab():
-        count += 1
-    reader.release()
-    return count
+def video_kind(head: bytes) -> str | None:
+    """FFmpeg's name for the kind of a video that starts with these bytes; None for no video."""
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return "avi"
+    if head[4:8] in QUICKTIME:
+        return "mov"
+    for start, kind in STARTS.items():
+        if head.startswith(start):
+            return kind
+    for first, length in ((0, 188), (4, 192)):  # of packets, which begin with "G"
+        if len(head) >= HEAD and head[first] == head[first + length] == 0x47:
+            return "mpegts"
+    return None
 
 
 def missing_file(path: Path) -> DataError:
@@ -45,109 +92,237 @@ def missing_file(path: Path) -> DataError:
     )
 
 
-# Colour to grey
+def known_rate(fps: float | None, name: str) -> float | None:
+    """A frame rate that a heart scan can have, rounded; else None, with a warning.
 
-
-def to_grey(frames: Iterable[np.ndarray], name: str) -> np.ndarray:
-    """Convert (H, W, 3) uint8 RGB frames to grey (T, H, W) uint8 and blacken burned-in colour.
-
-    An ECG trace, a Doppler box or a menu is not an echo, but its brightness would look like a
-    strong one. Tissue is grey, so clearly coloured pixels become black, as the background of an
-    echocardiogram is. A rim of 1 px around them becomes black too: JPEG and MPEG store colour at
-    half the resolution, which leaves a bright edge without colour. Where most of the lit pixels
-    are coloured, the whole display is tinted (sepia, blue). Colour then carries no information:
-    the brightness is kept, and a warning is given. name: the clip's name in that warning.
+    fps: frames per second, None or 0 where the file gives none. name: of the file.
     """
-    grey, burned_in = [], []
-    coloured_pixels = lit_pixels = 0
-    for frame in frames:
-        red, green, blue = cv2.split(frame)
-        strongest = cv2.max(cv2.max(red, green), blue)
-        weakest = cv2.min(cv2.min(red, green), blue)
-        coloured = (cv2.subtract(strongest, weakest) > COLOUR_SPREAD).astype(np.uint8)
-        brightness = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        lit = brightness > COLOUR_SPREAD
-        lit_pixels += int(np.count_nonzero(lit))
-        coloured_pixels += int(np.count_nonzero(coloured[lit]))
-        grey.append(brightness)
-        burned_in.append(cv2.dilate(coloured, np.ones((3, 3), np.uint8)) > 0)
-    if not grey:
-        return np.empty((0, 0, 0), np.uint8)
-    clip = np.stack(grey)
-    if coloured_pixels > TINTED_SHARE * lit_pixels:
-        warnings.warn(f"{name}: the whole display is tinted; its brightness is used.", stacklevel=2)
-    else:
-        clip[np.stack(burned_in)] = 0
-    return clip
+    if not fps:
+        return None
+    if SLOWEST <= fps <= FASTEST:
+        return round(float(fps), 3)
+    warnings.warn(
+        f"{name}: a rate of {fps:.4g} frames per second cannot be that of a heart scan "
+        f"({SLOWEST:g} to {FASTEST:g}). The rate is left unknown.",
+        stacklevel=3,
+    )
+    return None
 
 
-# AVI, MP4, MOV, WebM
+def rate_of_times(times: np.ndarray, name: str) -> float | None:
+    """Frames per second from the times of the frames in s, (T,); None where they give none.
 
-
-def _decode(path: Path, stop: int | None) -> tuple[np.ndarray, float | None, int]:
-    """Return the grey frames, fps, and the number of frames that the header announces."""
-    # Grey values differ between decoders, so the decoder is fixed.
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    try:
-        frames = to_grey(_captured_frames(capture, stop), str(path))
-        fps = capture.get(cv2.CAP_PROP_FPS)
-        announced = int(max(capture.get(cv2.CAP_PROP_FRAME_COUNT), 0))
-    finally:
-        capture.release()
-    if len(frames) == 0:
-        raise DataError(
-            f"{path}: expected a video, found no readable frame in {path.stat().st_size} bytes. "
-            "The file is truncated or damaged: copy it again, or play it to see whether the "
-            "original is whole."
-        )
-    return frames, (round(fps, 3) if 0 < fps < 1000 else None), announced
-
-
-def _captured_frames(capture: cv2.VideoCapture, stop: int | None) -> Iterator[np.ndarray]:
-    """Yield at most `stop` frames in order, (H, W, 3) uint8 RGB."""
-    count = 0
-    while stop is None or count < stop:
-        decoded, frame = capture.read()
-        if not decoded:
-            return
-        yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-        count += 1
-
-
-def read_video(path: Path) -> tuple[np.ndarray, float | None]:
-    """Read the grey frames and fps of a video; warn when fewer decode than the header announces."""
-    frames, fps, announced = _decode(path, stop=None)
-    if announced - len(frames) > 1:  # containers are often off by one
+    Warns where the frames are not evenly spaced, so that the rate is only their mean.
+    """
+    steps = np.diff(times)
+    if not len(steps) or not np.isfinite(steps).all() or not (steps > 0).all():
+        return None
+    if steps.max() > UNEVEN * steps.min():
         warnings.warn(
-            f"{path}: the header announces {announced} frames, but only {len(frames)} decode. The "
-            "file is probably truncated; the frames that decode are used.",
+            f"{name}: the times between frames differ, from {1000 * steps.min():.0f} to "
+            f"{1000 * steps.max():.0f} ms. The mean rate is used.",
             stacklevel=3,
         )
-    return frames, fps
+    return float(1 / steps.mean())
 
 
-# GIF
+# Decoding
 
 
-def read_gif(path: Path) -> tuple[np.ndarray, float | None]:
-    """Read the grey frames and fps of a GIF; GIF delays are whole hundredths of a second."""
-    from PIL import Image, ImageSequence
+def decode(file: BinaryIO, kind: str, name: str, stored: int, stop: int | None = None) -> Video:
+    """Decode an open video, see `read_video`.
 
-    delays = []
+    kind: FFmpeg's name, as of `video_kind`. name: of the file, for messages. stored: its bytes.
+    """
+    import av  # here, because most of the package needs no video
 
-    def rgb_frames(gif: Image.Image) -> Iterator[np.ndarray]:
-        for frame in ImageSequence.Iterator(gif):
-            delays.append(frame.info.get("duration", 0))
-            yield np.asarray(frame.convert("RGB"))
-
+    place = file.tell()
+    options = GIF_TIMES if kind == "gif" else {}
     try:
-        with Image.open(path) as gif:
-            frames = to_grey(rgb_frames(gif), str(path))
-    # Pillow raises many kinds of errors for broken files, IndexError among them.
-    except Exception as error:
+        packets = 0
+        if stop is None:  # counted first, so that what is too large is refused at once
+            with av.open(file, "r", format=kind) as container:
+                packets = _count_packets(container)
+            file.seek(place)
+        with av.open(file, "r", kind, options=options, metadata_errors="ignore") as container:
+            if container.streams.video and container.streams.video[0].codec_context is None:
+                raise DataError(
+                    f"{name}: expected a video that FFmpeg decodes, found another codec "
+                    f"({_log(file, place, kind)}). {_convert(name)}"
+                )
+            return _Decoding(container, name, stored, packets, stop).video()
+    except av.FFmpegError as error:
         raise DataError(
-            f"{path}: expected a GIF, found one that does not decode ({error}). "
-            "The file is truncated or damaged: copy it again."
+            f"{name}: expected a video, found {stored} bytes that FFmpeg cannot open as {kind} "
+            f"({_log(file, place, kind) or error.strerror}). If other players cannot open it "
+            "either, copy or export it again."
         ) from error
-    mean_delay = float(np.mean(delays))
-    return frames, (round(1000 / mean_delay, 3) if mean_delay > 0 else None)
+
+
+def _count_packets(container: "InputContainer") -> int:
+    """Number of packets of the first video stream, each of which holds a frame or less."""
+    import av
+
+    count = 0
+    try:
+        for packet in container.demux(container.streams.video[:1]):
+            count += packet.size > 0
+    except av.FFmpegError:
+        pass  # what comes after a damaged packet is not decoded either
+    return count
+
+
+def _log(file: BinaryIO, place: int, kind: str) -> str:
+    """What FFmpeg logs when it opens a file once more: the reason why it cannot be decoded."""
+    import av
+
+    file.seek(place)
+    with _logging:
+        av.logging.set_level(av.logging.WARNING)
+        try:
+            with av.logging.Capture() as log, av.open(file, "r", format=kind):
+                pass
+        except av.FFmpegError:
+            pass
+        finally:
+            av.logging.set_level(None)
+    lines = (message.split("\n")[0].strip() for _, _, message in log)
+    return "; ".join(list(dict.fromkeys(filter(None, lines)))[:2])
+
+
+class _Decoding:
+    """One pass through the first video stream of an open container."""
+
+    def __init__(
+        self, container: "InputContainer", name: str, stored: int, packets: int, stop: int | None
+    ) -> None:
+        if not container.streams.video:
+            kinds = ", ".join(stream.type for stream in container.streams) or "nothing"
+            raise DataError(
+                f"{name}: expected a video, found a file without pictures ({kinds}). "
+                "Choose another file."
+            )
+        self.container, self.stream = container, container.streams.video[0]
+        self.name, self.stored, self.packets, self.stop = name, stored, packets, stop
+        self.times: list[float] = []  # s, NaN where a frame has none
+        self.damaged = 0  # packets that do not decode, and frames that FFmpeg calls corrupt
+        self.reason = ""  # why the first of them does not
+
+    def video(self) -> Video:
+        """Decode the frames, and compare them with what the file announces."""
+        context = self.stream.codec_context
+        context.thread_count = 1  # several clips may be decoded at the same time
+        require_frames(self.name, self.packets, (context.height, context.width), self.stored)
+        collected = GreyFrames(self.name, self.packets, self.stored)
+        picture_of = None
+        for frame in self._frames():
+            if picture_of is None:
+                stretch = believed_stretch(float(self.stream.sample_aspect_ratio or 1), self.name)
+                picture_of = _Pictures(stretch, _display_matrix(frame))
+            collected.add(picture_of(frame))
+        if not len(collected):
+            raise DataError(
+                f"{self.name}: expected a video, found no frame that decodes in {self.stored} "
+                f"bytes (codec {context.name}{self.reason and f': {self.reason}'}). If other "
+                f"players show nothing either, copy or export it again. {_convert(self.name)}"
+            )
+        if self.stop is None:
+            self._compare(len(collected))
+        return Video(collected.finish(), known_rate(self._rate(), self.name))
+
+    def _rate(self) -> float:
+        """Frames per second by the times of the frames, else by the header; 0 where unknown."""
+        listed = float(self.stream.average_rate or 0)
+        if self.container.format.name == "gif" and not listed:
+            return 0.0  # FFmpeg makes up the times of a GIF without delays
+        return rate_of_times(np.array(self.times), self.name) or listed
+
+    def _frames(self) -> "Iterator[av.VideoFrame]":
+        """Yield the frames in the order in which they are shown."""
+        import av
+
+        count = 0
+        packets = self.container.demux(self.stream)
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    return
+                frames = packet.decode()
+            except av.FFmpegError as error:
+                self._note(str(error.strerror))
+                if isinstance(error, av.EOFError):
+                    return
+                continue
+            for frame in frames:
+                if frame.is_corrupt:
+                    self._note("concealed errors")
+                if count == self.stop:
+                    return
+                count += 1
+                self.times.append(np.nan if frame.time is None else frame.time)
+                yield frame
+
+    def _note(self, reason: str) -> None:
+        self.damaged += 1
+        self.reason = self.reason or reason
+
+    def _compare(self, count: int) -> None:
+        """Warn where frames are damaged, or where fewer decode than the header announces."""
+        if self.damaged:
+            warnings.warn(
+                f"{self.name}: {self.damaged} of {max(self.packets, count)} frames are damaged "
+                f"({self.reason}). The {count} frames that decode are used.",
+                stacklevel=4,
+            )
+        announced = self.stream.frames or self._frames_of_duration(count)
+        if announced - count > 1:  # containers are often off by one
+            warnings.warn(
+                f"{self.name}: the header announces {announced} frames, but only {count} decode. "
+                "They are used.",
+                stacklevel=4,
+            )
+
+    def _frames_of_duration(self, count: int) -> int:
+        """Frames that a header announces by its duration alone, as WebM does; 0 where unknown."""
+        span = np.ptp(self.times) if count > 1 else 0.0
+        if self.container.duration is None or len(self.container.streams) > 1 or not span > 0:
+            return 0
+        seconds = self.container.duration / 1e6
+        announced = round(seconds * (count - 1) / span)
+        return announced if announced > (1 + MISSING) * count else 0
+
+
+class _Pictures:
+    """Turns FFmpeg's frames into pictures as they are shown: upright and of square pixels."""
+
+    def __init__(self, stretch: float, matrix: np.ndarray) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self.stretch, self.matrix = stretch, matrix
+        self.reformatter = VideoReformatter()
+
+    def __call__(self, frame: "av.VideoFrame") -> np.ndarray:
+        """(H, W) uint8 grey from a grey frame, else (H, W, 3) uint8 RGB."""
+        kind = "gray" if frame.format.name.startswith("gray") else "rgb24"
+        picture = self.reformatter.reformat(frame, format=kind).to_ndarray()
+        return displayed(make_square(picture, self.stretch), self.matrix)
+
+
+def _display_matrix(frame: "av.VideoFrame") -> np.ndarray:
+    """(2, 2) signs: how a frame is turned and mirrored to be shown; the unit matrix if it is not.
+
+    Source: ISO/IEC 14496-12, 6.2.2: (x, y) as shown are (x, y) as stored times the matrix.
+    """
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is not None:
+        numbers = np.frombuffer(cast(Any, data), np.int32).reshape(3, 3)[:2, :2] / 2**16
+        turned = np.rint(numbers)
+        if np.allclose(numbers, turned, atol=0.1) and abs(np.linalg.det(turned)) == 1:
+            return turned.astype(int)
+    return np.eye(2, dtype=int)
+
+
+def _convert(name: str) -> str:
+    """How to convert a video that cannot be read."""
+    return f"Or convert it: `ffmpeg -i {Path(name).name!r} -c:v mjpeg -q:v 2 clip.avi`."

@@ -18,6 +18,7 @@ from .base import (
     show_image,
     use_style,
 )
+from .film import write_gif, write_video
 from .leaflets import (
     Tile,
     draw_box,
@@ -33,13 +34,13 @@ from .overlay import (
     GREEN,
     OVERLAY_COLOURS,
     PINK,
+    Film,
     add_outlines,
     beside_curve,
     darken,
     draw_outlines,
     enlarge,
-    write_gif,
-    write_video,
+    outlined,
 )
 from .robustness import (
     MODEL_COLOURS,

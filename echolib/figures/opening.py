@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ..valve.opening import Opening
 from .base import PALETTE, draw_mask_outlines, frame_times, show_image
-from .overlay import DISPLAY_SIZE, LIGHT, LOWER, beside_curve, draw_outlines
+from .overlay import DISPLAY_SIZE, LIGHT, LOWER, Film, beside_curve, outlined
 
 STRIP = 6  # frames of a film strip
 MARGIN = 0.45  # around hinges and tips in a film strip, as a share of the annulus width
@@ -170,15 +170,15 @@ def _mark_point(axes: Axes, x: float, y: float, number: int) -> None:
 # --- Video --------------------------------------------------------------------------------------
 
 
-def opening_video(frames: np.ndarray, masks: np.ndarray, opening: Opening) -> np.ndarray:
+def opening_video(frames: np.ndarray, masks: np.ndarray, opening: Opening) -> Film:
     """Draw the clip with the leaflets' outlines, and beside it the curve up to each frame.
 
     frames: (T, H, W) uint8. masks: (T, H, W) bool, from which `opening` was measured. Returns
-    (T, h, w, 3) uint8 RGB pictures for `overlay.write_video`. Raises ValueError if the lengths or
+    a film of T pictures (h, w, 3) uint8 RGB for `write_video`. Raises ValueError if the lengths or
     shapes differ.
     """
     _check(opening, frames, masks)
-    pictures = draw_outlines(frames, masks, scale=DISPLAY_SIZE / frames.shape[1], fill=0.2)
+    pictures = outlined(frames, masks, DISPLAY_SIZE / frames.shape[1], fill=0.2)
 
     def draw(axes: Axes) -> None:
         draw_opening(opening, axes, dark=True)

@@ -21,7 +21,7 @@ from .base import (
     show_image,
     use_style,
 )
-from .overlay import DISPLAY_SIZE, LIGHT, LOWER, beside_curve, darken, draw_outlines
+from .overlay import DISPLAY_SIZE, LIGHT, LOWER, Film, beside_curve, darken, outlined
 
 if TYPE_CHECKING:  # drawing must not import torch
     from ..ventricle.clip import ClipFunction
@@ -114,8 +114,9 @@ def draw_moment(result: "ClipFunction", frame: int, axes: Axes, title: str = "")
     axis, chords = result.function.axes[frame], result.function.chords[frame]
     if np.isfinite(axis).all() and np.isfinite(chords).all():
         draw_tracing(Tracing(axis, chords), axes, numbers=False)
-    if result.masks[frame].any():
-        draw_outline(mask_outline(result.masks[frame]), axes, "prediction")
+    mask = result.packed[frame]
+    if mask.any():
+        draw_outline(mask_outline(mask), axes, "prediction")
     return axes
 
 
@@ -159,14 +160,14 @@ def function_figure(result: "ClipFunction") -> Figure:
     return figure
 
 
-def function_video(result: "ClipFunction") -> np.ndarray:
+def function_video(result: "ClipFunction") -> Film:
     """Draw the clip with its outline, and beside it the volume up to each frame.
 
-    Returns (T, h, w, 3) uint8 RGB pictures for `overlay.write_video`.
+    Returns a film of T pictures (h, w, 3) uint8 RGB for `write_video`.
     """
     result = result.cropped()
     frames, function = result.clip.frames, result.function
-    pictures = draw_outlines(frames, result.masks, scale=DISPLAY_SIZE / frames.shape[1], fill=0.12)
+    pictures = outlined(frames, result.packed, DISPLAY_SIZE / frames.shape[1], fill=0.12)
 
     def draw(axes: Axes) -> None:
         draw_function(function, axes, dark=True)

@@ -17,6 +17,7 @@ from ..data.letterbox import Letterbox
 from ..data.sector import SectorBox, sector_box
 from ..errors import DataError
 from ..geometry import drawn_rounded, largest_component, polygon_to_mask
+from ..masks import PackedMasks
 from ..metrics import case_scores
 from .models import Encoder, finds_landmarks
 
@@ -28,8 +29,8 @@ THRESHOLD = 0.5
 class Outliner(Protocol):
     """Several networks that outline a clip together, such as `ventricle.clip.Networks`."""
 
-    def outline(self, clip: Clip) -> np.ndarray:
-        """Masks (T, H, W) bool of a clip's frames, in the frames' own size."""
+    def outline(self, clip: Clip) -> PackedMasks:
+        """Masks (T, H, W) of a clip's frames, in the frames' own size."""
 
 
 def outline(network: Encoder | Outliner, source: Clip | np.ndarray) -> np.ndarray:
@@ -52,10 +53,15 @@ def outline(network: Encoder | Outliner, source: Clip | np.ndarray) -> np.ndarra
         source = Clip("frames", frames[None] if frames.ndim == 2 else frames)
         if frames.ndim == 2:
             return outline(network, source)[0]
+    return np.asarray(packed_outline(network, source))
+
+
+def packed_outline(network: Encoder | Outliner, clip: Clip) -> PackedMasks:
+    """Outline the frames of a clip as `outline` does, in an eighth of the memory."""
     if isinstance(network, Outliner):
-        return network.outline(source)
-    boxes = [sector_box(source.frames, network.size)] * len(source.frames)
-    return np.stack(list(_masks(network, source.frames, boxes)))
+        return network.outline(clip)
+    boxes = [sector_box(clip.frames, network.size)] * len(clip.frames)
+    return PackedMasks.pack(_masks(network, clip.frames, boxes))
 
 
 def outline_landmarks(network: Encoder, clip: Clip) -> np.ndarray:

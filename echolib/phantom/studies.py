@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .. import config, geometry
-from ..data.video import count_frames
+from ..data.video import read_video
 from ..errors import DataError
 from ..files import atomic_path, remove_leftovers, write_table
 from .common import CLIP_STREAM, FPS, VERSION, WARM_UP_FRAMES, check_seed, claim_folder, draw_clips
@@ -146,6 +146,7 @@ def write_mjpg(path: Path, images: Iterable[np.ndarray], size: int) -> None:
     Raises DataError when fewer frames can be read back: OpenCV does not report a full disk.
     """
     # OpenCV's own writer: needs no FFmpeg and leaves no date or version in the file
+    path.open("wb").close()  # raises OSError with the reason where no file can be written
     code = cv2.VideoWriter.fourcc(*"MJPG")
     writer = cv2.VideoWriter(str(path), cv2.CAP_OPENCV_MJPEG, code, FPS, (size, size))
     if not writer.isOpened():
@@ -155,7 +156,7 @@ def write_mjpg(path: Path, images: Iterable[np.ndarray], size: int) -> None:
         writer.write(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
         written += 1
     writer.release()
-    readable = count_frames(path)
+    readable = len(read_video(path).frames)
     if readable != written:
         raise DataError(f"{path}: expected {written} frames, found {readable}. Is the disk full?")
 

@@ -122,7 +122,7 @@ def _strip(result: "ClipFunction") -> list[dict[str, str]]:
     They are cropped to the sector.
     """
     result = result.cropped()
-    function, count = result.function, len(result.masks)
+    function, count = result.function, len(result.packed)
     key = list(key_frames(function).values())
     first, last = 0, count - 1
     for beat in function.beats:
@@ -132,7 +132,7 @@ def _strip(result: "ClipFunction") -> list[dict[str, str]]:
     for frame in key:  # each key frame replaces the nearest of the others
         chosen[np.abs(chosen - frame).argmin()] = frame
     chosen = np.unique(chosen)
-    frames, masks = result.clip.frames[chosen], result.masks[chosen]
+    frames, masks = result.clip.frames[chosen], result.packed[chosen]
     pictures = draw_outlines(frames, masks, scale=STRIP_SIZE / max(frames.shape[1:]))
     return [
         {

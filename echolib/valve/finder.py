@@ -8,7 +8,7 @@ leaflets form one or two pieces and are often torn, so no piece is removed for b
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from ..data.sector import DARK, SectorBox, sector_window
 from ..data.valve.squares import CLOSE, WHOLE, Bounds, crop_around
 from ..errors import DataError
 from ..files import atomic_path
+from ..masks import PackedMasks
 from ..networks.inference import outline, predict_regions
 from ..networks.models import Encoder, UNet, find_weights, load_model
 
@@ -64,9 +65,9 @@ class ValveFinder:
     share: float = 0.0
     smoothing: float = 0.0
 
-    def outline(self, clip: Clip) -> np.ndarray:
-        """Masks (T, H, W) bool of the leaflets in a clip."""
-        return self.masks(clip.frames)
+    def outline(self, clip: Clip) -> PackedMasks:
+        """Masks (T, H, W) of the leaflets in a clip, as `masks` gives them."""
+        return PackedMasks.pack(self._masks(clip.frames, None))
 
     def masks(self, frames: np.ndarray, chosen: Sequence[int] | None = None) -> np.ndarray:
         """Masks (T, H, W) bool of the leaflets on frames (T, H, W) uint8 of one clip.
@@ -74,12 +75,15 @@ class ValveFinder:
         chosen: numbers of n frames; then the masks are (n, H, W) and not smoothed over time. By
         default all frames. A frame without any echo has no leaflets.
         """
+        return np.stack(list(self._masks(frames, chosen)))
+
+    def _masks(self, frames: np.ndarray, chosen: Sequence[int] | None) -> Iterator[np.ndarray]:
         squares, box = self.probabilities(frames, chosen)
         if chosen is None and self.smoothing > 0:
             squares = gaussian_filter1d(squares, self.smoothing, axis=0, mode="nearest")
-        masks = np.stack([box.back(square) >= self.threshold for square in squares])
-        shown = frames if chosen is None else frames[np.asarray(chosen, int)]
-        return masks & (shown.max(axis=(1, 2), keepdims=True) > DARK)
+        numbers = range(len(frames)) if chosen is None else chosen
+        for number, square in zip(numbers, squares, strict=True):
+            yield (box.back(square) >= self.threshold) & (frames[number].max() > DARK)
 
     def probabilities(
         self, frames: np.ndarray, chosen: Sequence[int] | None = None

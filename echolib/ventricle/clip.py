@@ -18,8 +18,9 @@ from ..data.clips import Clip
 from ..data.sector import SectorBox, clip_sector, crop_to_sector, sector_box
 from ..errors import DataError
 from ..geometry import ejection_fraction, mask_volume
+from ..masks import PackedMasks
 from ..metrics import dice
-from ..networks.inference import predict, source_masks, square_masks
+from ..networks.inference import predict, source_mask, source_masks, square_masks
 from ..networks.models import Encoder, finds_landmarks, load_model
 from ..networks.views import views_of
 from .calibration import Calibration, load_calibration
@@ -53,8 +54,8 @@ class Networks:
         """Side in px of the square images that the networks take."""
         return self.single.size
 
-    def outline(self, clip: Clip) -> np.ndarray:
-        """Masks (T, H, W) bool of the cavity in a clip, as `measure_clip` measures them."""
+    def outline(self, clip: Clip) -> PackedMasks:
+        """Masks (T, H, W) of the cavity in a clip, as `measure_clip` measures them."""
         outlines, _, _ = _outline(clip, self)
         return outlines.masks
 
@@ -82,7 +83,7 @@ class Networks:
 class ClipFunction:
     """The left ventricle's function in a clip, as networks measured it.
 
-    masks: (T, H, W) bool, in the size of the frames. function: measured from the masks.
+    packed: masks (T, H, W) in the size of the frames. function: measured from the masks.
     ef_measured: EF in per cent, the median of the beats. ef, ef_low, ef_high: EF corrected by the
     calibration, and its interval; NaN where unknown. spreads: how far several estimates disagree,
     points of EF, see `calibration.SPREADS`. doubt: 1 - Dice of masks and landmarks at ED and ES,
@@ -91,7 +92,7 @@ class ClipFunction:
     """
 
     clip: Clip
-    masks: np.ndarray
+    packed: PackedMasks
     function: HeartFunction
     ef_measured: float
     ef: float
@@ -101,6 +102,11 @@ class ClipFunction:
     doubt: float
     warnings: list[str]
     weights: tuple[str, ...]
+
+    @property
+    def masks(self) -> np.ndarray:
+        """(T, H, W) bool: the masks, unpacked anew at each call."""
+        return self.packed[:]
 
     @property
     def edv(self) -> float:
@@ -125,7 +131,7 @@ class ClipFunction:
         function = replace(
             self.function, axes=self.function.axes - corner, chords=self.function.chords - corner
         )
-        return replace(self, clip=clip, masks=self.masks[:, rows, columns], function=function)
+        return replace(self, clip=clip, packed=self.packed.window(rows, columns), function=function)
 
     def row(self) -> dict:
         """The row of the clip in `clips.csv`."""
@@ -219,7 +225,7 @@ def measure_pair(images: np.ndarray, networks: Networks) -> tuple[np.ndarray, di
     for probabilities in (single, networks.predict(squares, single, beat)):
         masks = source_masks(probabilities, box)
         fractions.append(_ejection(masks, beat))
-    outlines = _Outlines(box, squares, masks)
+    outlines = _Outlines(box, squares, PackedMasks.pack(masks))
     doubt, spreads = _disagreement(networks, outlines, beat, tuple(fractions))
     spreads["beats"] = np.nan
     ef, low, high = networks.interval(fractions[-1], spreads)
@@ -244,11 +250,11 @@ def within_beats(squares: np.ndarray, beats: list[tuple[int, int]]) -> np.ndarra
 
 @dataclass(frozen=True)
 class _Outlines:
-    """Masks (T, H, W) bool of a clip, the networks' input squares (T, S, S), and their box."""
+    """Masks (T, H, W) of a clip, the networks' input squares (T, S, S), and their box."""
 
     box: SectorBox
     squares: np.ndarray
-    masks: np.ndarray
+    masks: PackedMasks
 
 
 def _outline(clip: Clip, networks: Networks) -> tuple[_Outlines, HeartFunction, HeartFunction]:
@@ -260,8 +266,8 @@ def _outline(clip: Clip, networks: Networks) -> tuple[_Outlines, HeartFunction, 
     squares = np.stack([box.image(frame) for frame in clip.frames])
     sector = clip_sector(clip).inside
 
-    def measure(probabilities: np.ndarray) -> tuple[np.ndarray, HeartFunction]:
-        masks = source_masks(probabilities, box)
+    def measure(probabilities: np.ndarray) -> tuple[PackedMasks, HeartFunction]:
+        masks = PackedMasks.pack(source_mask(answer, box) for answer in probabilities)
         return masks, heart_function(masks, clip.fps, clip.spacing, sector)
 
     single = predict(networks.single, squares)

@@ -14,6 +14,7 @@ import pandas as pd
 from .. import geometry
 from ..curves import remaining_noise, smoothed_volume, without_outliers
 from ..geometry import Tracing
+from ..masks import PackedMasks
 from . import warnings as function_warnings
 from .beats import Systole, find_systoles, heart_rate
 from .outlines import masks_to_tracings, measure_tracings, share_at_edge
@@ -153,19 +154,19 @@ class HeartFunction:
 
 
 def heart_function(
-    masks: np.ndarray,
+    masks: np.ndarray | PackedMasks,
     fps: float | None = None,
     spacing: float | None = None,
     sector: np.ndarray | None = None,
 ) -> HeartFunction:
     """Measure the left ventricle's function over a clip, from masks of its cavity.
 
-    masks: (T, H, W) bool, one apical view with the apex up. fps: frames per second; without it,
-    beats are detected by counting frames, and there is no heart rate. spacing: mm per px; without
-    it, volumes are in px³/1000. sector: (H, W) bool, used to detect outlines that touch its edge;
-    by default the whole picture. Raises ValueError for another dtype or shape, or for an fps or
-    spacing that is not a positive number. A clip without a beat is not an error: the warnings
-    give the reason.
+    masks: (T, H, W) bool, packed or not, one apical view with the apex up. fps: frames per
+    second; without it, beats are detected by counting frames, and there is no heart rate. spacing:
+    mm per px; without it, volumes are in px³/1000. sector: (H, W) bool, used to detect outlines
+    that touch its edge; by default the whole picture. Raises ValueError for another dtype or shape,
+    or for an fps or spacing that is not a positive number. A clip without a beat is not an error:
+    the warnings give the reason.
     """
     geometry.check_masks(masks)
     _check_numbers(fps, spacing)
@@ -176,7 +177,9 @@ def heart_function(
             "Crop or resize the sector like the frames."
         )
     tracings, area = masks_to_tracings(masks)
-    warnings = function_warnings.missing_masks(np.any(masks, axis=(1, 2)), np.isfinite(area))
+    warnings = function_warnings.missing_masks(
+        np.array([mask.any() for mask in masks]), np.isfinite(area)
+    )
     warnings += function_warnings.edge(share_at_edge(masks, sector))
     return measure_function(tracings, area, fps, spacing, warnings)
 

@@ -8,42 +8,47 @@ from scipy import ndimage
 
 from .. import geometry
 from ..geometry import CHORDS, Tracing
+from ..masks import PackedMasks
 
 EDGE_PX, EDGE_SHARE = 1.5, 0.012  # width of the edge: px, and share of the sector's shorter side
 MIN_AREA = 0.1  # share of the clip's median area: a smaller mask is a spot, not a ventricle
 
 
-def masks_to_tracings(masks: np.ndarray) -> tuple[list[Tracing | None], np.ndarray]:
+def masks_to_tracings(
+    masks: np.ndarray | PackedMasks,
+) -> tuple[list[Tracing | None], np.ndarray]:
     """Long axis and 20 chords of every frame, and the (T,) area of its outline in px².
 
-    masks: (T, H, W) bool. None and NaN where a mask is empty or too small for a ventricle. Only
-    the largest piece of a mask counts, with its holes filled. Each frame has its own axis: an axis
-    smoothed over time makes neither the volumes nor the lengths of noisy phantom masks steadier.
+    masks: (T, H, W) bool, packed or not. None and NaN where a mask is empty or too small for a
+    ventricle. Only the largest piece of a mask counts, with its holes filled. Each frame has its
+    own axis: an axis smoothed over time makes neither the volumes nor the lengths of noisy phantom
+    masks steadier.
     """
     tracings: list[Tracing | None] = [None] * len(masks)
     areas = np.full(len(masks), np.nan)
-    filled = np.flatnonzero(masks.any(axis=(1, 2)))
-    if len(filled) == 0:
-        return tracings, areas
-    rows, columns = geometry.bounding_box(np.any(masks, axis=0))
-    corner = np.array([columns.start, rows.start], np.float32)
-    masks = masks[:, rows, columns]
-    pieces = {frame: geometry.largest_component(masks[frame]) for frame in filled}
-    counts = {frame: np.count_nonzero(piece) for frame, piece in pieces.items()}
-    least = MIN_AREA * np.median(list(counts.values()))
-    for frame, piece in pieces.items():
-        tracing = _tracing(piece, corner) if counts[frame] >= least else None
-        if tracing is not None:
-            tracings[frame], areas[frame] = tracing, counts[frame]
+    counts = np.zeros(len(masks), int)
+    for frame, mask in enumerate(masks):
+        if mask.any():
+            counts[frame], tracings[frame] = _tracing(mask)
+    least = MIN_AREA * np.median(counts[counts > 0]) if counts.any() else 0
+    for frame, count in enumerate(counts):
+        if count < least:
+            tracings[frame] = None
+        if tracings[frame] is not None:
+            areas[frame] = count
     return tracings, areas
 
 
-def _tracing(mask: np.ndarray, corner: np.ndarray) -> Tracing | None:
+def _tracing(mask: np.ndarray) -> tuple[int, Tracing | None]:
+    """Area in px² of a mask's largest piece, and its tracing if it has a long axis."""
+    rows, columns = geometry.bounding_box(mask)
+    piece = geometry.largest_component(mask[rows, columns])
+    corner = np.array([columns.start, rows.start], np.float32)
     try:
-        tracing = geometry.mask_to_tracing(mask)
+        tracing = geometry.mask_to_tracing(piece)
     except ValueError:  # too small or too thin for a long axis
-        return None
-    return Tracing(tracing.axis + corner, tracing.chords + corner)
+        return int(np.count_nonzero(piece)), None
+    return int(np.count_nonzero(piece)), Tracing(tracing.axis + corner, tracing.chords + corner)
 
 
 def measure_tracings(tracings: list[Tracing | None], spacing: float) -> dict[str, np.ndarray]:
@@ -63,7 +68,7 @@ def measure_tracings(tracings: list[Tracing | None], spacing: float) -> dict[str
     return {"volume": volume, "length": length, "axes": axes, "chords": chords}
 
 
-def share_at_edge(masks: np.ndarray, sector: np.ndarray) -> np.ndarray:
+def share_at_edge(masks: np.ndarray | PackedMasks, sector: np.ndarray) -> np.ndarray:
     """(T,) share of each outline's pixels that lie at the edge of the sector or of the picture.
 
     masks: (T, H, W) bool. sector: (H, W) bool. The base is included: a base below the sector's
@@ -73,8 +78,10 @@ def share_at_edge(masks: np.ndarray, sector: np.ndarray) -> np.ndarray:
     sides = [part.stop - part.start for part in geometry.bounding_box(sector)]
     rim = distance <= max(EDGE_PX, EDGE_SHARE * min(sides))
     shares = np.full(len(masks), np.nan)
-    for frame in np.flatnonzero(masks.any(axis=(1, 2))):
-        mask, touching = masks[frame], masks[frame] & rim
+    for frame, mask in enumerate(masks):
+        if not mask.any():
+            continue
+        touching = mask & rim
         shares[frame] = 0.0
         if touching.any():
             outline = mask & ~ndimage.binary_erosion(mask)

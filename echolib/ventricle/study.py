@@ -15,6 +15,7 @@ from ..data.sector import clip_sector
 from ..errors import DataError
 from ..files import atomic_path, claim_parts, write_npz, write_table
 from ..geometry import disk_volume, ejection_fraction, mask_to_tracing
+from ..masks import PackedMasks
 from ..metrics import dice
 from ..networks.models import weights_digest
 from .calibration import SPREADS
@@ -97,7 +98,7 @@ def stored_result(data: Dataset, row: pd.Series, folder: str | Path) -> ClipFunc
     clip = data.clip(row["name"])
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            masks = np.unpackbits(arrays["masks"], axis=-1, count=clip.frames.shape[2]).view(bool)
+            masks = PackedMasks(arrays["masks"], clip.frames.shape[2])
         if masks.shape != clip.frames.shape:
             raise ValueError(f"masks of shape {masks.shape} for frames of {clip.frames.shape}")
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
@@ -159,14 +160,14 @@ def _measure(data: Dataset, name: str, networks: Networks, parts: Path) -> dict[
     if len(clip.frames) <= len(labelled):  # only the frames that the expert chose
         return _measure_labelled_pair(name, labelled, networks, truth, "There is no clip.")
     result = measure_clip(clip, networks)
-    write_npz(_mask_file(parts, name), [("masks", np.packbits(result.masks, axis=-1))])
+    write_npz(_mask_file(parts, name), [("masks", result.packed.bits)])
     row = result.row() | truth | {"ef_measured": result.ef_measured}
     row |= {**result.spreads, "doubt": result.doubt}
     beats = json.loads(result.function.beats_table().to_json(orient="records"))
     frames = [
-        _frame_row(frame, result.masks[frame.frame])
+        _frame_row(frame, result.packed[frame.frame])
         for frame in labelled
-        if frame.frame < len(result.masks)
+        if frame.frame < len(result.packed)
     ]
     return {"clip": row, "beats": [{"name": name, **beat} for beat in beats], "frames": frames}
 

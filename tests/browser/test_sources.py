@@ -5,7 +5,6 @@ import pickle
 import shutil
 import time
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,10 +14,11 @@ from hypothesis import strategies as st
 
 from echolib.browser.sources import Views, _unique_names, open_views
 from echolib.browser.view import Curve, Layer, View
-from echolib.data import Camus, Clip, EchoNet, FrameSet, MitralStudy, ValveClip, read_clip
+from echolib.data import Camus, Clip, EchoNet, FrameSet, MitralStudy, ValveClip, read_clip, video
 from echolib.errors import DataError
 from echolib.files import write_npz
 from echolib.geometry import Tracing, outline_to_tracing, polygon_to_mask
+from echolib.masks import PackedMasks
 from echolib.networks.inference import outline
 from echolib.networks.models import LandmarkUNet, UNet, load_model
 from echolib.valve.finder import ValveFinder
@@ -48,13 +48,13 @@ MASKS = np.random.default_rng(1).random(WHOLE) < 0.3
 @pytest.fixture
 def decoded(monkeypatch):
     """List of the paths of all videos opened so far."""
-    paths, opened = [], cv2.VideoCapture
+    paths, decode = [], video.decode
 
-    def capture(path, *arguments):
-        paths.append(path)
-        return opened(path, *arguments)
+    def recorded(file, kind, name, *others):
+        paths.append(name)
+        return decode(file, kind, name, *others)
 
-    monkeypatch.setattr(cv2, "VideoCapture", capture)
+    monkeypatch.setattr(video, "decode", recorded)
     return paths
 
 
@@ -420,7 +420,9 @@ def measured(smooth, spacing=0.5, ef=61.2):
     ones = np.ones(COUNT)
     function = HeartFunction(ones, ones, smooth, ones, axes, chords, beats, 30.0, spacing)
     clip = Clip("heart", FRAMES, 30.0, spacing)
-    return ClipFunction(clip, MASKS, function, 60, ef, 50, 70, {}, 0.1, [], ("lv",))
+    return ClipFunction(
+        clip, PackedMasks.pack(MASKS), function, 60, ef, 50, 70, {}, 0.1, [], ("lv",)
+    )
 
 
 def test_a_measured_clip_shows_masks_disks_beats_and_volume():
@@ -431,7 +433,8 @@ def test_a_measured_clip_shows_masks_disks_beats_and_volume():
     assert (view.name, view.fps, view.spacing) == ("heart", 30.0, 0.5)
     assert dict(view.marks) == {0: "ED", 2: "ES", 3: "ED", 4: "ES", 5: "ED"}
     masks, disks = view.layers
-    assert masks.name == "masks" and masks.role == "model" and masks.masks is MASKS
+    assert masks.name == "masks" and masks.role == "model"
+    assert np.array_equal(masks.masks, MASKS)
     assert disks.role == "tracing" and not disks.on
     assert np.array_equal(disks.segments[:, 0], result.function.axes)
     assert np.array_equal(disks.segments[:, 1:], result.function.chords)

@@ -12,7 +12,7 @@ import echolib
 from echolib.browser.sources import open_views
 from echolib.commands.parser import main
 from echolib.data import crop_to_sector
-from echolib.figures.overlay import write_video
+from echolib.figures.film import write_video
 from echolib.metrics import dice
 from echolib.phantom.studies import write_lv_study
 

@@ -20,6 +20,7 @@ from echolib.figures.ventricle import (
     function_video,
 )
 from echolib.geometry import disk_volume, mask_to_tracing, polygon_to_mask
+from echolib.masks import PackedMasks
 from echolib.ventricle.clip import ClipFunction
 from echolib.ventricle.function import Beat, HeartFunction
 from echolib.ventricle.words import headline, key_frames, phase_of, why_no_ef
@@ -66,7 +67,9 @@ def make_function(
     clip = Clip("0X1A2B", frames, fps, spacing)
     ef = function.ef
     bounds = ef + 1.0, ef - 8.0, ef + 9.0
-    return ClipFunction(clip, masks, function, ef, *bounds, {}, 0.1, [], ("lv", "lv_landmarks"))
+    return ClipFunction(
+        clip, PackedMasks.pack(masks), function, ef, *bounds, {}, 0.1, [], ("lv", "lv_landmarks")
+    )
 
 
 def on_a_screen(result: ClipFunction) -> ClipFunction:
@@ -78,8 +81,13 @@ def on_a_screen(result: ClipFunction) -> ClipFunction:
     function = replace(
         result.function, axes=result.function.axes + corner, chords=result.function.chords + corner
     )
-    masks = np.pad(result.masks, ((0, 0), (top, 40), (left, 30)))
-    return replace(result, clip=replace(result.clip, frames=frames), masks=masks, function=function)
+    packed = PackedMasks.pack(np.pad(result.masks, ((0, 0), (top, 40), (left, 30))))
+    return replace(
+        result,
+        clip=replace(result.clip, frames=frames),
+        packed=packed,
+        function=function,
+    )
 
 
 def without_ef(result: ClipFunction, **changes: object) -> ClipFunction:
@@ -93,7 +101,7 @@ def without_outlines(result: ClipFunction) -> ClipFunction:
     names = ("area", "volume", "smooth", "length", "axes", "chords")
     unknown = {name: np.full_like(getattr(result.function, name), np.nan) for name in names}
     result = without_ef(result, beats=[], heart_rate=None, **unknown)
-    return replace(result, masks=np.zeros_like(result.masks))
+    return replace(result, packed=PackedMasks.pack(np.zeros_like(result.masks)))
 
 
 @pytest.fixture(autouse=True)

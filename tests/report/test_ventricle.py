@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from echolib.figures.overlay import write_video
+from echolib.figures.film import write_video
 from echolib.figures.ventricle import function_video
 from echolib.report.page import BANNER
 from echolib.report.ventricle import write_report, write_study_report

@@ -238,7 +238,7 @@ def test_function_of_a_clip_from_a_shell(study, tmp_path, capsys):
     clips = pd.read_csv(tmp_path / "clips.csv")
     assert list(clips) == COLUMNS and len(clips) == 1
     assert len(pd.read_csv(tmp_path / "beats.csv")) >= 1
-    video = read_clip(tmp_path / f"{path.stem}.webm")
+    video = read_clip(tmp_path / f"{path.stem}.mp4")
     assert len(video.frames) == study.table.frames.iloc[0]
     page = (tmp_path / "report.html").read_text()
     assert "Not for clinical use" in page and "seed 5" not in page
@@ -251,7 +251,7 @@ def test_function_of_a_study_from_a_shell(study, tmp_path):
     assert {"scores.csv", "dice.csv", "beats.csv", "report.html"} <= {
         path.name for path in tmp_path.iterdir()
     }
-    assert len(list((tmp_path / "videos").glob("*.webm"))) <= 1
+    assert len(list((tmp_path / "videos").glob("*.mp4"))) <= 1
 
 
 def test_bad_inputs_from_a_shell(tmp_path, capsys):

@@ -1,0 +1,1 @@
+"""DICOM clips. What their samples show counts more than what their tags say."""

@@ -1,0 +1,289 @@
+"""The frames of a DICOM file as grey, by what its samples show where its tags say otherwise."""
+
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from struct import unpack
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from ...errors import DataError
+from ..grey import GreyFrames, require_frames
+from ..pictures import make_square, square_size
+from ..video import HEAD, decode, video_kind
+from .levels import Levels, Palette
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+    from pydicom.uid import UID
+
+MPEG = re.compile(r"1\.2\.840\.10008\.1\.2\.4\.10([0-8])(\.1)?")  # MPEG-2, H.264 and HEVC
+STREAMS = {"0": "mpegvideo", "1": "mpegvideo", "7": "hevc", "8": "hevc"}  # others are H.264
+JPEG_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP")  # JPEG, JPEG 2000
+UNDEFINED = 0xFFFFFFFF  # length of an element that ends with a marker
+GREY_SPREAD = 4  # levels by which samples of a grey pixel differ, or chroma from 128
+GREY_SHARE = 0.7  # of the pixels that must be grey for the samples to decide
+EXTRA = 'pip install "echolib[dicom]"'
+KEYWORDS = {0x0010: "PixelData", 0x0009: "DoubleFloatPixelData", 0x0008: "FloatPixelData"}
+
+
+@dataclass
+class _Source:
+    """An open file at its pixels, and how they are stored.
+
+    options: what pydicom's decoders need to know, mended. length: bytes of the element.
+    """
+
+    dataset: "Dataset"
+    stream: BinaryIO
+    path: Path
+    syntax: "UID"
+    length: int
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def photometric(self) -> str:
+        return str(self.options["photometric_interpretation"])
+
+    def warn(self, message: str) -> None:
+        warnings.warn(f"{self.path}: {message}", stacklevel=6)
+
+    def frames(self) -> Iterator[tuple[np.ndarray, str]]:
+        """Yield decoded frames and their photometric interpretation, from the first one on."""
+        from pydicom.pixels import get_decoder
+
+        start, decoder = self.stream.tell(), get_decoder(self.syntax)
+        if self.syntax.is_encapsulated:
+            for frame, properties in decoder.iter_array(self.stream, raw=True, **self.options):
+                yield frame, str(properties["photometric_interpretation"])
+        else:  # frame by frame: pydicom 3.0's iterator loses count of YBR_FULL_422
+            for index in range(self.options["number_of_frames"]):
+                self.stream.seek(start)
+                frame, properties = decoder.as_array(
+                    self.stream, index=index, raw=True, **self.options
+                )
+                yield frame, str(properties["photometric_interpretation"])
+        self.stream.seek(start)
+
+
+def decode_frames(
+    dataset: "Dataset", stream: BinaryIO, path: Path, stretch: float
+) -> tuple[np.ndarray, float | None]:
+    """Decode the frames of a DICOM file one by one, as grey (T, H, W) uint8 of square pixels.
+
+    stream: at the start of the element that holds the pixels. stretch: width of a pixel in
+    heights. Returns the frames, and the frame rate of an MPEG stream, None for others.
+    """
+    syntax = dataset.file_meta.TransferSyntaxUID
+    source = _Source(dataset, stream, path, syntax, 0)
+    _read_element(source)
+    mpeg = MPEG.fullmatch(syntax)
+    if mpeg:
+        return _mpeg(source, STREAMS.get(mpeg[1], "h264"))
+    _require_decoder(syntax, path)
+    _fill_gaps(source)
+    announced = int(dataset.get("NumberOfFrames") or 0)
+    count = _count_fragments(source) if syntax.is_encapsulated else _count_native(source)
+    _compare(source, announced, count)
+    source.options["number_of_frames"] = count
+    stored = source.length if syntax.is_encapsulated else None
+    rows, columns = source.options["rows"], source.options["columns"]
+    require_frames(str(path), count, square_size((rows, columns), stretch)[::-1], stored)
+    grey = GreyFrames(str(path), count, stored)
+    for picture in _pictures(source):
+        grey.add(make_square(picture, stretch))
+    return grey.finish(), None
+
+
+def _read_element(source: _Source) -> None:
+    """Read the head of the element that holds the pixels; the stream is then at its value."""
+    from pydicom.pixels.utils import as_pixel_options
+
+    order = "<" if source.syntax.is_little_endian else ">"
+    stream = source.stream
+    _, element = unpack(f"{order}HH", stream.read(4))
+    source.options = as_pixel_options(source.dataset, pixel_keyword=KEYWORDS[element])
+    if source.syntax.is_implicit_VR:
+        (source.length,) = unpack(f"{order}L", stream.read(4))
+    else:
+        vr, source.length = unpack(f"{order}2s2xL", stream.read(8))
+        source.options["pixel_vr"] = vr.decode("ascii")
+    source.options["transfer_syntax_uid"] = source.syntax
+    start = stream.tell()
+    there = stream.seek(0, 2) - start
+    stream.seek(start)
+    if source.length == UNDEFINED:
+        source.length = there
+    elif source.length > there:
+        raise DataError(
+            f"{source.path}: expected {source.length} bytes of pixels, found {there}: the file "
+            "ends before its pixels do. Copy or export it again."
+        )
+
+
+def _fill_gaps(source: _Source) -> None:
+    """Give tags that are missing or contradict each other the values that fit the others."""
+    options = source.options
+    samples = options.get("samples_per_pixel")
+    if samples not in (1, 3):
+        coloured = str(options.get("photometric_interpretation", "")).startswith(("RGB", "YBR"))
+        samples = options["samples_per_pixel"] = 3 if coloured else 1
+    allocated = options.get("bits_allocated") or 8
+    options["bits_allocated"] = allocated
+    stored = options.get("bits_stored") or allocated
+    options["bits_stored"] = min(stored, allocated)
+    if options.get("pixel_representation") not in (0, 1):
+        options["pixel_representation"] = 0
+    if samples == 3 and options.get("planar_configuration") not in (0, 1):
+        options["planar_configuration"] = 0
+    tag = str(options.get("photometric_interpretation", ""))
+    single = tag.startswith("MONOCHROME") or tag == "PALETTE COLOR"
+    if single != (samples == 1) or not tag:
+        options["photometric_interpretation"] = "MONOCHROME2" if samples == 1 else "RGB"
+        source.warn(
+            f"the tags give {samples} samples per pixel and {tag or 'no'} colour; the pixels are "
+            f"read as {source.photometric}."
+        )
+
+
+# --- Number of frames -----------------------------------------------------------------------------
+
+
+def _compare(source: _Source, announced: int, count: int) -> None:
+    if count < 1:
+        raise DataError(
+            f"{source.path}: expected frames of {source.options['columns']} x "
+            f"{source.options['rows']} px, found {source.length} bytes of pixels, less than one "
+            "frame. Copy or export it again."
+        )
+    if announced != count and (announced or count > 1):
+        tag = announced or "no number"
+        source.warn(f"the tag NumberOfFrames says {tag}, but the file holds {count}. All are used.")
+
+
+def _count_fragments(source: _Source) -> int:
+    """Number of compressed frames: by a table of offsets, else by the frames' own markers."""
+    from pydicom.encaps import generate_fragments, parse_basic_offsets
+
+    table = source.dataset.get("ExtendedOffsetTable")
+    if table:
+        return len(table) // 8
+    start = source.stream.tell()
+    offsets = parse_basic_offsets(source.stream)
+    firsts = [fragment[:8] for fragment in generate_fragments(source.stream)]
+    source.stream.seek(start)
+    marked = sum(first.startswith(JPEG_STARTS) for first in firsts)
+    return len(offsets) or marked or len(firsts)
+
+
+def _count_native(source: _Source) -> int:
+    """Number of uncompressed frames, by their bytes; mends tags that do not fit these."""
+    options, announced = source.options, int(source.dataset.get("NumberOfFrames") or 1)
+    samples, tag = options["samples_per_pixel"], source.photometric
+    pixels = options["rows"] * options["columns"] * options["bits_allocated"] / 8
+    listed = 2 if tag == "YBR_FULL_422" else samples
+    found = next(
+        (n for n in (listed, 1, 2, 3) if 0 <= source.length - announced * n * pixels <= 1), listed
+    )
+    if found != listed:
+        options["samples_per_pixel"] = 1 if found == 1 else 3
+        options.setdefault("planar_configuration", 0)
+        options["photometric_interpretation"] = ("MONOCHROME2", "YBR_FULL_422", "RGB")[found - 1]
+        source.warn(
+            f"the tag PhotometricInterpretation says {tag}, but the pixels have {found} samples "
+            f"each. They are read as {source.photometric}."
+        )
+    size = found * pixels
+    whole = int(source.length // size) if size else 0
+    fits = source.length - whole * size <= 1  # the element is padded to an even length
+    return whole if fits else min(announced, whole)
+
+
+# --- Frames ---------------------------------------------------------------------------------------
+
+
+def _pictures(source: _Source) -> Iterator[np.ndarray]:
+    """Yield pictures (H, W) uint8 grey or (H, W, 3) uint8 RGB."""
+    if source.options["samples_per_pixel"] == 3:
+        yield from _colour_pictures(source)
+    elif source.photometric == "PALETTE COLOR":
+        palette = Palette(source.dataset, source.options["bits_allocated"], source.warn)
+        for frame, _ in source.frames():
+            yield palette(frame)
+    else:
+        levels = Levels(source.dataset, source.options, source.frames, source.warn)
+        for frame, _ in source.frames():
+            yield levels(frame)
+
+
+def _colour_pictures(source: _Source) -> Iterator[np.ndarray]:
+    from pydicom.pixels import convert_color_space
+
+    in_ybr, shift = None, 0
+    for stored, photometric in source.frames():
+        if in_ybr is None:  # the first frame decides
+            shift = max(0, int(stored.max()).bit_length() - 8)
+        frame = np.ascontiguousarray((stored >> shift).clip(0, 255).astype(np.uint8))
+        if in_ybr is None:
+            in_ybr = _is_ybr(frame, photometric, source)
+        yield convert_color_space(frame, "YBR_FULL", "RGB") if in_ybr else frame
+
+
+def _is_ybr(frame: np.ndarray, photometric: str, source: _Source) -> bool:
+    """True where samples (H, W, 3) uint8 are brightness and two chromas, False for RGB.
+
+    Tissue and background are grey: three equal samples in RGB, two chromas near 128 in YBR. Where
+    most pixels are the one and not the other, they decide, and a tag that says otherwise is named.
+    """
+    tagged = photometric.startswith("YBR")
+    samples = frame.astype(np.int16)
+    as_rgb = float(np.mean(np.ptp(samples, axis=2) <= GREY_SPREAD))
+    as_ybr = float(np.mean((np.abs(samples[..., 1:] - 128) <= GREY_SPREAD).all(axis=2)))
+    if max(as_rgb, as_ybr) < GREY_SHARE or (as_ybr if tagged else as_rgb) >= GREY_SHARE:
+        return tagged
+    source.warn(
+        f"the tag PhotometricInterpretation says {source.photometric}, but the samples are those "
+        f"of {'RGB' if tagged else 'YBR'}, and are read so."
+    )
+    return not tagged
+
+
+# --- MPEG and missing decoders --------------------------------------------------------------------
+
+
+def _mpeg(source: _Source, kind: str) -> tuple[np.ndarray, float | None]:
+    """Decode the MPEG stream that a DICOM file wraps, and its rate where a container gives one.
+
+    kind: FFmpeg's name of a stream without a container.
+    """
+    from pydicom.encaps import generate_fragments, parse_basic_offsets
+
+    parse_basic_offsets(source.stream)  # the stream is then behind the table
+    stream = b"".join(generate_fragments(source.stream))
+    contained = video_kind(stream[:HEAD])
+    video = decode(BytesIO(stream), contained or kind, f"{source.path}, its stream", len(stream))
+    announced, count = int(source.dataset.get("NumberOfFrames") or 0), len(video.frames)
+    if abs(announced - count) > 1:
+        source.warn(f"the tag NumberOfFrames says {announced}, but {count} decode. They are used.")
+    timed = contained is not None or kind == "mpegvideo"  # a bare H.264 stream has no clock
+    return video.frames, video.fps if timed else None
+
+
+def _require_decoder(syntax: "UID", path: Path) -> None:
+    """Raise DataError where no installed package decodes the syntax, and name the extra."""
+    from pydicom.pixels import get_decoder
+
+    try:
+        if get_decoder(syntax).is_available:
+            return
+        remedy = f"Install the decoders: `{EXTRA}`."
+    except NotImplementedError:
+        remedy = "Export the clip again, uncompressed, as JPEG, or as AVI or MP4."
+    raise DataError(
+        f"{path}: expected pixels that pydicom can decode, found the transfer syntax "
+        f"{syntax.name} ({syntax}). {remedy}"
+    )

@@ -1,0 +1,102 @@
+"""Reads a DICOM clip: opens the file, then asks for its frames and for what its tags say."""
+
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from ...errors import DataError
+from ...memory import memory_limit, require_memory
+from .pixels import decode_frames
+from .tags import frame_rate, pixel_stretch, spacing
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+    from pydicom.dataset import FileMetaDataset
+
+PIECE = 2**20  # bytes that are inflated at once
+
+
+def read_dicom(path: Path) -> tuple[np.ndarray, float | None, float | None]:
+    """Read a DICOM file: grey frames (T, H, W) uint8, fps, and spacing in mm per px.
+
+    fps and spacing are None where the tags do not give them. Warns where tags contradict the
+    samples, and of what was mended. Raises DataError for a file that is broken, has no pixel data,
+    needs a decoder that is not installed, or is larger than the limit of memory.
+    """
+    try:
+        with path.open("rb") as file:
+            dataset, stream = _open(file, path)
+            stretch = pixel_stretch(dataset, path)
+            frames, rate = decode_frames(dataset, stream, path, stretch)
+            return frames, frame_rate(dataset, path) or rate, spacing(dataset, path, stretch)
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"{path}: the file cannot be read ({error}).") from error
+    # pydicom raises many kinds of errors for broken files, from KeyError to struct.error.
+    except Exception as error:
+        raise DataError(
+            f"{path}: expected a DICOM clip, found one that cannot be read "
+            f"({type(error).__name__}: {error}). Export it again, or as AVI or MP4."
+        ) from error
+
+
+def _open(file: BinaryIO, path: Path) -> tuple["Dataset", BinaryIO]:
+    """The tags of a file, and a stream at the start of the element that holds the pixels.
+
+    Raises DataError where there is none.
+    """
+    from pydicom import dcmread, uid
+
+    meta = _file_meta(file)
+    deflated = meta.get("TransferSyntaxUID") == uid.DeflatedExplicitVRLittleEndian
+    if deflated:
+        meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+        stream: BinaryIO = _inflated(file, path)
+    else:
+        file.seek(0)
+        stream = file
+    dataset = dcmread(stream, force=True, stop_before_pixels=True)
+    if deflated:
+        dataset.file_meta = meta
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        implicit, little = dataset.original_encoding
+        explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
+        dataset.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian if implicit else explicit
+    if not stream.read(1):
+        raise DataError(
+            f"{path}: expected a DICOM image, found a data set without pixel data "
+            f"({dataset.get('Modality', 'no modality')}). A study has such files besides its "
+            "clips (directory, report): choose another of its files. If this file should be a "
+            "clip, copy or export it again."
+        )
+    stream.seek(-1, 1)
+    return dataset, stream
+
+
+def _file_meta(file: BinaryIO) -> "FileMetaDataset":
+    """The group 0002 of a file, empty where it has none; the file is then behind it."""
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.filereader import read_dataset
+
+    preamble = file.read(132)
+    file.seek(132 if preamble[128:] == b"DICM" else 0)
+    meta = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
+    return FileMetaDataset(meta)
+
+
+def _inflated(file: BinaryIO, path: Path) -> BinaryIO:
+    """The rest of a deflated file, inflated, as long as that stays below the limit of memory."""
+    compressed = file.read()
+    stored, limit = len(compressed), memory_limit(len(compressed))
+    inflate, data = zlib.decompressobj(-zlib.MAX_WBITS), BytesIO()
+    while compressed and not inflate.eof:
+        data.write(inflate.decompress(compressed, PIECE))
+        compressed = inflate.unconsumed_tail
+        if data.tell() > limit:
+            require_memory(f"{path}: its deflated data", data.tell(), stored)
+    data.seek(0)
+    return data

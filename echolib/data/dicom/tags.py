@@ -1,0 +1,98 @@
+"""Frame rate, shape of the pixels and spacing of a DICOM clip, from its tags."""
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..pictures import believed_stretch
+from ..video import known_rate, rate_of_times
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+ANISOTROPY = 0.01  # largest relative difference of spacings in x and y that count as equal
+SMALLEST, LARGEST = 0.01, 10.0  # mm per px that a heart scan can have
+FRAME_TIMES = 0x00181065  # the tag FrameTimeVector
+
+
+def numbers(value: object) -> list[float]:
+    """The values of a tag as floats; none where it is absent, empty or no finite number."""
+    values: list = [value]
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        values = list(value)
+    try:
+        found = [float(item) for item in values]
+    except (TypeError, ValueError):
+        return []
+    return found if np.isfinite(found).all() else []
+
+
+def frame_rate(dataset: "Dataset", path: Path) -> float | None:
+    """Frames per second: from the times between acquired frames, else from the display rate.
+
+    FrameIncrementPointer names the tag that has the times, where a file has both.
+    """
+    times = numbers(dataset.get("FrameTimeVector"))
+    by_vector = rate_of_times(np.cumsum(times) / 1000, str(path)) if len(times) > 1 else None
+    frame_time = numbers(dataset.get("FrameTime"))
+    by_time = 1000 / frame_time[0] if frame_time and frame_time[0] > 0 else None
+    pointer = dataset.get("FrameIncrementPointer")
+    first, second = (by_vector, by_time) if pointer == FRAME_TIMES else (by_time, by_vector)
+    displayed = [numbers(dataset.get(tag)) for tag in ("CineRate", "RecommendedDisplayFrameRate")]
+    for rate in (first, second, *(values[0] for values in displayed if values)):
+        if rate and rate > 0 and (known := known_rate(rate, str(path))):
+            return known
+    return None
+
+
+def pixel_stretch(dataset: "Dataset", path: Path) -> float:
+    """Width of a pixel in heights, by PixelAspectRatio (height, then width of a pixel)."""
+    ratio = numbers(dataset.get("PixelAspectRatio"))
+    if len(ratio) != 2 or min(ratio) <= 0:
+        return 1.0
+    return believed_stretch(ratio[1] / ratio[0], str(path))
+
+
+def spacing(dataset: "Dataset", path: Path, stretch: float) -> float | None:
+    """mm per px of the 2-D tissue image, or None. Warns where the tags contradict each other.
+
+    stretch: width of the file's pixels in heights; the frames have been made square.
+    """
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    spacings = []  # of x and y
+    for region in dataset.get("SequenceOfUltrasoundRegions", None) or []:
+        tissue = region.get("RegionSpatialFormat") == 1 and region.get("RegionDataType") == 1
+        units = (region.get("PhysicalUnitsXDirection"), region.get("PhysicalUnitsYDirection"))
+        if not tissue or units != (3, 3):  # 3 is cm
+            continue
+        last_x, last_y = region.get("RegionLocationMaxX1"), region.get("RegionLocationMaxY1")
+        if (last_x or 0) > columns or (last_y or 0) > rows:
+            _warn_spacing(
+                path,
+                f"the scale tags describe a region up to ({last_x}, {last_y}), but the frame has "
+                f"{columns} x {rows} px: it was resized after the tags were written",
+            )
+            return None
+        deltas = (numbers(region.get(f"PhysicalDelta{axis}")) or [0.0] for axis in "XY")
+        spacings.append([10 * abs(delta[0]) for delta in deltas])
+    if not spacings:
+        tag = numbers(dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing"))
+        spacings = [tag[::-1]] if len(tag) == 2 else []  # the tag begins with y
+    enlarged = (max(stretch, 1.0), 1 / min(stretch, 1.0))
+    values = [value / e for pair in spacings for value, e in zip(pair, enlarged, strict=True)]
+    values = [value for value in values if value > 0]
+    if values and max(values) > (1 + ANISOTROPY) * min(values):
+        listed = ", ".join(f"{value:.4g}" for value in values)
+        _warn_spacing(path, f"the scale tags differ by more than 1 % ({listed} mm per px)")
+        return None
+    if values and not SMALLEST <= values[0] <= LARGEST:
+        _warn_spacing(path, f"the scale tags give {values[0]:.4g} mm per px, as no heart scan has")
+        return None
+    return float(np.mean(values)) if values else None
+
+
+def _warn_spacing(path: Path, reason: str) -> None:
+    warnings.warn(f"{path}: {reason}. The spacing is left unknown.", stacklevel=5)

@@ -1,0 +1,125 @@
+"""Grey frames from the colour frames of a file, one by one, without burned-in colour."""
+
+import warnings
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+from ..errors import DataError
+from ..memory import require_memory
+
+COLOUR_SPREAD = (
+    20  # grey levels; a pixel is coloured if its channels differ by more, lit if brighter
+)
+TINTED_SHARE = 0.5  # of the lit pixels: where more are coloured, the whole display is tinted
+RIM = np.ones((3, 3), np.uint8)
+GROWTH = 16  # frames by which the array grows where more come than a file announces
+AT_ONCE = 8  # frames that exist beside the grey ones while a file is decoded: RGB, and more
+
+
+class GreyFrames:
+    """Collects the frames of a clip as grey, in one array that takes one byte per pixel.
+
+    An ECG trace, a Doppler box or a menu is not an echo, but its brightness would look like a
+    strong one. Tissue is grey, so clearly coloured pixels become black, as the background of an
+    echocardiogram is. A rim of 1 px around them becomes black too: JPEG and MPEG store colour at
+    half the resolution, which leaves a bright edge without colour. Where most of the lit pixels of
+    a clip are coloured, the whole display is tinted (sepia, blue). Colour then carries no
+    information: the brightness is kept, and a warning is given.
+    """
+
+    def __init__(self, name: str, announced: int = 0, stored: int | None = None) -> None:
+        """Start without frames.
+
+        name: of the file, for messages. announced: the number of frames that the file announces,
+        0 where unknown. stored: bytes of the compressed frames in the file, see `memory`.
+        """
+        self.name, self.stored = name, stored
+        self.announced = announced
+        self.count = 0
+        self._frames: np.ndarray | None = None
+        self._burned_in: dict[int, np.ndarray] = {}  # bits, of the frames that have coloured pixels
+        self._coloured = self._lit = 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def add(self, frame: np.ndarray) -> None:
+        """Add a frame: (H, W) uint8 grey, or (H, W, 3) uint8 RGB.
+
+        Raises DataError if its size differs from that of the first frame, and if the frames
+        become larger than the limit of memory.
+        """
+        grey = frame if frame.ndim == 2 else self._grey(frame)
+        frames = self._with_room(grey.shape)
+        frames[self.count] = grey
+        self.count += 1
+
+    def finish(self) -> np.ndarray:
+        """(T, H, W) uint8: all frames. T is 0 if none was added."""
+        frames, self._frames = self._frames, None
+        if frames is None:
+            return np.empty((0, 0, 0), np.uint8)
+        frames.resize((self.count, *frames.shape[1:]), refcheck=False)
+        if self._coloured > TINTED_SHARE * self._lit:
+            message = f"{self.name}: the whole display is tinted; its brightness is used."
+            warnings.warn(message, stacklevel=2)
+        else:
+            size = frames.shape[1] * frames.shape[2]
+            for index, bits in self._burned_in.items():
+                burned_in = np.unpackbits(bits, count=size).view(bool)
+                frames[index][burned_in.reshape(frames.shape[1:])] = 0
+        return frames
+
+    def _grey(self, frame: np.ndarray) -> np.ndarray:
+        red, green, blue = cv2.split(frame)
+        strongest = cv2.max(cv2.max(red, green), blue)
+        weakest = cv2.min(cv2.min(red, green), blue)
+        coloured = (cv2.subtract(strongest, weakest) > COLOUR_SPREAD).astype(np.uint8)
+        brightness = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        lit = brightness > COLOUR_SPREAD
+        self._lit += int(np.count_nonzero(lit))
+        self._coloured += int(np.count_nonzero(coloured[lit]))
+        if coloured.any():
+            self._burned_in[self.count] = np.packbits(cv2.dilate(coloured, RIM) > 0)
+        return brightness
+
+    def _with_room(self, size: tuple[int, ...]) -> np.ndarray:
+        """The array, with room for one more frame of that size."""
+        if self._frames is None:
+            planned = max(1, self.announced)
+            self._require(planned, size)
+            self._frames = np.empty((planned, *size), np.uint8)
+        if self._frames.shape[1:] != size:
+            (height, width), (other_height, other_width) = self._frames.shape[1:], size
+            raise DataError(
+                f"{self.name}: expected frames of one size, found {width} x {height} px in the "
+                f"first and {other_width} x {other_height} px in frame {self.count}. Cut the file "
+                "into clips of one size each."
+            )
+        if self.count == len(self._frames):
+            self._require(self.count + GROWTH, size)
+            # in place: large arrays grow without a copy
+            self._frames.resize((self.count + GROWTH, *size), refcheck=False)
+        return self._frames
+
+    def _require(self, count: int, size: tuple[int, ...]) -> None:
+        require_frames(self.name, count, size, self.stored)
+
+
+def require_frames(name: str, count: int, size: tuple[int, ...], stored: int | None = None) -> None:
+    """Raise DataError where so many frames of that (H, W) take more memory than the limit.
+
+    name: of the file. stored: bytes of the compressed frames in the file, see `memory`.
+    """
+    height, width = size
+    pixels = (count + AT_ONCE) * height * width
+    require_memory(f"{name}: {count} frames of {width} x {height} px", pixels, stored)
+
+
+def to_grey(frames: Iterable[np.ndarray], grey: GreyFrames) -> np.ndarray:
+    """Grey frames (T, H, W) uint8 from frames (H, W) or (H, W, 3), collected by `grey`."""
+    for frame in frames:
+        grey.add(frame)
+    return grey.finish()
