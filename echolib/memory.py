@@ -49,12 +49,35 @@ def require_memory(what: str, needed: int, stored: int | None = None) -> None:
     """
     limit = memory_limit(stored)
     if needed > limit:
-        source = "" if stored is None else f" from {format_size(stored)} in the file"
-        raise DataError(
-            f"{what} would take {format_size(needed)} of memory{source}; the limit here is "
-            f"{format_size(limit)}. If the file is right, set a higher limit, for example "
-            f"{VARIABLE}={_above(needed)}, or split the file."
-        )
+        raise too_large(what, needed, limit, stored)
+
+
+def too_large(what: str, needed: int, limit: int, stored: int | None = None) -> DataError:
+    """Build the error for data that would take more than a limit, see `require_memory`."""
+    source = "" if stored is None else f" from {format_size(stored)} in the file"
+    return DataError(
+        f"{what} would take {format_size(needed)} of memory{source}; the limit here is "
+        f"{format_size(limit)}. If the file is right, set a higher limit, for example "
+        f"{VARIABLE}={needed // 2**30 + 1}G, or split the file."
+    )
+
+
+def memory_error(error: BaseException) -> str | None:
+    """What to tell a user whose memory is full; None for an error of another kind.
+
+    Python raises MemoryError, numpy a kind of it, and torch a RuntimeError.
+    """
+    text = str(error)
+    full = isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and ("not enough memory" in text or "out of memory" in text.lower())
+    )
+    if not full:
+        return None
+    return (
+        f"the memory is full ({text.splitlines()[0][:200] if text else 'no more can be had'}). "
+        f"{format_size(free_memory())} are free here. Close other programs, or give smaller data."
+    )
 
 
 def parse_size(text: str) -> int:
@@ -89,8 +112,3 @@ def free_memory() -> int:
             continue
         free = min(free, max(0, allowed - used))
     return free
-
-
-def _above(size: int) -> str:
-    """A setting of the limit that allows a size."""
-    return f"{int(size / 2**30) + 1}G"

@@ -5,6 +5,7 @@ import sys
 import warnings
 
 from .. import __version__
+from ..memory import memory_error
 from . import browser, data, phantom, robustness, training, valve, ventricle
 from .shared import adder
 
@@ -30,6 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
         parsed.run(parsed)
     except (ValueError, OSError) as error:  # DataError is a ValueError
         print(f"echolib {parsed.command}: {error}", file=sys.stderr)
+        return 2
+    except (MemoryError, RuntimeError) as error:
+        message = memory_error(error)
+        if message is None:
+            raise
+        print(f"echolib {parsed.command}: {message}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"echolib {parsed.command}: stopped; finished parts are kept", file=sys.stderr)

@@ -1,6 +1,7 @@
 """Reads a DICOM clip: opens the file, then asks for its frames and for what its tags say."""
 
 import zlib
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from ...errors import DataError
-from ...memory import memory_limit, require_memory
+from ...memory import memory_limit, too_large
 from .pixels import decode_frames
 from .tags import frame_rate, pixel_stretch, spacing
 
@@ -89,14 +90,24 @@ def _file_meta(file: BinaryIO) -> "FileMetaDataset":
 
 
 def _inflated(file: BinaryIO, path: Path) -> BinaryIO:
-    """The rest of a deflated file, inflated, as long as that stays below the limit of memory."""
+    """The rest of a deflated file, inflated; its size is counted first, without keeping it."""
     compressed = file.read()
-    stored, limit = len(compressed), memory_limit(len(compressed))
-    inflate, data = zlib.decompressobj(-zlib.MAX_WBITS), BytesIO()
-    while compressed and not inflate.eof:
-        data.write(inflate.decompress(compressed, PIECE))
-        compressed = inflate.unconsumed_tail
-        if data.tell() > limit:
-            require_memory(f"{path}: its deflated data", data.tell(), stored)
+    stored = len(compressed)
+    size, limit = 0, memory_limit(stored)
+    for piece in _pieces(compressed):
+        size += len(piece)
+        if size > limit:
+            raise too_large(f"{path}: its deflated data", size, limit, stored)
+    data = BytesIO()
+    for piece in _pieces(compressed):
+        data.write(piece)
     data.seek(0)
     return data
+
+
+def _pieces(compressed: bytes) -> Iterator[bytes]:
+    """Inflate piece by piece. Raises zlib.error where the data are damaged."""
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    while compressed and not inflate.eof:
+        yield inflate.decompress(compressed, PIECE)
+        compressed = inflate.unconsumed_tail

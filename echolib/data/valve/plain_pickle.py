@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
+from ...memory import memory_limit, too_large
 from ..video import missing_file
 from .pickled_arrays import (
     PendingArray,
@@ -29,7 +30,6 @@ from .pickled_arrays import (
 )
 
 GZIP = b"\x1f\x8b"
-MAX_BYTES = 16 << 30
 CHUNK = 1 << 24  # bytes; a length that a file announces is allocated in steps of this size
 MAX_OPCODES = 1_000_000  # the course task's data have a few thousand
 MAX_CALLS = 400_000  # up to four per array
@@ -63,14 +63,14 @@ DAMAGE_ERRORS = (
 )
 
 
-def read_plain_pickle(path: str | Path, max_bytes: int = MAX_BYTES) -> object:
+def read_plain_pickle(path: str | Path) -> object:
     """Return the content of a pickle of plain data; nothing in the file is executed.
 
     path: a pickle of protocol 0 to 5 from Python 3, plain or compressed with gzip, whatever its
     name. Plain data are lists, tuples, dicts (with plain keys), str, bytes, bytearray, int, float,
     bool, None, and arrays and scalars of bool, integers and floats of numpy 1 and 2. Arrays are
-    read-only and keep the byte and memory order of the file. max_bytes: limit of the decompressed
-    size. Raises DataError for a file that is absent, broken, larger, or holds anything else.
+    read-only and keep the byte and memory order of the file. Raises DataError for a file that is
+    absent, broken, larger than the limit of memory, or holds anything else.
     """
     path = Path(path)
     if not path.is_file():
@@ -80,7 +80,7 @@ def read_plain_pickle(path: str | Path, max_bytes: int = MAX_BYTES) -> object:
         raw.seek(0)
         if not head:
             raise DataError(f"{path}: expected a pickle, found an empty file. Copy it again.")
-        source = _Source(gzip.GzipFile(fileobj=raw) if head == GZIP else raw, max_bytes)
+        source = _Source(gzip.GzipFile(fileobj=raw) if head == GZIP else raw, path)
         try:
             with warnings.catch_warnings(action="ignore"):  # about escapes in a damaged name
                 return _Interpreter(source).value()
@@ -90,6 +90,8 @@ def read_plain_pickle(path: str | Path, max_bytes: int = MAX_BYTES) -> object:
                 f"numpy arrays, found {error}; nothing was executed. Get the file from its source "
                 "again, and do not unpickle it by other means."
             ) from error
+        except DataError:  # too large
+            raise
         except DAMAGE_ERRORS as error:
             reason = str(error)[:200] or type(error).__name__
             raise DataError(
@@ -104,8 +106,9 @@ class _Source:
     opcode: offset of the current opcode.
     """
 
-    def __init__(self, file: BufferedIOBase, limit: int) -> None:
-        self._file, self._limit = file, limit
+    def __init__(self, file: BufferedIOBase, path: Path) -> None:
+        self._file, self._path, self._stored = file, path, path.stat().st_size
+        self._limit = memory_limit(self._stored)
         self._position = self._copied = self.opcode = 0
 
     def tell(self) -> int:
@@ -142,9 +145,7 @@ class _Source:
 
     def _check(self, total: int) -> None:
         if total > self._limit:
-            raise RefusedPickle(
-                f"at least {total} bytes of content, more than `max_bytes` = {self._limit}"
-            )
+            raise too_large(f"{self._path}: its content", total, self._limit, self._stored)
 
     def check_end(self) -> None:
         """Raise RefusedPickle where bytes follow the pickle.
