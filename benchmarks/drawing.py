@@ -12,8 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import cv2
-
+from echolib.data.video import read_video
 from echolib.phantom.single_frames import draw_frames
 from echolib.phantom.studies import write_lv_study
 
@@ -24,9 +23,7 @@ def decode(folder: Path) -> int:
     """Decode every video, one after the other; returns the number of frames."""
     count = 0
     for path in sorted((folder / "Videos").iterdir()):
-        capture = cv2.VideoCapture(str(path))
-        while capture.read()[0]:
-            count += 1
+        count += len(read_video(path).frames)
     return count
 
 

@@ -38,7 +38,7 @@ def main() -> None:
             marks.append(time.perf_counter())
             result = measure_clip(clip, networks)
             marks.append(time.perf_counter())
-            video = write_video(folder / "clip.webm", function_video(result), 50)
+            video = write_video(folder / "clip.mp4", function_video(result), 50)
             marks.append(time.perf_counter())
             write_report(folder / "report.html", result, video=video)
             marks.append(time.perf_counter())

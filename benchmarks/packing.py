@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import cv2
+import av
 import numpy as np
 import pandas as pd
 
@@ -47,13 +47,8 @@ def decode_plainly(folder: Path) -> int:
     """Every frame of every video, one after the other; returns how many there were."""
     count = 0
     for path in sorted((folder / "Videos").iterdir()):
-        capture = cv2.VideoCapture(str(path))
-        frames = []
-        while True:
-            read, frame = capture.read()
-            if not read:
-                break
-            frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY))
+        with av.open(str(path)) as container:
+            frames = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
         count += len(np.stack(frames))
     return count
 

@@ -86,14 +86,16 @@ def jpeg_uri(picture: np.ndarray) -> str:
 
 def last_frame_uri(video: str | Path) -> str:
     """The last frame of a video as a JPEG in a data URI; black if no frame can be decoded."""
-    capture = cv2.VideoCapture(str(video), cv2.CAP_FFMPEG)
+    import av  # here, because most pages have no video
+
     last: np.ndarray = np.zeros((2, 2, 3), np.uint8)
-    decoded, frame = capture.read()
-    while decoded:
-        last = frame
-        decoded, frame = capture.read()
-    capture.release()
-    return jpeg_uri(cv2.cvtColor(last, cv2.COLOR_BGR2RGB))
+    try:
+        with Path(video).open("rb") as file, av.open(file, "r") as container:
+            for frame in container.decode(video=0):
+                last = frame.to_ndarray(format="rgb24")
+    except (av.FFmpegError, IndexError):  # no video, or one without pictures
+        pass
+    return jpeg_uri(last)
 
 
 def figure_uri(figure: "Figure", **options: Any) -> str:

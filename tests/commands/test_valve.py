@@ -5,7 +5,6 @@ import inspect
 import os
 import pickle
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,6 +19,7 @@ from echolib.valve import training as mitral_training
 from echolib.valve.finder import ValveFinder, save_settings
 from echolib.valve.submission import read_submission
 from tests.commands.test_shell import fails
+from tests.data.files import read_rgb
 from tests.makers import write_avi
 
 # what limits an opening's curve is said of every clip here; test_valve.py tests it
@@ -53,14 +53,6 @@ def masks_in(out):
         return {name: archive[name] for name in archive.files}
 
 
-def pictures_of(path):
-    """(T, h, w, 3) of a video."""
-    capture, frames = cv2.VideoCapture(str(path)), []
-    while (result := capture.read())[0]:
-        frames.append(result[1])
-    return np.stack(frames)
-
-
 def write_gif(path, count, size=(40, 56)):
     images = [Image.fromarray(np.full(size, 50 + 15 * number, np.uint8)) for number in range(count)]
     images[0].save(path, save_all=True, append_images=images[1:], duration=40)
@@ -88,7 +80,7 @@ def test_clips_of_a_pickle_are_masked_outlined_and_submitted(study, tmp_path, we
         assert mask.shape == clip.frames.shape and mask.dtype == bool
         enlarged = max(1, int(np.ceil(448 / max(mask.shape[1:]))))
         shape = tuple(side * enlarged for side in mask.shape[1:])
-        pictures = pictures_of(out / f"{clip.name}_overlay.mp4")
+        pictures = read_rgb(out / f"{clip.name}_overlay.mp4")
         assert len(pictures) == len(mask)
         assert pictures.shape[1:3] == tuple(side + side % 2 for side in shape)
         assert Image.open(out / f"{clip.name}_overlay.gif").size == shape[::-1]
@@ -117,7 +109,7 @@ def test_a_clip_of_any_kind_is_masked(tmp_path, weights, kind, count):
     (mask,) = masks_in(out).values()
     assert list(masks_in(out)) == ["masks"]
     assert mask.shape == frames.shape and mask.dtype == bool and len(mask) == count
-    assert len(pictures_of(out / "clip_overlay.mp4")) == count
+    assert len(read_rgb(out / "clip_overlay.mp4")) == count
     assert Image.open(out / "clip_overlay.gif").width >= 448  # small frames are enlarged
     assert (out / "clip_opening.csv").is_file() == (count > 1)  # one frame does not move
 
@@ -126,7 +118,7 @@ def test_overlays_of_large_frames_have_their_own_size(tmp_path, weights):
     write_avi(tmp_path / "large.avi", 2, (460, 610))
     out = tmp_path / "out"
     assert segment(tmp_path / "large.avi", out, weights) == 0
-    assert pictures_of(out / "large_overlay.mp4").shape == (2, 460, 610, 3)
+    assert read_rgb(out / "large_overlay.mp4").shape == (2, 460, 610, 3)
     assert Image.open(out / "large_overlay.gif").size == (610, 460)
 
 

@@ -70,6 +70,12 @@ def write_video(
     return path
 
 
+def read_rgb(path: Path) -> np.ndarray:
+    """All frames of a video, (T, H, W, 3) uint8 RGB."""
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
 def make_dataset(pixels: np.ndarray, photometric: str, bits: int = 8, **tags) -> Dataset:
     """An uncompressed ultrasound data set; pixels (T, H, W) or (T, H, W, 3)."""
     dataset = Dataset()

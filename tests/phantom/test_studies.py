@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from echolib import config, geometry
 from echolib.data.tracings import rows_to_tracing
+from echolib.data.video import Video
 from echolib.errors import DataError
 from echolib.phantom import common, scene, single_frames, studies
 from echolib.phantom.anatomy import Heart, draw_heart
@@ -26,6 +27,7 @@ from echolib.phantom.sector import draw_sector
 from echolib.phantom.shape import heart_shape, ventricle_shape
 from echolib.phantom.tables import range_table
 from echolib.phantom.ultrasound import Scan
+from tests.data.files import read_rgb
 
 CLIPS = 4
 STUDY = {"clips": CLIPS, "seed": 3, "frames": (24, 26), "progress": False}
@@ -48,13 +50,6 @@ def study(tmp_path_factory):
 
 def read_tables(folder):
     return pd.read_csv(folder / "FileList.csv"), pd.read_csv(folder / "VolumeTracings.csv")
-
-
-def read_grey(path):
-    capture, frames = cv2.VideoCapture(str(path)), []
-    while (result := capture.read())[0]:
-        frames.append(result[1])
-    return np.array(frames)
 
 
 # --- Cycle --------------------------------------------------------------------------------------
@@ -125,7 +120,7 @@ def test_layout_is_that_of_echonet_dynamic(study):
     assert (traced.groupby(["FileName", "Frame"]).size() == 21).all()
     assert (traced.groupby("FileName").Frame.nunique() == 2).all()
     for row in listed.itertuples():
-        video = read_grey(study / "Videos" / f"{row.FileName}.avi")
+        video = read_rgb(study / "Videos" / f"{row.FileName}.avi")
         assert video.shape == (row.NumberOfFrames, row.FrameHeight, row.FrameWidth, 3)
         assert (
             np.ptp(video.astype(int), axis=-1).max() <= 2
@@ -170,8 +165,8 @@ def test_bytes_do_not_depend_on_workers_or_interruption(study, tmp_path):
 
 
 def test_video_that_cannot_be_read_back_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(cv2.VideoCapture, "grab", lambda self: False, raising=False)
-    with pytest.raises(DataError, match="expected 3 frames, found 0"):
+    monkeypatch.setattr(studies, "read_video", lambda path: Video(np.zeros((2, 4, 4)), 50.0))
+    with pytest.raises(DataError, match="expected 3 frames, found 2"):
         studies.write_mjpg(tmp_path / "short.avi", np.zeros((3, 32, 32), np.uint8), 32)
 
 
