@@ -22,7 +22,9 @@ from ..masks import PackedMasks
 from ..metrics import dice
 from ..networks.inference import predict, source_mask, source_masks, square_masks
 from ..networks.models import Encoder, finds_landmarks, load_model
+from ..networks.orientation import Orientation, find_orientation, outline_upright
 from ..networks.views import views_of
+from . import warnings as function_warnings
 from .calibration import Calibration, load_calibration
 from .function import Beat, HeartFunction, heart_function
 
@@ -56,8 +58,7 @@ class Networks:
 
     def outline(self, clip: Clip) -> PackedMasks:
         """Masks (T, H, W) of the cavity in a clip, as `measure_clip` measures them."""
-        outlines, _, _ = _outline(clip, self)
-        return outlines.masks
+        return outline_upright(clip, lambda shown: _outline(shown, self)[0].masks, self.landmarks)
 
     def predict(
         self, squares: np.ndarray, single: np.ndarray, beats: list[tuple[int, int]]
@@ -88,7 +89,8 @@ class ClipFunction:
     calibration, and its interval; NaN where unknown. spreads: how far several estimates disagree,
     points of EF, see `calibration.SPREADS`. doubt: 1 - Dice of masks and landmarks at ED and ES,
     NaN without landmarks. warnings: all warnings, including those of `function`. weights: names of
-    the networks.
+    the networks. orientation: how the clip was turned for them; masks and points lie on the frames
+    of the file all the same.
     """
 
     clip: Clip
@@ -102,6 +104,7 @@ class ClipFunction:
     doubt: float
     warnings: list[str]
     weights: tuple[str, ...]
+    orientation: Orientation = Orientation()
 
     @property
     def masks(self) -> np.ndarray:
@@ -128,9 +131,7 @@ class ClipFunction:
         if clip is self.clip:
             return self
         corner = np.array([columns.start, rows.start], float)
-        function = replace(
-            self.function, axes=self.function.axes - corner, chords=self.function.chords - corner
-        )
+        function = self.function.with_points(lambda points: points - corner)
         return replace(self, clip=clip, packed=self.packed.window(rows, columns), function=function)
 
     def row(self) -> dict:
@@ -190,15 +191,37 @@ def load_networks(
 def measure_clip(clip: Clip, networks: Networks | None = None) -> ClipFunction:
     """Outline the left ventricle in every frame of a clip, and measure its function.
 
-    networks: by default the package's own, `load_networks()`.
+    networks: by default the package's own, `load_networks()`. A clip that is shown upside down or
+    mirrored is measured in the usual display, and a warning says so, see `networks.orientation`.
+    The result lies on the frames as they were given.
     """
     networks = networks or load_networks()
+    orientation = find_orientation(clip, networks.landmarks)
+    result = _measure(orientation.turn_clip(clip), networks)
+    if orientation.usual:
+        return replace(result, orientation=orientation)
+    return replace(
+        result,
+        clip=clip,
+        packed=orientation.turn_masks(result.packed),
+        function=result.function.with_points(
+            lambda points: orientation.turn_points(points, *clip.frames.shape[1:])
+        ),
+        warnings=orientation.warnings() + result.warnings,
+        orientation=orientation,
+    )
+
+
+def _measure(clip: Clip, networks: Networks) -> ClipFunction:
+    """Measure a clip in the usual display."""
     outlines, first, function = _outline(clip, networks)
     calibration = networks.calibration
     counted = [_ed_es(beat) for beat in function.beats if beat.counts]
     doubt, spreads = _disagreement(networks, outlines, counted, (first.ef, function.ef))
     spreads["beats"] = function.ef_spread
-    warnings = list(function.warnings) + _doubt_warning(doubt, calibration)
+    warnings = list(function.warnings)
+    if calibration is not None:
+        warnings += function_warnings.disagreement(doubt, calibration.doubt)
     if calibration is None and counted:
         warnings.append(
             "No interval: these networks have no calibration. `python -m echolib calibrate` "
@@ -330,12 +353,3 @@ def _deviation(fractions: Sequence[float]) -> float:
     finite = np.array(fractions, float)
     finite = finite[np.isfinite(finite)]
     return float(finite.std()) if len(finite) > 1 else np.nan
-
-
-def _doubt_warning(doubt: float, calibration: Calibration | None) -> list[str]:
-    if calibration is None or not doubt > calibration.doubt:
-        return []
-    return [
-        f"Masks and landmarks disagree (Dice {1 - doubt:.2f} at end-diastole and end-systole, "
-        "lower than in 19 of 20 clips of the calibration): check the outlines."
-    ]
