@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ..config import device
+from ..config import bf16_pays, device
 from ..data.clips import Clip
 from ..data.sector import centre_of_area, sector_box
 from ..masks import PackedMasks
@@ -128,6 +128,7 @@ def _spread(network: LandmarkUNet, squares: np.ndarray) -> float:
     """Mean spread of the landmarks' heatmaps in squares (n, S, S) uint8, px."""
     place = device()
     images = torch.from_numpy(np.ascontiguousarray(squares))[:, None].to(place).float() / 255
-    network = network.to(place).eval()
-    with torch.inference_mode():
+    network = network.to(place).to(memory_format=torch.channels_last).eval()
+    half = torch.autocast(place.type, torch.bfloat16, enabled=bf16_pays(place))
+    with torch.inference_mode(), half:
         return float(heatmap_spread(network.heatmaps(images)).mean())
