@@ -5,6 +5,7 @@ import json
 import pickle
 import struct
 import warnings
+import zlib
 from copy import deepcopy
 from typing import Any
 
@@ -220,7 +221,8 @@ def _saved(rng: np.random.Generator, dataset: Any) -> bytes:
     whole = _try_to_save(dataset, b"")
     syntax = str(dataset.file_meta.TransferSyntaxUID)
     if syntax.endswith(".1.99") and rng.random() < 0.1:
-        return whole[: int(rng.integers(320, 400))] + deflate_bomb()
+        meta = 144 + int.from_bytes(whole[140:144], "little")  # the end of the uncompressed part
+        return whole[:meta] + deflate_bomb(zlib.decompress(whole[meta:], -15))
     if rng.random() < 0.2:  # of equal length, so that no other byte has to change
         other = UID(choose(rng, SYNTAXES)).ljust(len(syntax), "\0")[: len(syntax)]
         return whole.replace(syntax.encode(), other.encode(), 1)

@@ -153,11 +153,18 @@ def gzip_bomb() -> bytes:
 
 
 @cache
-def deflate_bomb() -> bytes:
-    """2 GB of zeros, deflated, as 2 MB: after a full flush, a block may be repeated."""
+def _zeros() -> tuple[bytes, bytes]:
+    """2 GB of zeros, deflated, as 2 MB, and their end: a flushed block may be repeated."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = packer.compress(bytes(2**25)) + packer.flush(zlib.Z_FULL_FLUSH)
-    return block * 64 + packer.flush()
+    return block * 64, packer.flush()
+
+
+def deflate_bomb(head: bytes) -> bytes:
+    """Some content and 2 GB of zeros after it, deflated."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    start = packer.compress(head) + packer.flush(zlib.Z_FULL_FLUSH)
+    return start + b"".join(_zeros())
 
 
 def mutate_zip(rng: np.random.Generator, data: bytes) -> bytes:
@@ -199,11 +206,9 @@ def zip_bomb(name: str) -> bytes:
     np.lib.format.write_array_header_1_0(
         header, {"descr": "|u1", "fortran_order": False, "shape": (2**31,)}
     )
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    packed = packer.compress(header.getvalue()) + packer.flush(zlib.Z_FULL_FLUSH) + deflate_bomb()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(zipfile.ZipInfo(name), packed)
+        archive.writestr(zipfile.ZipInfo(name), deflate_bomb(header.getvalue()))
     data = bytearray(buffer.getvalue())  # stored bytes so far, which are declared to be deflated
     for start in (-2, data.rindex(b"PK\x01\x02")):
         struct.pack_into("<H", data, start + 10, zipfile.ZIP_DEFLATED)

@@ -4,6 +4,8 @@ Each reader gets the folder of a case and the name of the damaged file. It eithe
 the error that a user would see, or `Broken` for a result that its class does not allow.
 """
 
+import contextlib
+import io
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -172,6 +174,18 @@ def read_submission(folder: Path, target: str) -> None:
     require(right and len(masks) == len(SHAPES), "masks of a submission")
 
 
+def submit(folder: Path, target: str) -> None:
+    """Masks of videos, from which the command writes a submission."""
+    from echolib.commands.parser import main
+
+    out, messages = folder / "out.csv", io.StringIO()
+    with contextlib.redirect_stderr(messages):
+        code = main(["mitral", "submit", str(folder / target), "--out", str(out)])
+    if code:
+        raise ValueError(messages.getvalue())
+    require(out.read_text().startswith("id,value\n"), "the header of a submission")
+
+
 # --- Networks and results -------------------------------------------------------------------------
 
 
@@ -298,6 +312,7 @@ READERS: dict[str, Callable[[Path, str], None]] = {
     "truth": read_truth,
     "nn_mitralseg": read_nn_mitralseg,
     "submission": read_submission,
+    "submit": submit,
     "weights": read_weights,
     "finder": read_finder,
     "calibration": read_calibration,

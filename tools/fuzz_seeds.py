@@ -149,6 +149,15 @@ def write_mitral(folder: Path) -> None:
     write_npz(folder / "test_truth.npz", [("clip_a", truth), ("clip_b", truth)])
 
 
+def write_masks(folder: Path) -> None:
+    """The masks of two videos, as `mitral segment` writes them."""
+    from echolib.files import write_npz
+
+    masks = np.zeros((5, 40, 48), bool)
+    masks[:, 18:20, 20:30] = True
+    write_npz(folder / "masks.npz", [("clip_a", masks), ("clip_b", masks)])
+
+
 def write_nn_mitralseg(folder: Path) -> None:
     """EchoNet-Dynamic in `echonet`, and the masks and boxes of one of its clips in `masks`."""
     write_echonet(folder / "echonet")
@@ -279,6 +288,7 @@ def _gzipped(labelled: bool) -> bytes:
 SEEDS: dict[str, Callable[[Path], Seed]] = {
     **{name: _file("clip", name, make) for name, make in CLIPS.items()},
     "echonet": _folder("study", write_echonet, "*.csv"),
+    "echonet clips": _folder("study", write_echonet, "Videos/*"),
     "pediatric": _folder("study", lambda path: write_echonet(path, pediatric=True), "*.csv"),
     "camus.nii.gz": _folder("study", lambda path: write_camus(path, ".nii.gz"), "*/*/*1_4CH*.gz"),
     "camus.nii": _folder("study", lambda path: write_camus(path, ".nii"), "*/*/*1_4CH*.nii"),
@@ -289,6 +299,7 @@ SEEDS: dict[str, Callable[[Path], Seed]] = {
     "plain train.pkl": _file("pickle", "train.pkl", lambda: mitral_items(True)),
     "test.pkl": _file("pickle", "test.pkl", lambda: _gzipped(False)),
     "test_truth.npz": _folder("truth", write_mitral, "test_truth.npz"),
+    "masks.npz": _folder("submit", write_masks, "*"),
     "nn-mitralseg": _folder("nn_mitralseg", write_nn_mitralseg, "masks/*/*"),
     "packed set": _folder("packed", write_packed, "packed/*"),
     "pack parts": _folder("pack", write_stopped_pack, ".packed*/*"),
