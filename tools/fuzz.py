@@ -20,23 +20,30 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from tqdm import tqdm
 
 from .fuzz_formats import mutate
+from .fuzz_mutators import choose
 from .fuzz_seeds import SEEDS, Seed, make_seed
 
-SECONDS = 20.0  # that the reading of one small file may take
+SECONDS = 20.0  # of computing that the reading of one small file may take
+PATIENCE = 5  # times as many seconds may pass, because the machine may be busy
 FILES = 10_000
 RECYCLED = 700  # MB taken by one file, after which the process is not used again
+# formats whose ends are spliced to the beginnings of others
+PARTNERS = ("mjpg.avi", "h264.mp4", "anim.gif", "grey.dcm", "jpeg.dcm", "echonet", "train.pkl")
 KEPT = 3  # findings of one group whose files are kept
 OUT = Path("build/fuzz")
 COMMAND = (sys.executable, "-P", "-m", "tools.fuzz_worker")  # -P: this process's path alone counts
@@ -71,14 +78,13 @@ class Tally:
     findings: list[tuple[str, str, str, Case]] = field(default_factory=list)
 
 
-def make_case(seeds: dict[str, Seed], name: str, number: int, seed: int) -> Case:
-    """File `number` of a format; number 0 is the seed itself."""
-    source = seeds[name]
+def make_case(name: str, source: Seed, number: int, seed: int) -> Case:
+    """File `number` of a format, made from its seed `source`; number 0 is the seed itself."""
     if number == 0:
         return Case(name, number, source, source.targets[0], source.files[source.targets[0]])
     rng = np.random.default_rng([seed, zlib.crc32(name.encode()), number])
-    target = source.targets[int(rng.integers(len(source.targets)))]
-    other = seeds[sorted(seeds)[int(rng.integers(len(seeds)))]]
+    target = choose(rng, source.targets)
+    other = make_seed(choose(rng, PARTNERS)) or source
     content = mutate(rng, target, source.files[target], other.files[other.targets[0]])
     return Case(name, number, source, target, content)
 
@@ -139,7 +145,7 @@ class Reader:
             process.stdin.flush()
         except BrokenPipeError:
             pass
-        ready, _, _ = select.select([process.stdout], [], [], seconds)
+        ready = self._answers(process, seconds)
         line = process.stdout.readline() if ready else ""
         if line:
             return json.loads(line)
@@ -153,6 +159,18 @@ class Reader:
             kind = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
         place = ":".join(frame.groups()) if frame else "outside echolib"
         return {"state": "finding", "kind": kind, "place": place, "text": log[:300], "trace": log}
+
+    def _answers(self, process: subprocess.Popen, seconds: float) -> bool:
+        """Wait for an answer or an end; False after so many seconds of computing, or of nothing."""
+        pipe: Any = process.stdout
+        begun, watched = time.monotonic(), psutil.Process(process.pid)
+        before = computed = sum(watched.cpu_times()[:2])
+        while computed - before < seconds and time.monotonic() - begun < PATIENCE * seconds:
+            if select.select([pipe], [], [], seconds / 10)[0]:
+                return True
+            with suppress(psutil.NoSuchProcess):
+                computed = sum(watched.cpu_times()[:2])
+        return False
 
     def _stop(self) -> int:
         """End the process; returns its exit code."""
@@ -181,7 +199,8 @@ def run(
     progress: bool = True,
 ) -> dict[str, Tally]:  # fmt: skip
     """Read damaged files of the formats in turn, `files` in all; returns a tally per format."""
-    made = {name: make_seed(name) for name in tqdm(formats, "seeds", disable=not progress)}
+    hidden = None if progress else True  # None: where nobody watches
+    made = {name: make_seed(name) for name in tqdm(formats, "seeds", disable=hidden)}
     seeds = {name: source for name, source in made.items() if source is not None}
     tallies = {name: Tally() for name in seeds}
     readers: list[Reader] = []
@@ -192,13 +211,14 @@ def run(
         readers.append(own.reader)
 
     def read(index: int) -> tuple[Case, dict[str, Any]]:
-        case = make_case(seeds, list(seeds)[index % len(seeds)], index // len(seeds), seed)
+        name = list(seeds)[index % len(seeds)]
+        case = make_case(name, seeds[name], index // len(seeds), seed)
         return case, own.reader.read(case)
 
     try:
         with ThreadPoolExecutor(workers, initializer=start) as pool:
             results = pool.map(read, range(files))
-            for case, answer in tqdm(results, "files", files, disable=not progress):
+            for case, answer in tqdm(results, "files", files, disable=hidden):
                 tally = tallies[case.format]
                 tally.files += 1
                 tally.states[answer["state"]] += 1

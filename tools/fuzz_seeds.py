@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path
 from unittest import mock
@@ -314,6 +315,7 @@ SEEDS: dict[str, Callable[[Path], Seed]] = {
 }  # fmt: skip
 
 
+@cache
 def make_seed(name: str) -> Seed | None:
     """The seed of a format, the same in each call; None where the encoder is not installed."""
     with tempfile.TemporaryDirectory(prefix="echolib-seed-") as folder:

@@ -149,9 +149,9 @@ def content(path: Path) -> object:
 
 
 def files_below(folder: Path) -> dict[str, Path]:
-    """All files below a folder, by their path in it."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path for path in paths}
+    """All files below a folder that are not hidden, by their path in it."""
+    names = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    return {n: path for n, path in sorted(names.items()) if path.is_file() and "/." not in f"/{n}"}
 
 
 def differences(folder: Path, other: Path) -> list[str]:
@@ -225,7 +225,7 @@ def main(arguments: list[str] | None = None) -> int:
     findings = 0
     with tempfile.TemporaryDirectory(prefix="echolib-kill-") as folder:
         commands = Commands(Path(folder))
-        for line in tqdm(INPUTS, "inputs"):
+        for line in tqdm(INPUTS, "inputs", disable=None):
             if fault := commands.finish(line, Path(folder) / "setup" / "out"):
                 raise SystemExit(f"{line}: {fault}")
         print(f"{'command':18}{'kills':>7}{'equal':>7}{'too late':>10}{'findings':>10}", flush=True)
