@@ -21,6 +21,7 @@ from .fuzz_mutators import (
     join_safetensors,
     mutate_bytes,
     mutate_npy,
+    mutate_png,
     mutate_zip,
     set_field,
     splice,
@@ -249,6 +250,9 @@ def _try_to_save(dataset: Any, default: bytes) -> bytes:
 def mutate_nifti(rng: np.random.Generator, data: bytes) -> bytes:
     """Change sizes, data type, spacing, scale or offset in the header of a NIfTI image."""
     changed = bytearray(data)
+    if rng.random() < 0.1:  # gigabytes, which a bomb behind this header has
+        struct.pack_into("<4h", changed, 40, choose(rng, (2, 3)), 32767, 32767, choose(rng, (1, 4)))
+        return bytes(changed)
     for _ in range(int(rng.integers(1, 3))):
         field = choose(rng, ("size", "dim", "dim", "dim", "type", "pixdim", "offset", "scale"))
         if field in ("pixdim", "scale", "offset"):
@@ -308,6 +312,7 @@ STRUCTURES: dict[str, tuple[Mutator, ...]] = {
     "pkl": (mutate_pickle,),
     "dcm": (mutate_dicom,),
     "nii": (mutate_nifti,),
+    "png": (mutate_png, set_field),
     "safetensors": (mutate_safetensors,),
 }
 

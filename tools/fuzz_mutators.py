@@ -126,6 +126,19 @@ def mutate_bytes(rng: np.random.Generator, data: bytes) -> bytes:
     return choose(rng, BYTES)(rng, data)
 
 
+def mutate_png(rng: np.random.Generator, data: bytes) -> bytes:
+    """Change size, bit depth or colour type of a PNG, with a checksum that is right again."""
+    changed = bytearray(data)
+    for _ in range(int(rng.integers(1, 3))):
+        if rng.random() < 0.7:
+            size = choose(rng, (0, 1, 111, 113, 20_000, 2**31 - 1, 2**32 - 1))
+            struct.pack_into(">I", changed, choose(rng, (16, 20)), size)
+        else:
+            changed[choose(rng, (24, 25, 28))] = choose(rng, (0, 1, 2, 3, 4, 6, 8, 16, 255))
+    struct.pack_into(">I", changed, 29, zlib.crc32(changed[12:29]))
+    return bytes(changed)
+
+
 def splice(rng: np.random.Generator, data: bytes, other: bytes) -> bytes:
     """The beginning of one file with the end of another."""
     return data[: _place(rng, data)] + other[_place(rng, other) :]
