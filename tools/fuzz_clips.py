@@ -2,13 +2,16 @@
 
 import io
 import struct
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 import av
 import cv2
 import numpy as np
 from PIL import Image
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
@@ -196,6 +199,31 @@ def encapsulated_dicom(syntax: UID, streams: list[bytes]) -> Dataset:
     return dataset
 
 
+def gdcm_dicom(kind: str) -> Dataset:
+    """Frames that GDCM encodes. kind: one of its names, such as JPEGLSLossless."""
+    import gdcm
+
+    dataset = native_dicom()
+    with tempfile.TemporaryDirectory(prefix="echolib-seed-") as folder:
+        native, encoded = (str(Path(folder) / name) for name in ("native.dcm", "encoded.dcm"))
+        dataset.save_as(native, enforce_file_format=True)
+        reader, change = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax()
+        reader.SetFileName(native)
+        reader.Read()
+        change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, kind)))
+        change.SetInput(reader.GetImage())
+        change.Change()
+        writer = gdcm.ImageWriter()
+        writer.SetFileName(encoded)
+        writer.SetFile(reader.GetFile())
+        writer.SetImage(change.GetOutput())
+        writer.Write()
+        result = dcmread(encoded)
+    dataset["PixelData"] = result["PixelData"]  # the rest has new identifiers each time
+    dataset.file_meta.TransferSyntaxUID = result.file_meta.TransferSyntaxUID
+    return dataset
+
+
 def _jpegs() -> list[bytes]:
     frames = as_rgb(draw_frames())
     return [cv2.imencode(".jpg", frame)[1].tobytes() for frame in frames]
@@ -221,6 +249,8 @@ CLIPS: dict[str, Callable[[], bytes]] = {
     "jpeg.dcm": lambda: save_dicom(encapsulated_dicom(JPEGBaseline8Bit, _jpegs())),
     "rle.dcm": lambda: save_dicom(compressed_dicom(RLELossless)),
     "jpeg2000.dcm": lambda: save_dicom(compressed_dicom(JPEG2000Lossless)),
+    "jpegls.dcm": lambda: save_dicom(gdcm_dicom("JPEGLSLossless")),
+    "lossless.dcm": lambda: save_dicom(gdcm_dicom("JPEGLosslessProcess14_1")),
     "deflated.dcm": lambda: save_dicom(deflated_dicom()),
     "mpeg.dcm": lambda: save_dicom(
         encapsulated_dicom(MPEG2MPML, [encode_video("mpeg", "mpeg2video")])

@@ -317,9 +317,9 @@ SEEDS: dict[str, Callable[[Path], Seed]] = {
 
 @cache
 def make_seed(name: str) -> Seed | None:
-    """The seed of a format, the same in each call; None where the encoder is not installed."""
+    """The seed of a format, the same in each call; None where an encoder is not installed."""
     with tempfile.TemporaryDirectory(prefix="echolib-seed-") as folder:
         try:
             return SEEDS[name](Path(folder))
-        except UnknownCodecError:
+        except (UnknownCodecError, ImportError):
             return None
