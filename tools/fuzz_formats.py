@@ -196,23 +196,30 @@ SYNTAXES = (
 def mutate_dicom(rng: np.random.Generator, data: bytes) -> bytes:
     """Give wild values to 1 to 3 tags, remove some, or name another transfer syntax."""
     import pydicom
+
+    with pydicom.config.disable_value_validation(), warnings.catch_warnings(action="ignore"):
+        dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+        for _ in range(int(rng.integers(1, 4))):
+            _set_wild_tag(rng, dataset)
+        whole = len(data) > 132 and data[128:132] == b"DICM"
+        return _saved(rng, dataset) if whole else _try_to_save(dataset, data)
+
+
+def _set_wild_tag(rng: np.random.Generator, dataset: Any) -> None:
+    """Give one tag of a data set, or of its first region, a wild value, or remove it."""
+    import pydicom
     from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-    dataset = pydicom.dcmread(io.BytesIO(data), force=True)
-    for _ in range(int(rng.integers(1, 4))):
-        inside = rng.random() < 0.15 and "SequenceOfUltrasoundRegions" in dataset
-        place = dataset.SequenceOfUltrasoundRegions[0] if inside else dataset
-        tags = REGION_TAGS if inside else TAGS
-        name = choose(rng, tags)
-        if rng.random() < 0.15 and name in place:
-            delattr(place, name)
-            continue
-        tag, value = pydicom.tag.Tag(tag_for_keyword(name) or 0), choose(rng, tags[name])
-        kind = {"US or SS": "US", "OB or OW": "OW"}.get(dictionary_VR(tag), dictionary_VR(tag))
-        place[tag] = pydicom.DataElement(tag, kind, value, already_converted=True)
-    if len(data) > 132 and data[128:132] == b"DICM":
-        return _saved(rng, dataset)
-    return _try_to_save(dataset, data)
+    inside = rng.random() < 0.15 and "SequenceOfUltrasoundRegions" in dataset
+    place = dataset.SequenceOfUltrasoundRegions[0] if inside else dataset
+    tags = REGION_TAGS if inside else TAGS
+    name = choose(rng, tags)
+    if rng.random() < 0.15 and name in place:
+        delattr(place, name)
+        return
+    tag, value = pydicom.tag.Tag(tag_for_keyword(name) or 0), choose(rng, tags[name])
+    kind = {"US or SS": "US", "OB or OW": "OW"}.get(dictionary_VR(tag), dictionary_VR(tag))
+    place[tag] = pydicom.DataElement(tag, kind, value, already_converted=True)
 
 
 def _saved(rng: np.random.Generator, dataset: Any) -> bytes:
@@ -234,11 +241,10 @@ def _try_to_save(dataset: Any, default: bytes) -> bytes:
     """The bytes of a data set, or those of `default` where pydicom refuses to write its values."""
     buffer = io.BytesIO()
     try:
-        with warnings.catch_warnings(action="ignore"):
-            if default:
-                dataset.save_as(buffer, implicit_vr=True, little_endian=True)
-            else:
-                dataset.save_as(buffer)
+        if default:
+            dataset.save_as(buffer, implicit_vr=True, little_endian=True)
+        else:
+            dataset.save_as(buffer)
     except Exception:  # pydicom raises many kinds for values that do not fit their tag
         return default or b"\0" * 128 + b"DICM"
     return buffer.getvalue()
