@@ -234,8 +234,9 @@ def zip_bomb(name: str) -> bytes:
 
 def mutate_npy(rng: np.random.Generator, data: bytes) -> bytes:
     """Change dtype, shape, order or syntax in the header of an array."""
-    length = int.from_bytes(data[8:10], "little")
-    fields = eval_header(data[10 : 10 + length])
+    start = 10 if data[6] == 1 else 12  # later versions have four bytes for the header's length
+    length = int.from_bytes(data[8:start], "little")
+    fields = eval_header(data[start : start + length])
     shape = list(fields["shape"]) or [1]
     change = choose(rng, ("descr", "shape", "shape", "order", "text"))
     if change == "descr":
@@ -252,7 +253,8 @@ def mutate_npy(rng: np.random.Generator, data: bytes) -> bytes:
         wild = ("(", "]", "'", "\n", "\0", "\\", "9" * 50, "_" * 2, "L", "{" * 200)
         text = text[:place] + choose(rng, wild) + text[place + int(rng.integers(3)) :]
     header = text.encode("latin-1") + b" " * (-(len(text) + 11) % 64) + b"\n"
-    return data[:8] + len(header).to_bytes(2, "little") + header + data[10 + length :]
+    size = len(header).to_bytes(start - 8, "little")
+    return data[:8] + size + header + data[start + length :]
 
 
 def eval_header(header: bytes) -> dict[str, Any]:
