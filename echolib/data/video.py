@@ -141,7 +141,7 @@ def decode(file: BinaryIO, kind: str, name: str, stored: int, stop: int | None =
     try:
         packets = 0
         if stop is None:  # counted first, so that what is too large is refused at once
-            with av.open(file, "r", format=kind) as container:
+            with av.open(file, "r", kind, metadata_errors="ignore") as container:
                 packets = _count_packets(container)
             file.seek(place)
         with av.open(file, "r", kind, options=options, metadata_errors="ignore") as container:
@@ -180,7 +180,7 @@ def _log(file: BinaryIO, place: int, kind: str) -> str:
     with _logging:
         av.logging.set_level(av.logging.WARNING)
         try:
-            with av.logging.Capture() as log, av.open(file, "r", format=kind):
+            with av.logging.Capture() as log, av.open(file, "r", kind, metadata_errors="ignore"):
                 pass
         except av.FFmpegError:
             pass

@@ -70,6 +70,22 @@ def write_video(
     return path
 
 
+def encoded_frames(frames: np.ndarray, codec: str, pixels: str) -> list[bytes]:
+    """Each frame (H, W) grey or (H, W, 3) RGB as a still picture, by an encoder of FFmpeg."""
+    from fractions import Fraction
+
+    streams = []
+    for frame in frames:
+        context = av.CodecContext.create(codec, "w")
+        context.height, context.width = frame.shape[:2]
+        context.pix_fmt, context.time_base = pixels, Fraction(1, 25)
+        picture = av.VideoFrame.from_ndarray(frame, "rgb24" if frame.ndim == 3 else "gray")
+        packets = [*context.encode(picture.reformat(format=pixels)), *context.encode(None)]
+        data = b"".join(bytes(packet) for packet in packets)
+        streams.append(data + b"\0" * (len(data) % 2))
+    return streams
+
+
 def read_rgb(path: Path) -> np.ndarray:
     """All frames of a video, (T, H, W, 3) uint8 RGB."""
     with av.open(str(path)) as container:

@@ -15,6 +15,7 @@ from ...errors import DataError
 from ..grey import GreyFrames, require_frames
 from ..pictures import make_square, square_size
 from ..video import HEAD, decode, video_kind
+from .decoders import find_decoder
 from .levels import Levels, Palette
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ JPEG_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP")  # J
 UNDEFINED = 0xFFFFFFFF  # length of an element that ends with a marker
 GREY_SPREAD = 4  # levels by which samples of a grey pixel differ, or chroma from 128
 GREY_SHARE = 0.7  # of the pixels that must be grey for the samples to decide
-EXTRA = 'pip install "echolib[dicom]"'
 KEYWORDS = {0x0010: "PixelData", 0x0009: "DoubleFloatPixelData", 0x0008: "FloatPixelData"}
 
 
@@ -54,11 +54,12 @@ class _Source:
 
     def frames(self) -> Iterator[tuple[np.ndarray, str]]:
         """Yield decoded frames and their photometric interpretation, from the first one on."""
-        from pydicom.pixels import get_decoder
-
-        start, decoder = self.stream.tell(), get_decoder(self.syntax)
+        start = self.stream.tell()
+        decoder, plugin = find_decoder(self.syntax, self.path)
         if self.syntax.is_encapsulated:
-            for frame, properties in decoder.iter_array(self.stream, raw=True, **self.options):
+            for frame, properties in decoder.iter_array(
+                self.stream, raw=True, decoding_plugin=plugin, **self.options
+            ):
                 yield frame, str(properties["photometric_interpretation"])
         else:  # frame by frame: pydicom 3.0's iterator loses count of YBR_FULL_422
             for index in range(self.options["number_of_frames"]):
@@ -84,7 +85,7 @@ def decode_frames(
     mpeg = MPEG.fullmatch(syntax)
     if mpeg:
         return _mpeg(source, STREAMS.get(mpeg[1], "h264"))
-    _require_decoder(syntax, path)
+    find_decoder(syntax, path)  # raises an error where there is none
     _fill_gaps(source)
     announced = int(dataset.get("NumberOfFrames") or 0)
     count = _count_fragments(source) if syntax.is_encapsulated else _count_native(source)
@@ -252,7 +253,7 @@ def _is_ybr(frame: np.ndarray, photometric: str, source: _Source) -> bool:
     return not tagged
 
 
-# --- MPEG and missing decoders --------------------------------------------------------------------
+# --- MPEG -----------------------------------------------------------------------------------------
 
 
 def _mpeg(source: _Source, kind: str) -> tuple[np.ndarray, float | None]:
@@ -271,19 +272,3 @@ def _mpeg(source: _Source, kind: str) -> tuple[np.ndarray, float | None]:
         source.warn(f"the tag NumberOfFrames says {announced}, but {count} decode. They are used.")
     timed = contained is not None or kind == "mpegvideo"  # a bare H.264 stream has no clock
     return video.frames, video.fps if timed else None
-
-
-def _require_decoder(syntax: "UID", path: Path) -> None:
-    """Raise DataError where no installed package decodes the syntax, and name the extra."""
-    from pydicom.pixels import get_decoder
-
-    try:
-        if get_decoder(syntax).is_available:
-            return
-        remedy = f"Install the decoders: `{EXTRA}`."
-    except NotImplementedError:
-        remedy = "Export the clip again, uncompressed, as JPEG, or as AVI or MP4."
-    raise DataError(
-        f"{path}: expected pixels that pydicom can decode, found the transfer syntax "
-        f"{syntax.name} ({syntax}). {remedy}"
-    )

@@ -24,6 +24,7 @@ from ..files import (
     HEIGHT,
     WIDTH,
     encapsulated,
+    encoded_frames,
     make_dataset,
     make_frames,
     save,
@@ -299,38 +300,29 @@ def test_rle(tmp_path):
     np.testing.assert_array_equal(packed.frames, plain.frames)
 
 
-def gdcm_encoded(path, syntax, target):
-    """Compress a file with GDCM, which is a part of the extra "dicom"."""
-    gdcm = pytest.importorskip("gdcm")
-    reader = gdcm.ImageReader()
-    reader.SetFileName(str(path))
-    assert reader.Read()
-    change = gdcm.ImageChangeTransferSyntax()
-    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, syntax)))
-    change.SetInput(reader.GetImage())
-    assert change.Change()
-    writer = gdcm.ImageWriter()
-    writer.SetFileName(str(target))
-    writer.SetFile(reader.GetFile())
-    writer.SetImage(change.GetOutput())
-    assert writer.Write()
-    return target
-
-
 @pytest.mark.parametrize(
-    ("name", "syntax"),
-    [("JPEGLosslessProcess14_1", JPEGLosslessSV1), ("JPEGLSLossless", JPEGLSLossless)],
+    ("codec", "pixels", "syntax"),
+    [
+        ("ljpeg", "bgr24", JPEGLosslessSV1),
+        ("jpegls", "gray", JPEGLSLossless),
+        ("jpegls", "rgb24", JPEGLSLossless),
+    ],
 )
-def test_what_the_extra_decodes(tmp_path, name, syntax):
-    plain = save(make_dataset(make_frames(), "MONOCHROME2"), tmp_path / "plain.dcm")
-    packed = gdcm_encoded(plain, name, tmp_path / "packed.dcm")
-    assert pydicom.dcmread(packed).file_meta.TransferSyntaxUID == syntax
-    np.testing.assert_array_equal(read_clip(packed).frames, make_frames())
+def test_lossless_frames(tmp_path, codec, pixels, syntax):
+    frames = with_trace(make_frames())
+    grey = pixels == "gray"
+    dataset = make_dataset(frames[..., 0] if grey else frames, "MONOCHROME2" if grey else "RGB")
+    plain = read_clip(save(dataset, tmp_path / "plain.dcm"))
+    streams = encoded_frames(frames[..., 0] if grey else frames, codec, pixels)
+    packed = save(encapsulated(dataset, streams, syntax), tmp_path / "packed.dcm")
+    np.testing.assert_array_equal(read_without_warning(packed).frames, plain.frames)
+    cut = encapsulated(dataset, [stream[: len(stream) // 2] for stream in streams], syntax)
+    expect_error(save(cut, tmp_path / "cut.dcm"), "cannot be read")
 
 
-@pytest.mark.parametrize("syntax", [JPEGLosslessSV1, JPEGLSLossless, HTJ2KLossless])
+@pytest.mark.parametrize("syntax", [JPEGLSLossless, HTJ2KLossless])
 def test_a_missing_decoder_is_named_with_the_extra(tmp_path, monkeypatch, syntax):
-    monkeypatch.setattr(type(pydicom.pixels.get_decoder(syntax)), "is_available", False)
+    monkeypatch.setattr(type(pydicom.pixels.get_decoder(syntax)), "available_plugins", ())
     dataset = make_dataset(make_frames()[:1], "MONOCHROME2")
     dataset = encapsulated(dataset, [b"\xff\xd8\xff\xd9"], syntax)
     expect_error(save(dataset, tmp_path / "c.dcm"), str(syntax), 'pip install "echolib[dicom]"')
