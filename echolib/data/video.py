@@ -21,6 +21,7 @@ from .pictures import believed_stretch, displayed, make_square
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 SLOWEST, FASTEST = 1.0, 500.0  # frames per second that a heart scan can have
 UNEVEN = 1.5  # ratio of the longest to the shortest frame time above which a rate is only a mean
@@ -145,7 +146,8 @@ def decode(file: BinaryIO, kind: str, name: str, stored: int, stop: int | None =
                 packets = _count_packets(container)
             file.seek(place)
         with av.open(file, "r", kind, options=options, metadata_errors="ignore") as container:
-            if container.streams.video and container.streams.video[0].codec_context is None:
+            stream = container.streams.best("video")
+            if stream is not None and stream.codec_context is None:
                 raise DataError(
                     f"{name}: expected a video that FFmpeg decodes, found another codec "
                     f"({_log(file, place, kind)}). {_convert(name)}"
@@ -165,7 +167,7 @@ def _count_packets(container: "InputContainer") -> int:
 
     count = 0
     try:
-        for packet in container.demux(container.streams.video[:1]):
+        for packet in container.demux(container.streams.best("video")):
             count += packet.size > 0
     except av.FFmpegError:
         pass  # what comes after a damaged packet is not decoded either
@@ -202,7 +204,8 @@ class _Decoding:
                 f"{name}: expected a video, found a file without pictures ({kinds}). "
                 "Choose another file."
             )
-        self.container, self.stream = container, container.streams.video[0]
+        self.container = container
+        self.stream = cast("VideoStream", container.streams.best("video"))
         self.name, self.stored, self.packets, self.stop = name, stored, packets, stop
         self.times: list[float] = []  # s, NaN where a frame has none
         self.damaged = 0  # packets that do not decode, and frames that FFmpeg calls corrupt

@@ -17,6 +17,7 @@ from ..pictures import make_square, square_size
 from ..video import HEAD, decode, video_kind
 from .decoders import find_decoder
 from .levels import Levels, Palette
+from .tags import numbers
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -48,6 +49,12 @@ class _Source:
     @property
     def photometric(self) -> str:
         return str(self.options["photometric_interpretation"])
+
+    @property
+    def announced(self) -> int:
+        """Number of frames by the tag, 0 where it gives none."""
+        listed = numbers(self.dataset.get("NumberOfFrames"))
+        return max(0, int(listed[0])) if listed else 0
 
     def warn(self, message: str) -> None:
         warnings.warn(f"{self.path}: {message}", stacklevel=6)
@@ -87,7 +94,7 @@ def decode_frames(
         return _mpeg(source, STREAMS.get(mpeg[1], "h264"))
     find_decoder(syntax, path)  # raises an error where there is none
     _fill_gaps(source)
-    announced = int(dataset.get("NumberOfFrames") or 0)
+    announced = source.announced
     count = _count_fragments(source) if syntax.is_encapsulated else _count_native(source)
     _compare(source, announced, count)
     source.options["number_of_frames"] = count
@@ -183,7 +190,7 @@ def _count_fragments(source: _Source) -> int:
 
 def _count_native(source: _Source) -> int:
     """Number of uncompressed frames, by their bytes; mends tags that do not fit these."""
-    options, announced = source.options, int(source.dataset.get("NumberOfFrames") or 1)
+    options, announced = source.options, source.announced or 1
     samples, tag = options["samples_per_pixel"], source.photometric
     pixels = options["rows"] * options["columns"] * options["bits_allocated"] / 8
     listed = 2 if tag == "YBR_FULL_422" else samples
@@ -267,7 +274,7 @@ def _mpeg(source: _Source, kind: str) -> tuple[np.ndarray, float | None]:
     stream = b"".join(generate_fragments(source.stream))
     contained = video_kind(stream[:HEAD])
     video = decode(BytesIO(stream), contained or kind, f"{source.path}, its stream", len(stream))
-    announced, count = int(source.dataset.get("NumberOfFrames") or 0), len(video.frames)
+    announced, count = source.announced, len(video.frames)
     if abs(announced - count) > 1:
         source.warn(f"the tag NumberOfFrames says {announced}, but {count} decode. They are used.")
     timed = contained is not None or kind == "mpegvideo"  # a bare H.264 stream has no clock

@@ -61,7 +61,8 @@ def spacing(dataset: "Dataset", path: Path, stretch: float) -> float | None:
 
     stretch: width of the file's pixels in heights; the frames have been made square.
     """
-    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    rows, columns = (numbers(dataset.get(tag)) or [np.inf] for tag in ("Rows", "Columns"))
+    height, width = rows[0], columns[0]
     spacings = []  # of x and y
     for region in dataset.get("SequenceOfUltrasoundRegions", None) or []:
         tissue = region.get("RegionSpatialFormat") == 1 and region.get("RegionDataType") == 1
@@ -69,11 +70,11 @@ def spacing(dataset: "Dataset", path: Path, stretch: float) -> float | None:
         if not tissue or units != (3, 3):  # 3 is cm
             continue
         last_x, last_y = region.get("RegionLocationMaxX1"), region.get("RegionLocationMaxY1")
-        if (last_x or 0) > columns or (last_y or 0) > rows:
+        if (last_x or 0) > width or (last_y or 0) > height:
             _warn_spacing(
                 path,
                 f"the scale tags describe a region up to ({last_x}, {last_y}), but the frame has "
-                f"{columns} x {rows} px: it was resized after the tags were written",
+                f"{width:.0f} x {height:.0f} px: it was resized after the tags were written",
             )
             return None
         deltas = (numbers(region.get(f"PhysicalDelta{axis}")) or [0.0] for axis in "XY")
