@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import DataError
 from .dicom import read_dicom
+from .names import clip_name
 from .video import missing_file, read_gif, read_video
 
 
@@ -20,7 +21,7 @@ from .video import missing_file, read_gif, read_video
 class Clip:
     """One echocardiogram.
 
-    name: the clip's name, usually the file's stem
+    name: the clip's name, usually that of its file without the suffix
     frames: (T, H, W) uint8, grey, T >= 1
     fps: frames per second, or None where unknown
     spacing: mm per px, equal in x and y, or None where unknown
@@ -57,8 +58,8 @@ class Clip:
 def read_clip(path: str | Path) -> Clip:
     """Read a clip from an AVI, MP4, MOV, WebM, GIF or DICOM file.
 
-    The frames keep the file's own size, and the clip's name is the file's stem. Only DICOM files
-    give a spacing. Warns when fewer frames decode than the header announces.
+    The frames keep the file's own size. The clip is named as the file without its suffix. Only
+    DICOM files give a spacing. Warns when fewer frames decode than the header announces.
     Raises DataError when the file is absent, empty, broken, or of another kind.
     """
     path = Path(path)
@@ -68,7 +69,7 @@ def read_clip(path: str | Path) -> Clip:
     else:
         frames, fps = read_gif(path) if kind == "gif" else read_video(path)
         spacing = None
-    return Clip(path.stem, frames, fps, spacing)
+    return Clip(clip_name(path), frames, fps, spacing)
 
 
 def example_clip() -> Clip:
