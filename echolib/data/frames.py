@@ -16,7 +16,7 @@ from ..files import atomic_path
 from ..geometry import drawn_rounded
 from .clips import Clip
 from .letterbox import Letterbox
-from .problems import Problem, problem_table
+from .problems import Problem, write_problems
 
 SPLITS = ("train", "val", "test")
 COLUMNS = [
@@ -230,7 +230,7 @@ class FrameSet:
             for name, array in arrays.items():
                 np.save(temporary / f"{name}.npy", array)
             self.table.to_csv(temporary / "frames.csv", index=False)
-            problem_table(self.problems).to_csv(temporary / "problems.csv", index=False)
+            write_problems(self.problems, temporary / "problems.csv")
 
     @classmethod
     def load(cls, folder: str | Path) -> "FrameSet":
