@@ -45,6 +45,9 @@ def read_nifti(path: Path) -> tuple[np.ndarray, float | None, list[str]]:
         if not isinstance(image, nibabel.Nifti1Image):  # NIfTI 2 is one, too
             raise ValueError(f"it holds a {type(image).__name__}, not an image")
         axes = _axes(image)
+        # as it is in the file: nibabel makes a 1 of a 0, and takes signs away
+        with nibabel.openers.Opener(path) as file:
+            zooms = type(image.header).from_fileobj(file, check=False)["pixdim"][1:]
         _check_memory(path, image)
         pixels = np.asarray(image.dataobj)
     except DataError:
@@ -59,7 +62,7 @@ def read_nifti(path: Path) -> tuple[np.ndarray, float | None, list[str]]:
     low, high = float(pixels.min()), float(pixels.max())
     if not -MOST_GREY <= low <= high <= MOST_GREY:  # also where one is NaN
         raise DataError(f"{path}: expected grey levels, found pixels from {low:g} to {high:g}.")
-    spacing, notes = _spacing(path, [float(image.header.get_zooms()[axis]) for axis in axes[:2]])
+    spacing, notes = _spacing(path, [float(zooms[axis]) for axis in axes[:2]])
     pixels = pixels.reshape([pixels.shape[axis] for axis in axes])
     return np.ascontiguousarray(pixels.T), spacing, notes
 
