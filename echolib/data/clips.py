@@ -63,7 +63,7 @@ def read_clip(path: str | Path) -> Clip:
     Raises DataError when the file is absent, empty, broken, or of another kind.
     """
     path = Path(path)
-    kind = _file_kind(path)
+    kind = file_kind(path)
     if kind == "dicom":
         frames, fps, spacing = read_dicom(path)
     else:
@@ -88,7 +88,7 @@ def example_clip() -> Clip:
     return replace(clip, name="example_a4c", spacing=2 * 0.5104970559477806)
 
 
-def _file_kind(path: Path) -> str:
+def file_kind(path: Path) -> str:
     """Return "dicom", "gif" or "video", decided by the first bytes of the file.
 
     Raises DataError for a file that is absent, empty or of another kind.

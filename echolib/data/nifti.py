@@ -46,7 +46,7 @@ def read_nifti(path: Path) -> tuple[np.ndarray, float | None, list[str]]:
             raise ValueError(f"it holds a {type(image).__name__}, not an image")
         axes = _axes(image)
         # as it is in the file: nibabel makes a 1 of a 0, and takes signs away
-        with nibabel.openers.Opener(path) as file:
+        with nibabel.openers.Opener(str(path)) as file:
             zooms = type(image.header).from_fileobj(file, check=False)["pixdim"][1:]
         _check_memory(path, image)
         pixels = np.asarray(image.dataobj)

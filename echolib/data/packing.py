@@ -14,7 +14,7 @@ from ..config import data_folder
 from ..errors import DataError
 from ..files import atomic_path
 from .frames import COLUMNS, Dataset, FrameSet, LabelledFrame, to_square
-from .problems import Problem, problem_summary, write_problems
+from .problems import Problem, full_table, problem_summary
 
 CLIPS_PER_PART = 100  # a killed process loses the work on at most this many clips
 # attribute of a LabelledFrame -> stem of the file that holds this array for all frames
@@ -146,7 +146,7 @@ def _assemble(dataset: Dataset, parts: list[Path], folder: Path) -> FrameSet:
         temporary.mkdir()
         for name, stem in FILE_STEMS.items():
             _join(parts, name, temporary / f"{stem}.npy", len(rows))
-        write_problems(problems, temporary / "problems.csv")
+        full_table(problems).to_csv(temporary / "problems.csv", index=False)
         table.to_csv(temporary / "frames.csv", index=False)
     return FrameSet.load(folder)
 

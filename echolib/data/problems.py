@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..files import write_table
+from .names import CLIP_SUFFIXES, clip_name
 
 LONGEST = 400  # characters of a line of a summary
-# what differs between two problems of one kind: values in quotes, and words with a digit
-VARIES = re.compile(r"'[^']*'|\"[^\"]*\"|\S*\d\S*")
+# what differs between problems of one kind: values in quotes, words with a digit, files of clips
+VARIES = re.compile(
+    rf"'[^']*'|\"[^\"]*\"|\S*\d\S*|\S+({'|'.join(map(re.escape, CLIP_SUFFIXES))})(?!\w)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,9 @@ class Problem:
 
 
 def _kind(reason: str, file: str) -> str:
-    """A reason without the file's name, values in quotes, and words with a digit."""
-    for name in (file, Path(file).name):
-        reason = reason.replace(name, "#") if name else reason
-    return VARIES.sub("#", reason)
+    """A reason without names of files and values."""
+    name = rf"(\S*/)?(?<!\w){re.escape(clip_name(file))}(\.\w+|(?=:))"
+    return VARIES.sub("#", re.sub(name, "#", reason))
 
 
 def problem_table(problems: Iterable[Problem]) -> pd.DataFrame:
@@ -61,14 +63,20 @@ def problem_table(problems: Iterable[Problem]) -> pd.DataFrame:
     return _table(problems, columns)
 
 
-def write_problems(problems: Iterable[Problem], path: str | Path) -> None:
-    """Write all fields of problems as CSV, whole or not at all; `Problem(**row)` restores one."""
-    write_table(_table(problems, list(Problem.__dataclass_fields__)), path)
+def full_table(problems: Iterable[Problem]) -> pd.DataFrame:
+    """Problems as a table with all their fields, for files; `problems_of` restores them."""
+    return _table(problems, list(Problem.__dataclass_fields__))
 
 
 def _table(problems: Iterable[Problem], columns: list[str]) -> pd.DataFrame:
     table = pd.DataFrame([vars(problem) for problem in problems], columns=columns)
     return table.astype({"row": "Int64"})  # whole numbers beside empty entries
+
+
+def problems_of(table: pd.DataFrame) -> list[Problem]:
+    """Problems from a table with all their fields, as `full_table` makes it."""
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return [Problem(**{str(name): value for name, value in row.items()}) for row in rows]
 
 
 def problem_summary(problems: Iterable[Problem]) -> str:
@@ -85,14 +93,16 @@ def problem_summary(problems: Iterable[Problem]) -> str:
 
 
 @contextmanager
-def warnings_as_problems(file: str, problems: list[Problem]) -> Iterator[None]:
+def warnings_as_problems(file: str, folder: Path, problems: list[Problem]) -> Iterator[None]:
     """Add the warnings that the block gives to `problems` as noted, instead of showing them.
 
-    file: what the block reads. Not for threads: Python's record of warnings is one for all.
+    file: what the block reads. folder: where it lies, which is left out of the reasons. Not for
+    threads: Python's record of warnings is one for all.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
             yield
         finally:
-            problems += [Problem(file, None, str(each.message), "noted") for each in caught]
+            reasons = [str(each.message).replace(f"{folder}/", "") for each in caught]
+            problems += [Problem(file, None, reason, "noted") for reason in reasons]
