@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..errors import DataError
 from .frames import SPLITS
-from .names import VIDEO_SUFFIXES, clip_name, is_hidden, suffix_of
+from .names import VIDEO_SUFFIXES, clip_name, suffix_of
 from .problems import Problem, problem_summary
 from .tables import read_table, to_numbers
 
@@ -154,16 +154,15 @@ class FileList:
 def find_videos(folder: Path) -> dict[str, Path]:
     """Map names of clips to their videos.
 
-    An AVI comes before other videos of the same name. Hidden files and files of other kinds are
-    no videos; a file without any suffix is one under its whole name.
+    An AVI comes before other videos of the same name. A file of another kind keeps its suffix, so
+    that no clip has its name; a file without any suffix is a video under its whole name.
     """
 
     def priority(path: Path) -> int:
         suffix = suffix_of(path)
         return VIDEO_SUFFIXES.index(suffix) if suffix in VIDEO_SUFFIXES else len(VIDEO_SUFFIXES)
 
-    files = [path for path in folder.iterdir() if not is_hidden(path) and path.is_file()]
-    files.sort(key=lambda path: (-priority(path), path.name))
+    files = sorted(filter(Path.is_file, folder.iterdir()), key=lambda path: (-priority(path), path))
     return {
         clip_name(path) if suffix_of(path) in VIDEO_SUFFIXES else path.name: path for path in files
     }

@@ -70,6 +70,14 @@ def test_files_beside_a_video_are_not_opened(folder, side):
     assert len(data.labelled("0X0001")[0]) == 2
 
 
+@pytest.mark.parametrize("side", ["0X0001.json", "0X0001.png", "._0X0001.avi", "0X0001.dcm"])
+def test_files_of_other_kinds_do_not_stand_in_for_a_missing_video(folder, side):
+    (folder.folder / "Videos" / "0X0001.avi").rename(folder.folder / "Videos" / side)
+    data = EchoNet(folder.write())
+    assert "0X0001" not in data.table.index
+    assert "Videos/0X0001.avi is missing" in data.problems[0].reason
+
+
 @pytest.mark.parametrize("name", ["0X0001.AVI", "0X0001.Avi", "0X0001"])
 def test_a_video_is_found_by_a_suffix_in_capitals_and_without_one(folder, name):
     videos = folder.folder / "Videos"
