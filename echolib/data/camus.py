@@ -20,12 +20,11 @@ from .clips import Clip
 from .frames import LabelledFrame, number_or_none
 from .nifti import nifti_file, nifti_stem, read_nifti, to_uint8
 from .problems import Problem, problem_summary
-from .tables import read_lines, read_text
+from .tables import RATES, read_lines, read_text
 
 CAVITY = 1
 PHASES = ("ED", "ES")
 REGIONS = (1, 2, 3)  # cavity, wall, left atrium: a FrameSet numbers its regions in the same way
-RATES = (1.0, 500.0)  # frames per second that a heart scan can have
 VALUES_SHOWN = 8  # of a label, in a message
 SPLIT_FILES = {"train": "training", "val": "validation", "test": "testing"}
 

@@ -9,7 +9,7 @@ from ..errors import DataError
 from .frames import SPLITS
 from .names import VIDEO_SUFFIXES, clip_name, suffix_of
 from .problems import Problem, problem_summary
-from .tables import read_table, to_numbers
+from .tables import RATES, read_table, to_numbers
 
 FILE_LIST = "FileList.csv"
 RANGES = {  # what the numbers of a clip can be; others are unknown
@@ -18,7 +18,7 @@ RANGES = {  # what the numbers of a clip can be; others are unknown
     "EDV": (0.0, 1e6),
     "FrameHeight": (1.0, 1e5),  # px
     "FrameWidth": (1.0, 1e5),
-    "FPS": (1.0, 500.0),
+    "FPS": RATES,
     "NumberOfFrames": (1.0, 1e6),
 }
 PEDIATRIC_SPLITS = {**{str(fold): "train" for fold in range(8)}, "8": "val", "9": "test"}

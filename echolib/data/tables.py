@@ -23,6 +23,7 @@ MARKS = {  # at the start of a file; the longer mark comes first
     b"\xef\xbb\xbf": "utf-8-sig",
 }
 SEPARATORS = ",;\t|"
+RATES = (1.0, 500.0)  # frames per second that a heart scan can have; others are unknown
 SAMPLE = 1000  # bytes that show whether every other byte is zero, as in UTF-16
 COLUMNS_SHOWN = 12  # in a message
 # a field that is a number, between semicolons or the ends of a line, perhaps in quotes
