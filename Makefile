@@ -14,7 +14,8 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=$(CELL_TIMEOUT) \
 	--nbval-sanitize-with=tests/nbval_sanitise.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run lab test compare lint format refresh weights calibration results lock clean
+.PHONY: help setup run lab test compare lint format refresh weights calibration fuzz kill \
+	results lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -100,6 +101,14 @@ calibration: $(STAMP)  ## learn anew what interval an ejection fraction needs, o
 	@$(BIN)/python -m echolib calibrate $(WEIGHTS)/calibration --split all \
 		--out $(WEIGHTS)/function.json
 	@cp $(WEIGHTS)/function.json echolib/weights/function.json
+
+# Readers are tested with damaged files of all formats (about ten minutes), and commands by killing
+# them (about half an hour). Files and moments are the same each time; findings lie in build/fuzz.
+fuzz: $(STAMP)  ## read 10,000 damaged files and list what is neither read nor refused
+	@$(BIN)/python -m tools.fuzz --files 10000 --workers $(WORKERS)
+
+kill: $(STAMP)  ## kill each long command 20 times, run it again, and compare the results
+	@$(BIN)/python -m tools.kill --kills 20
 
 results: $(STAMP)  ## measure anew what notebook 06 shows (half an hour and more); CAMUS=FOLDER adds CAMUS
 	@$(BIN)/python -m benchmarks.results $(if $(CAMUS),--camus $(CAMUS))

@@ -43,10 +43,7 @@ def find_sector(image: np.ndarray) -> Sector:
     inside: np.ndarray = np.ones(image.shape, np.uint8)
     if len(stats) > 1:
         largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
-        rows, columns = np.nonzero((labels == largest) & (image > DARK))
-        if len(rows):
-            hull = cv2.convexHull(np.stack([columns, rows], axis=1).astype(np.int32))
-            inside = cv2.fillConvexPoly(np.zeros(image.shape, np.uint8), hull, 1)
+        inside = _convex_hull((labels == largest) & (image > DARK))
     rows, columns = np.nonzero(inside)
     top = rows.min()
     apex = (float(columns[rows == top].mean()), float(top))
@@ -56,6 +53,15 @@ def find_sector(image: np.ndarray) -> Sector:
     reach = max(1.0, float(distance[inside > 0].max()))
     angle = np.arctan2(across, np.maximum(down, 1e-3))
     return Sector(inside > 0, apex, distance / reach, angle, reach)
+
+
+def _convex_hull(shown: np.ndarray) -> np.ndarray:
+    """(H, W) uint8, 1 inside the convex hull of the pixels shown (H, W) bool; 1 where none is."""
+    rows, columns = np.nonzero(shown)
+    if len(rows) == 0:
+        return np.ones(shown.shape, np.uint8)
+    hull = cv2.convexHull(np.stack([columns, rows], axis=1).astype(np.int32))
+    return cv2.fillConvexPoly(np.zeros(shown.shape, np.uint8), hull, 1)
 
 
 def _bright_pieces(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,6 +101,18 @@ def sector_window(frames: np.ndarray) -> tuple[slice, slice]:
         for part, side in zip((rows, columns), shape, strict=True)
     )
     return rows, columns
+
+
+def centre_of_area(frames: np.ndarray) -> float:
+    """How low the centre of the sector's area lies in frames (T, H, W) uint8, 0 (top) to 1.
+
+    A share of the sector's height: 0.54 to 0.64 with the probe at the top, where a sector is
+    narrow; 0.5 for a rectangle.
+    """
+    inside = _convex_hull(_sector_pieces(_brightest(frames)))
+    rows, _ = bounding_box(inside > 0)
+    widths = inside[rows].sum(axis=1)
+    return float(np.average((np.arange(len(widths)) + 0.5) / len(widths), weights=widths))
 
 
 def _sector_pieces(image: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ from ..geometry import drawn_rounded, largest_component, polygon_to_mask
 from ..masks import PackedMasks
 from ..metrics import case_scores
 from .models import Encoder, finds_landmarks
+from .orientation import find_orientation, outline_upright
 
 BATCH = 64
 THRESHOLD = 0.5
@@ -41,8 +42,9 @@ def outline(network: Encoder | Outliner, source: Clip | np.ndarray) -> np.ndarra
     also sees how the walls move over the beat; or `load_finder()` for the mitral leaflets.
     source: a Clip, frames (T, H, W) uint8, or a frame (H, W) uint8. Returns bool masks of the
     shape of the frames. Networks see only the sector: letters, bars and margins around it are
-    cropped, and the masks are put back in their place. Raises ValueError for a single network that
-    needs neighbouring frames.
+    cropped, and the masks are put back in their place. A clip that is shown upside down or mirrored
+    is turned for the networks, with a warning, see `orientation`; the masks lie on the frames as
+    they were given. Raises ValueError for a single network that needs neighbouring frames.
     """
     if not isinstance(source, Clip):
         frames = np.asarray(source)
@@ -61,22 +63,31 @@ def packed_outline(network: Encoder | Outliner, clip: Clip) -> PackedMasks:
     """Outline the frames of a clip as `outline` does, in an eighth of the memory."""
     if isinstance(network, Outliner):
         return network.outline(clip)
-    boxes = [sector_box(clip.frames, network.size)] * len(clip.frames)
-    return PackedMasks.pack(_masks(network, clip.frames, boxes))
+    return outline_upright(clip, lambda shown: _clip_masks(network, shown), network)
 
 
 def outline_landmarks(network: Encoder, clip: Clip) -> np.ndarray:
     """Landmarks (T, K, 2) float32 px of a clip's frames, from a landmarks network.
 
-    Raises ValueError for a masks network.
+    A clip that is not in the usual display is turned for the network, as for `outline`. Raises
+    ValueError for a masks network.
     """
     if not finds_landmarks(network):
         raise ValueError(
             f"{network.name} finds masks, not landmarks. Use `outline`, or a landmarks network "
             "such as lv_landmarks."
         )
-    box = sector_box(clip.frames, network.size)
-    return box.points_back(predict(network, np.stack([box.image(frame) for frame in clip.frames])))
+    orientation = find_orientation(clip, network)
+    orientation.warn(clip)
+    frames = orientation.turn(clip.frames)
+    box = sector_box(frames, network.size)
+    points = box.points_back(predict(network, np.stack([box.image(frame) for frame in frames])))
+    return orientation.turn_points(points, *frames.shape[1:])
+
+
+def _clip_masks(network: Encoder, clip: Clip) -> PackedMasks:
+    boxes = [sector_box(clip.frames, network.size)] * len(clip.frames)
+    return PackedMasks.pack(_masks(network, clip.frames, boxes))
 
 
 def _masks(

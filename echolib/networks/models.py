@@ -166,6 +166,19 @@ def soft_argmax(heatmaps: Tensor) -> Tensor:
     return torch.stack([x, y], dim=2)
 
 
+def heatmap_spread(heatmaps: Tensor) -> Tensor:
+    """How far each heatmap's softmax spreads around its mean: (N, K, h, w) logits to (N, K) px.
+
+    The square root of the variances in x and y together: small where the network is sure.
+    """
+    shares = heatmaps.float().flatten(2).softmax(dim=2).view(*heatmaps.shape)
+    variance = torch.zeros_like(shares[..., 0, 0])
+    for centres, along in zip(cell_centres(heatmaps), (shares.sum(2), shares.sum(3)), strict=True):
+        mean = (along * centres).sum(dim=2, keepdim=True)
+        variance = variance + (along * (centres - mean) ** 2).sum(dim=2)
+    return variance.sqrt()
+
+
 def cell_centres(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     """x of the columns (w,) and y of the rows (h,) of heatmaps (N, K, h, w), in px of the image."""
     height, width = heatmaps.shape[-2:]

@@ -15,15 +15,15 @@ import numpy as np
 
 from ..config import weights_folder
 from ..data.clips import Clip
-from ..data.sector import SectorBox, clip_sector, crop_to_sector, sector_box
+from ..data.sector import clip_sector, crop_to_sector, sector_box
 from ..errors import DataError
-from ..geometry import ejection_fraction, mask_volume
 from ..masks import PackedMasks
-from ..metrics import dice
-from ..networks.inference import predict, source_mask, source_masks, square_masks
+from ..networks.inference import predict, source_mask, source_masks
 from ..networks.models import Encoder, finds_landmarks, load_model
-from ..networks.views import views_of
+from ..networks.orientation import Orientation, find_orientation, outline_upright
+from . import warnings as function_warnings
 from .calibration import Calibration, load_calibration
+from .disagreement import Outlines, disagreement, median_ejection
 from .function import Beat, HeartFunction, heart_function
 
 WEIGHTS = ("lv", "lv_cycle", "lv_landmarks")
@@ -56,8 +56,7 @@ class Networks:
 
     def outline(self, clip: Clip) -> PackedMasks:
         """Masks (T, H, W) of the cavity in a clip, as `measure_clip` measures them."""
-        outlines, _, _ = _outline(clip, self)
-        return outlines.masks
+        return outline_upright(clip, lambda shown: _outline(shown, self)[0].masks, self.landmarks)
 
     def predict(
         self, squares: np.ndarray, single: np.ndarray, beats: list[tuple[int, int]]
@@ -88,7 +87,8 @@ class ClipFunction:
     calibration, and its interval; NaN where unknown. spreads: how far several estimates disagree,
     points of EF, see `calibration.SPREADS`. doubt: 1 - Dice of masks and landmarks at ED and ES,
     NaN without landmarks. warnings: all warnings, including those of `function`. weights: names of
-    the networks.
+    the networks. orientation: how the clip was turned for them; masks and points lie on the frames
+    of the file all the same.
     """
 
     clip: Clip
@@ -102,6 +102,7 @@ class ClipFunction:
     doubt: float
     warnings: list[str]
     weights: tuple[str, ...]
+    orientation: Orientation = Orientation()
 
     @property
     def masks(self) -> np.ndarray:
@@ -128,9 +129,7 @@ class ClipFunction:
         if clip is self.clip:
             return self
         corner = np.array([columns.start, rows.start], float)
-        function = replace(
-            self.function, axes=self.function.axes - corner, chords=self.function.chords - corner
-        )
+        function = self.function.with_points(lambda points: points - corner)
         return replace(self, clip=clip, packed=self.packed.window(rows, columns), function=function)
 
     def row(self) -> dict:
@@ -190,15 +189,37 @@ def load_networks(
 def measure_clip(clip: Clip, networks: Networks | None = None) -> ClipFunction:
     """Outline the left ventricle in every frame of a clip, and measure its function.
 
-    networks: by default the package's own, `load_networks()`.
+    networks: by default the package's own, `load_networks()`. A clip that is shown upside down or
+    mirrored is measured in the usual display, and a warning says so, see `networks.orientation`.
+    The result lies on the frames as they were given.
     """
     networks = networks or load_networks()
+    orientation = find_orientation(clip, networks.landmarks)
+    result = _measure(orientation.turn_clip(clip), networks)
+    if orientation.usual:
+        return replace(result, orientation=orientation)
+    return replace(
+        result,
+        clip=clip,
+        packed=orientation.turn_masks(result.packed),
+        function=result.function.with_points(
+            lambda points: orientation.turn_points(points, *clip.frames.shape[1:])
+        ),
+        warnings=orientation.warnings() + result.warnings,
+        orientation=orientation,
+    )
+
+
+def _measure(clip: Clip, networks: Networks) -> ClipFunction:
+    """Measure a clip in the usual display."""
     outlines, first, function = _outline(clip, networks)
     calibration = networks.calibration
     counted = [_ed_es(beat) for beat in function.beats if beat.counts]
-    doubt, spreads = _disagreement(networks, outlines, counted, (first.ef, function.ef))
+    doubt, spreads = disagreement(networks, outlines, counted, (first.ef, function.ef))
     spreads["beats"] = function.ef_spread
-    warnings = list(function.warnings) + _doubt_warning(doubt, calibration)
+    warnings = list(function.warnings)
+    if calibration is not None:
+        warnings += function_warnings.disagreement(doubt, calibration.doubt)
     if calibration is None and counted:
         warnings.append(
             "No interval: these networks have no calibration. `python -m echolib calibrate` "
@@ -224,9 +245,9 @@ def measure_pair(images: np.ndarray, networks: Networks) -> tuple[np.ndarray, di
     fractions = []
     for probabilities in (single, networks.predict(squares, single, beat)):
         masks = source_masks(probabilities, box)
-        fractions.append(_ejection(masks, beat))
-    outlines = _Outlines(box, squares, PackedMasks.pack(masks))
-    doubt, spreads = _disagreement(networks, outlines, beat, tuple(fractions))
+        fractions.append(median_ejection(masks, beat))
+    outlines = Outlines(box, squares, PackedMasks.pack(masks))
+    doubt, spreads = disagreement(networks, outlines, beat, tuple(fractions))
     spreads["beats"] = np.nan
     ef, low, high = networks.interval(fractions[-1], spreads)
     row = {"ef_measured": fractions[-1], "ef": ef, "ef_low": low, "ef_high": high, "doubt": doubt}
@@ -248,16 +269,7 @@ def within_beats(squares: np.ndarray, beats: list[tuple[int, int]]) -> np.ndarra
 # --- Outlines -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Outlines:
-    """Masks (T, H, W) of a clip, the networks' input squares (T, S, S), and their box."""
-
-    box: SectorBox
-    squares: np.ndarray
-    masks: PackedMasks
-
-
-def _outline(clip: Clip, networks: Networks) -> tuple[_Outlines, HeartFunction, HeartFunction]:
+def _outline(clip: Clip, networks: Networks) -> tuple[Outlines, HeartFunction, HeartFunction]:
     """Outline a clip: first its single frames, to find the beats, then each frame in its beat.
 
     Returns the outlines, the function by the network of single frames, and that by all networks.
@@ -276,66 +288,8 @@ def _outline(clip: Clip, networks: Networks) -> tuple[_Outlines, HeartFunction, 
     probabilities = networks.predict(squares, single, [_ed_es(beat) for beat in first.beats])
     if probabilities is not single:  # else the masks are measured already
         masks, function = measure(probabilities)
-    return _Outlines(box, squares, masks), first, function
+    return Outlines(box, squares, masks), first, function
 
 
 def _ed_es(beat: Beat) -> tuple[int, int]:
     return beat.end_diastole, beat.end_systole
-
-
-# --- Disagreement ---------------------------------------------------------------------------------
-
-
-def _ejection(masks: np.ndarray, beats: list[tuple[int, int]]) -> float:
-    """Median EF of the beats in per cent, from masks (n, H, W) bool; NaN without a known EF."""
-    volumes = [mask_volume(mask) for mask in masks]
-    pairs = [(volumes[diastole], volumes[systole]) for diastole, systole in beats]
-    fractions = [ejection_fraction(*pair) for pair in pairs if np.isfinite(pair).all()]
-    return float(np.median(fractions)) if fractions else np.nan
-
-
-def _disagreement(
-    networks: Networks,
-    outlines: _Outlines,
-    beats: list[tuple[int, int]],
-    fractions: tuple[float, ...],
-) -> tuple[float, dict[str, float]]:
-    """Compare several estimates at the ED and ES frames of the beats.
-
-    fractions: EFs of the networks that were measured already. Returns 1 - Dice of masks and
-    landmarks, and the spreads of the EF over the networks and over views of test-time
-    augmentation, points.
-    """
-    frames = sorted({frame for beat in beats for frame in beat})
-    if not frames:
-        return np.nan, {"networks": np.nan, "views": np.nan}
-    index = {frame: number for number, frame in enumerate(frames)}
-    beats = [(index[diastole], index[systole]) for diastole, systole in beats]
-    squares, doubt = outlines.squares[frames], np.nan
-    if networks.landmarks is not None:
-        by_landmarks = source_masks(predict(networks.landmarks, squares), outlines.box)
-        pairs = zip(by_landmarks, outlines.masks[frames], strict=True)
-        doubt = float(1 - np.mean([dice(*pair) for pair in pairs]))
-        fractions = (*fractions, _ejection(by_landmarks, beats))
-    by_view = []
-    for view, back in views_of(squares):
-        probabilities = back(networks.predict(view, predict(networks.single, view), beats))
-        masks = square_masks(probabilities, networks.size)
-        by_view.append(_ejection(masks, beats))
-    return doubt, {"networks": _deviation(fractions), "views": _deviation(by_view)}
-
-
-def _deviation(fractions: Sequence[float]) -> float:
-    """Standard deviation of the finite values; NaN for fewer than two."""
-    finite = np.array(fractions, float)
-    finite = finite[np.isfinite(finite)]
-    return float(finite.std()) if len(finite) > 1 else np.nan
-
-
-def _doubt_warning(doubt: float, calibration: Calibration | None) -> list[str]:
-    if calibration is None or not doubt > calibration.doubt:
-        return []
-    return [
-        f"Masks and landmarks disagree (Dice {1 - doubt:.2f} at end-diastole and end-systole, "
-        "lower than in 19 of 20 clips of the calibration): check the outlines."
-    ]

@@ -6,7 +6,8 @@ Echocardiogr 28 (2015)). Where the pixel spacing is unknown, volumes are in px³
 in px; the ejection fraction does not depend on the spacing.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -118,6 +119,10 @@ class HeartFunction:
         """Largest minus smallest EF of the beats that count, points; NaN with fewer than two."""
         values = self._counted("ef")
         return float(np.ptp(values)) if len(values) > 1 else np.nan
+
+    def with_points(self, move: Callable[[np.ndarray], np.ndarray]) -> "HeartFunction":
+        """The same function with moved axes and chords; move: points (..., 2) px to points."""
+        return replace(self, axes=move(self.axes), chords=move(self.chords))
 
     def table(self) -> pd.DataFrame:
         """Table with one row per frame.

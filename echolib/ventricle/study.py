@@ -20,6 +20,7 @@ from ..geometry import disk_volume, ejection_fraction, mask_to_tracing
 from ..masks import PackedMasks
 from ..metrics import dice
 from ..networks.models import weights_digest
+from ..networks.orientation import Orientation
 from .calibration import SPREADS
 from .clip import ClipFunction, Networks, measure_clip, measure_pair
 from .function import heart_function
@@ -102,6 +103,7 @@ def stored_result(data: Dataset, row: pd.Series, folder: str | Path) -> ClipFunc
     try:
         with np.load(path, allow_pickle=False) as arrays:
             masks = PackedMasks(arrays["masks"], clip.frames.shape[2])
+            orientation = Orientation(*arrays["turned"].tolist())
         if masks.shape != clip.frames.shape:
             raise ValueError(f"masks of shape {masks.shape} for frames of {clip.frames.shape}")
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
@@ -109,11 +111,12 @@ def stored_result(data: Dataset, row: pd.Series, folder: str | Path) -> ClipFunc
             f"{path}: expected the masks of {row['name']}, found none that can be read ({error}). "
             f"Remove {path.parents[1]} and measure the study again."
         ) from error
-    function = heart_function(masks, clip.fps, clip.spacing, clip_sector(clip).inside)
+    upright, sector = orientation.turn_masks(masks), orientation.turn(clip_sector(clip).inside)
+    function = heart_function(upright, clip.fps, clip.spacing, sector)
     return ClipFunction(
         clip,
         masks,
-        function,
+        function.with_points(lambda points: orientation.turn_points(points, *masks.shape[1:])),
         ef_measured=float(row["ef_measured"]),
         ef=float(row["ef"]),
         ef_low=float(row["ef_low"]),
@@ -122,6 +125,7 @@ def stored_result(data: Dataset, row: pd.Series, folder: str | Path) -> ClipFunc
         doubt=float(row["doubt"]),
         warnings=[str(row["warnings"])],
         weights=(),
+        orientation=orientation,
     )
 
 
@@ -200,7 +204,9 @@ def _measure_read(
     if len(clip.frames) <= len(labelled):  # only the frames that the expert chose
         return _measure_labelled_pair(name, labelled, networks, truth, "There is no clip.")
     result = measure_clip(clip, networks)
-    write_npz(_mask_file(parts, name), [("masks", result.packed.bits)])
+    turned = np.array([result.orientation.upside_down, result.orientation.mirrored])
+    arrays = [("masks", result.packed.bits), ("turned", turned)]
+    write_npz(_mask_file(parts, name), arrays)
     row = result.row() | truth | {"ef_measured": result.ef_measured}
     row |= {**result.spreads, "doubt": result.doubt}
     beats = json.loads(result.function.beats_table().to_json(orient="records"))

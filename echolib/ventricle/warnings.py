@@ -176,3 +176,16 @@ def clip_ends(systoles: list[Systole]) -> list[str]:
             "ejection fraction of that beat may be too low."
         )
     return warnings
+
+
+def disagreement(doubt: float, limit: float) -> list[str]:
+    """Networks that disagree; doubt: 1 - Dice of masks and landmarks at ED and ES, or NaN.
+
+    limit: the doubt that 19 of 20 clips of the calibration stay below.
+    """
+    if not doubt > limit:
+        return []
+    return [
+        f"Masks and landmarks disagree (Dice {1 - doubt:.2f} at end-diastole and end-systole, "
+        "lower than in 19 of 20 clips of the calibration): check the outlines."
+    ]

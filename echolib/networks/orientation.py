@@ -1,0 +1,134 @@
+"""How a clip shows an apical view: in the usual way, upside down, or mirrored left to right.
+
+The networks learnt the usual display: the probe at the top, the left ventricle on the right. Some
+centres turn it over or mirror it. A clip is turned for the networks, and their masks are turned
+back, so that they lie on the frames as the file has them.
+
+A sector is narrow at the probe, so its shape shows whether it is upside down. Whether it is
+mirrored shows in the heatmaps of a landmarks network only: in the usual display they spread less.
+`benchmarks/orientation.py` measures how often both rules are right.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from ..config import bf16_pays, device
+from ..data.clips import Clip
+from ..data.sector import centre_of_area, sector_box
+from ..masks import PackedMasks
+from .models import SIZE, Encoder, LandmarkUNet, heatmap_spread
+
+SAMPLED = 8  # frames of a clip, spread evenly, that are compared with their mirror images
+HIGH_CENTRE = 0.47  # `centre_of_area` of a sector that is narrow at the bottom: at most 0.46
+SURER = 0.9  # largest ratio of the spreads, mirrored to as shown, that counts as mirrored
+SURE = 8 / 112  # of the square's side: with a larger spread a network recognises no ventricle
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """How a clip is shown, compared with the usual display, and how to turn it.
+
+    upside_down, mirrored: both mean rotated by 180 degrees. spreads: of the landmarks' heatmaps,
+    px of the network's square, as shown and mirrored; None where they were not compared.
+    """
+
+    upside_down: bool = False
+    mirrored: bool = False
+    spreads: tuple[float, float] | None = None
+
+    @property
+    def usual(self) -> bool:
+        """Whether there is nothing to turn."""
+        return not (self.upside_down or self.mirrored)
+
+    def turn(self, images: np.ndarray) -> np.ndarray:
+        """Images or masks (..., H, W) in the usual display, or back: a view, not a copy."""
+        images = images[..., ::-1, :] if self.upside_down else images
+        return images[..., ::-1] if self.mirrored else images
+
+    def turn_clip(self, clip: Clip) -> Clip:
+        """The clip in the usual display."""
+        return clip if self.usual else replace(clip, frames=self.turn(clip.frames))
+
+    def turn_masks(self, masks: PackedMasks) -> PackedMasks:
+        """The masks of a clip in the usual display, or back."""
+        return masks if self.usual else PackedMasks.pack(self.turn(mask) for mask in masks)
+
+    def turn_points(self, points: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Points (..., 2) px of frames of that size in the usual display, or back."""
+        turned = points.copy()
+        if self.mirrored:
+            turned[..., 0] = width - 1 - turned[..., 0]
+        if self.upside_down:
+            turned[..., 1] = height - 1 - turned[..., 1]
+        return turned
+
+    def warnings(self) -> list[str]:
+        """Sentences about what was turned, empty for the usual display."""
+        sentences = []
+        if self.upside_down:
+            sentences.append(
+                "The clip is shown upside down: its sector is narrow at the bottom. The networks "
+                "got it turned over, top to bottom, and the outlines lie on the frames of the file."
+            )
+        if self.mirrored and self.spreads is not None:
+            shown, mirrored = self.spreads
+            sentences.append(
+                "The clip seems to be mirrored left to right: the networks recognise the left "
+                f"ventricle better in its mirror image (spread of the landmarks {mirrored:.1f} px "
+                f"instead of {shown:.1f} px). They got the mirror image, and the outlines lie on "
+                "the frames of the file. Usually the left ventricle is on the right: if it is "
+                "there in this clip, do not trust the outlines."
+            )
+        return sentences
+
+    def warn(self, clip: Clip) -> None:
+        """Warn of what was turned in a clip."""
+        for sentence in self.warnings():
+            warnings.warn(f"{clip.name}: {sentence}", stacklevel=4)
+
+
+def find_orientation(clip: Clip, network: Encoder | None = None) -> Orientation:
+    """How a clip shows an apical view, from 8 of its frames.
+
+    network: a landmarks network with heatmaps, by which mirrored clips are recognised. Without
+    one, no clip counts as mirrored, nor does a single frame: it gives too many false alarms.
+    """
+    count = len(clip.frames)
+    chosen = np.linspace(0, count - 1, min(SAMPLED, count)).round().astype(int)
+    box = sector_box(clip.frames, SIZE if network is None else network.size)
+    squares = np.stack([box.image(frame) for frame in clip.frames[chosen]])
+    upside_down = centre_of_area(squares) < HIGH_CENTRE
+    if count == 1 or not isinstance(network, LandmarkUNet):
+        return Orientation(upside_down)
+    upright = Orientation(upside_down).turn(squares)
+    spreads = _spread(network, upright), _spread(network, upright[..., ::-1])
+    shown, mirrored = spreads
+    is_mirrored = mirrored < SURER * shown and mirrored < SURE * network.size
+    return Orientation(upside_down, is_mirrored, spreads)
+
+
+def outline_upright(
+    clip: Clip, outline: Callable[[Clip], PackedMasks], network: Encoder | None = None
+) -> PackedMasks:
+    """Masks (T, H, W) of a clip, by a function that expects the usual display.
+
+    network: as for `find_orientation`. Warns where the clip had to be turned.
+    """
+    orientation = find_orientation(clip, network)
+    orientation.warn(clip)
+    return orientation.turn_masks(outline(orientation.turn_clip(clip)))
+
+
+def _spread(network: LandmarkUNet, squares: np.ndarray) -> float:
+    """Mean spread of the landmarks' heatmaps in squares (n, S, S) uint8, px."""
+    place = device()
+    images = torch.from_numpy(np.ascontiguousarray(squares))[:, None].to(place).float() / 255
+    network = network.to(place).to(memory_format=torch.channels_last).eval()
+    half = torch.autocast(place.type, torch.bfloat16, enabled=bf16_pays(place))
+    with torch.inference_mode(), half:
+        return float(heatmap_spread(network.heatmaps(images)).mean())
