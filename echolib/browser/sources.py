@@ -196,7 +196,8 @@ def _open_data_set(data: Dataset, split: str) -> Views:
         keywords = [_joined(split_name, _ef_text(ef)) for split_name, ef in pairs]
     names = tuple(map(str, clips))
     read = partial(_read_labelled, data, clips)
-    return Views(names, tuple(keywords), read, tuple(data.problems))
+    problems = tuple(getattr(data, "problems", ()))  # a stand-in for a data set may lack them
+    return Views(names, tuple(keywords), read, problems)
 
 
 def _read_labelled(data: Dataset, clips: list[str], number: int) -> View:
