@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from echolib.data.camus import read_nifti
 from echolib.data.letterbox import Letterbox
+from echolib.data.nifti import read_nifti
 from echolib.phantom.common import FRAME_STREAM
 from echolib.phantom.scene import draw_scan, label_map
 
@@ -37,8 +37,8 @@ def real_frames(folder: Path):
     for name in names:
         for phase in ("ED", "ES"):
             path = folder / "database_nifti" / name / f"{name}_4CH_{phase}.nii.gz"
-            image, spacing = read_nifti(path)
-            labels, _ = read_nifti(path.with_name(f"{name}_4CH_{phase}_gt.nii.gz"))
+            image, spacing, _ = read_nifti(path)
+            labels, _, _ = read_nifti(path.with_name(f"{name}_4CH_{phase}_gt.nii.gz"))
             box = Letterbox(*image.shape, SIZE)
             regions = np.zeros((SIZE, SIZE), np.uint8)
             for number in (CAVITY, WALL, ATRIUM):

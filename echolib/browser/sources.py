@@ -15,6 +15,8 @@ import pandas as pd
 from ..data import open_data
 from ..data.clips import Clip, read_clip
 from ..data.frames import SPLITS, Dataset, FrameSet
+from ..data.names import clip_name
+from ..data.problems import Problem
 from ..data.valve.study import FILES, MitralStudy, ValveClip, open_mitral
 from ..data.video import missing_file
 from ..errors import DataError
@@ -46,6 +48,7 @@ class Views:
 
     names: unique names of the clips
     keywords: text that a search for a clip also matches, such as "test, EF 54 %", for each clip
+    problems: what is malformed in the tables of the data sets
     read: function that reads a clip by its number and returns its view; raises DataError if the
         clip cannot be read
     """
@@ -53,6 +56,7 @@ class Views:
     names: tuple[str, ...]
     keywords: tuple[str, ...]
     read: Callable[[int], View]
+    problems: tuple[Problem, ...] = ()
 
     def __len__(self) -> int:
         """Number of clips."""
@@ -83,7 +87,8 @@ def open_views(
     title = additions.title
     names = _unique_names(views.names if title is None else (str(title),))
     outliners = open_outliners(models)
-    return Views(names, views.keywords, partial(_read_view, views, names, additions, outliners))
+    read = partial(_read_view, views, names, additions, outliners)
+    return Views(names, views.keywords, read, views.problems)
 
 
 def _read_view(
@@ -169,7 +174,7 @@ def _open_path(path: Path, split: str) -> Views:
         raise missing_file(path)
     if split != "all":
         raise DataError(f"split: expected 'all' for the single clip {path}, found {split!r}.")
-    return _one_view(path.stem, "", lambda: view_of_clip(read_clip(path)))
+    return _one_view(clip_name(path), "", lambda: view_of_clip(read_clip(path)))
 
 
 def _is_measured(source: object) -> "TypeGuard[ClipFunction]":
@@ -190,7 +195,13 @@ def _open_data_set(data: Dataset, split: str) -> Views:
         pairs = zip(keywords, table.EF.to_numpy(float), strict=True)
         keywords = [_joined(split_name, _ef_text(ef)) for split_name, ef in pairs]
     names = tuple(map(str, clips))
-    return Views(names, tuple(keywords), lambda number: view_of_labelled(data, clips[number]))
+    read = partial(_read_labelled, data, clips)
+    problems = tuple(getattr(data, "problems", ()))  # a stand-in for a data set may lack them
+    return Views(names, tuple(keywords), read, problems)
+
+
+def _read_labelled(data: Dataset, clips: list[str], number: int) -> View:
+    return view_of_labelled(data, clips[number])
 
 
 def _ef_text(ef: float) -> str:
@@ -211,7 +222,11 @@ def _open_frame_set(frames: FrameSet, split: str) -> Views:
     names = tuple(str(clip) for _, clip in groups)
     rows = list(groups.values())
     keywords = tuple(str(splits[clip_rows[0]]) for clip_rows in rows)
-    return Views(names, keywords, lambda number: view_of_set(frames, rows[number], names[number]))
+
+    def read(number: int) -> View:
+        return view_of_set(frames, rows[number], names[number])
+
+    return Views(names, keywords, read, frames.problems)
 
 
 def _open_study(study: MitralStudy, split: str) -> Views:
@@ -247,7 +262,8 @@ def _open_list(sources: Sequence[object], split: str) -> Views:
 
     names = tuple(name for part in parts for name in part.names)
     keywords = tuple(text for part in parts for text in part.keywords)
-    return Views(names, keywords, read)
+    problems = tuple(problem for part in parts for problem in part.problems)
+    return Views(names, keywords, read, problems)
 
 
 def _are_frames(source: object) -> TypeGuard[Sequence[np.ndarray]]:

@@ -16,6 +16,7 @@ import numpy as np
 import traitlets
 from IPython.display import Image
 
+from ..data.problems import Problem
 from ..errors import DataError
 from ..geometry import Tracing
 from .encoding import EncodedView
@@ -102,6 +103,11 @@ class FrameBrowser(anywidget.AnyWidget):
             raise DataError(self.error)
         return self._view
 
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is malformed in the tables of the data sets that the clips come from."""
+        return self._views.problems
+
     def contact_sheet(
         self,
         count: int = 6,
@@ -120,11 +126,18 @@ class FrameBrowser(anywidget.AnyWidget):
         sheet = contact_sheet(self.view, count, frames, columns, layers)
         return Image(cv2.imencode(".png", sheet[..., ::-1])[1].tobytes())
 
-    def to_html(self, path: str | Path, clips: Sequence[str] | None = None) -> Path:
+    def to_html(
+        self,
+        path: str | Path,
+        clips: Sequence[str] | None = None,
+        problems: list[Problem] | None = None,
+    ) -> Path:
         """Write the browser as one HTML page that needs no kernel and loads nothing.
 
-        clips: names of the clips to include; by default only the open one. Returns the path.
-        Raises DataError if a clip cannot be read, and ValueError for a name that does not exist.
+        clips: names of the clips to include; by default only the open one. problems: list to which
+        clips that cannot be read are added, and left out of the page. Returns the path. Raises
+        DataError if a clip cannot be read and there is no such list, or if none can be read, and
+        ValueError for a name that does not exist.
         """
         if not self.names:
             raise DataError(self.error)
@@ -132,12 +145,32 @@ class FrameBrowser(anywidget.AnyWidget):
         if not clips:
             raise ValueError("clips: expected at least one name, found none.")
         numbers = [self._clip_number(clip) for clip in clips]
-        opened = {} if self._view is None else {self._clip_number(self.clip): self._view}
-        views = [opened.get(number) or self._views.read(number) for number in numbers]
-        keywords = [self._views.keywords[number] for number in numbers]
+        views = self._read_views(numbers, problems)
+        keywords = [self._views.keywords[number] for number in views]
         state = {name: getattr(self, name) for name in LOOKS}
-        frame = self.frame if self.clip == clips[0] else 0
-        return write_html(path, views, keywords, state | {"frame": frame})
+        frame = self.frame if self._clip_number(self.clip) == next(iter(views)) else 0
+        return write_html(path, [*views.values()], keywords, state | {"frame": frame})
+
+    def _read_views(
+        self, numbers: Sequence[int], problems: list[Problem] | None
+    ) -> dict[int, View]:
+        """Views by number; those that cannot be read are added to `problems`, see `to_html`."""
+        views: dict[int, View] = {}
+        if self._view is not None:
+            views[self._clip_number(self.clip)] = self._view
+        error: DataError | None = None
+        for number in numbers:
+            try:
+                views[number] = views.get(number) or self._views.read(number)
+            except DataError as unreadable:
+                if problems is None:
+                    raise
+                error = unreadable
+                problems.append(Problem(self.names[number], None, str(error)))
+        readable = {number: views[number] for number in numbers if number in views}
+        if error is not None and not readable:
+            raise error
+        return readable
 
     # --- traits -----------------------------------------------------------------------------------
 

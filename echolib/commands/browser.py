@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..errors import DataError
-from .shared import CLIP_HELP, SPLITS, Add
+from .shared import CLIP_HELP, SPLITS, Add, report_problems
 
 CLIPS = 10  # in one page, unless more are asked for
 
@@ -12,7 +12,7 @@ CLIPS = 10  # in one page, unless more are asked for
 def add_commands(add: Add) -> None:
     """Add `browse` to the command line."""
     command = add("browse", browse)
-    command.add_argument("data", help=f"{CLIP_HELP}, or folder of a data set")
+    command.add_argument("data", help=f"{CLIP_HELP}, or folder of a data set or of clips")
     command.add_argument("--out", required=True, help="HTML file to write")
     command.add_argument(
         "--weights", nargs="+", default=[],
@@ -33,17 +33,24 @@ def browse(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from ..browser.widget import browse as open_browser
+    from ..data import Problem
+    from ..data.problems import warnings_as_problems
 
     models = {Path(name).name.removesuffix(".safetensors"): name for name in arguments.weights}
     if len(models) < len(arguments.weights):
         raise DataError(f"--weights: two have the same name: {arguments.weights}. Rename one.")
     if arguments.clips < 1:
         raise DataError(f"--clips: expected 1 or more, found {arguments.clips}.")
-    browser = open_browser(arguments.data, models=models, split=arguments.split)
+    noted: list[Problem] = []
+    with warnings_as_problems(arguments.data, Path(arguments.data), noted):
+        browser = open_browser(arguments.data, models=models, split=arguments.split)
     names = arguments.names
     if names is None:
         count = min(arguments.clips, len(browser.names))
         places = np.linspace(0, len(browser.names) - 1, count).round().astype(int)
         names = [browser.names[place] for place in places]
-    path = browser.to_html(arguments.out, names)
-    print(f"{len(names)} of {len(browser.names)} clips in {path}")
+    left_out: list[Problem] = []
+    with warnings_as_problems(arguments.data, Path(arguments.data), noted):
+        path = browser.to_html(arguments.out, names, left_out)
+    print(f"{len(names) - len(left_out)} of {len(browser.names)} clips in {path}")
+    report_problems([*browser.problems, *left_out, *noted])

@@ -3,7 +3,7 @@
 import argparse
 
 from ..errors import DataError
-from .shared import SIZE, Add, refuse_existing
+from .shared import SIZE, Add, open_labelled, refuse_existing
 
 
 def add_commands(add: Add) -> None:
@@ -17,10 +17,10 @@ def add_commands(add: Add) -> None:
 
 def pack(arguments: argparse.Namespace) -> None:
     """Decode a data set once into a folder of arrays."""
-    from ..data import FrameSet, open_data, problem_summary
+    from ..data import FrameSet, problem_summary
     from ..data import pack as pack_data
 
-    data = open_data(arguments.data)
+    data = open_labelled(arguments.data)
     if isinstance(data, FrameSet):
         raise DataError(f"{arguments.data} is packed already.")
     refuse_existing(arguments.out)

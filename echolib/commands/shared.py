@@ -1,14 +1,14 @@
 """Parts that several commands share: how one is added, its usual options, opening of data."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
 
 if TYPE_CHECKING:
-    from ..data import Dataset, FrameSet
+    from ..data import Dataset, FrameSet, Problem
 
 SPLITS = ("train", "val", "test", "all")
 SIZE = 112  # px, side of the squares that networks see
@@ -38,17 +38,40 @@ def refuse_existing(folder: str | Path) -> None:
         raise DataError(f"{folder} exists already. Remove it or choose another folder.")
 
 
-def open_packed(folder: str, size: int) -> "FrameSet":
-    """The frames of any data set folder, packed once; malformed records are printed."""
-    from ..data import FrameSet, open_data, pack_once, problem_summary
+def open_labelled(folder: str | Path) -> "Dataset | FrameSet":
+    """A data set with labels. Raises DataError for a folder of clips, which has none."""
+    from ..data import LooseClips, open_data
 
     data = open_data(folder)
+    if isinstance(data, LooseClips):
+        raise DataError(
+            f"{folder} holds {len(data.table)} clips without labels: expected a data set with "
+            "tables or labels, such as EchoNet-Dynamic. `segment`, `function` and `browse` take a "
+            "folder of clips."
+        )
+    return data
+
+
+def report_problems(problems: "Iterable[Problem]") -> None:
+    """Print what is malformed, one line per kind; nothing where nothing is."""
+    from ..data import problem_summary
+
+    if problems := list(problems):
+        print(problem_summary(problems))
+
+
+def open_packed(folder: str, size: int) -> "FrameSet":
+    """The frames of any data set folder, packed once; malformed records are printed."""
+    from ..data import FrameSet, pack_once, problem_summary
+
+    data = open_labelled(folder)
     if isinstance(data, FrameSet):
         if data.size != size:
             raise DataError(
                 f"{folder} is packed at {data.size} px, {size} px were asked for. Use "
                 f"--size {data.size} or models of that size, or the data set's own folder."
             )
+        report_problems(data.problems)
         return data
     frames = pack_once(data, size)
     print(f"{len(frames)} frames of {frames.table.patient.nunique()} patients ({data.name})")

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import DataError
 from ..files import atomic_path, write_table
 from ..networks import TARGETS
-from .shared import SIZE, SPLITS, Add, open_packed
+from .shared import SIZE, SPLITS, Add, open_labelled, open_packed, report_problems
 
 MINUTES = 10.0
 
@@ -85,18 +85,20 @@ def train(arguments: argparse.Namespace) -> None:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Score weights on a data set, in the geometry of its own frames."""
-    from ..data import open_data
+    from ..data import problem_summary
     from ..metrics import SCORES, summarise
     from ..networks.inference import score
     from ..networks.models import find_weights, load_model
 
-    data = open_data(arguments.data)
-    cases = score(load_model(arguments.weights), data, arguments.split)
+    data = open_labelled(arguments.data)
+    problems = list(data.problems)
+    network = load_model(arguments.weights)
+    cases = score(network, data, arguments.split, problems=problems)
     if cases.empty:
         splits = sorted(data.table.split.unique())
         raise DataError(
             f"{arguments.data} has no readable frame in the split {arguments.split!r}; "
-            f"choose --split all or one of {splits}."
+            f"choose --split all or one of {splits}.\n{problem_summary(problems)}"
         )
     summary = summarise(cases)
     summary |= {"split": arguments.split, "source": cases.source.iloc[0]}
@@ -110,6 +112,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
             f"{name:5} mean {values['mean']:.3f} (95 % {low:.3f} to {high:.3f}), "
             f"median {values['median']:.3f}, p10 {values['p10']:.3f}{unit}"
         )
+    report_problems(problems)
     if arguments.json:
         path = Path(arguments.json)
         with atomic_path(path) as temporary:

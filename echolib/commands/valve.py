@@ -67,13 +67,12 @@ def train(arguments: argparse.Namespace) -> None:
 
 def _labelled_clips(folder: Path, echonet: str | None) -> "list[ValveClip]":
     """Labelled clips of the course task's set, or of NN-MitralSeg joined with EchoNet-Dynamic."""
-    from ..data import EchoNet, open_mitral, read_nn_mitralseg
+    from ..data import EchoNet, open_mitral, problem_summary, read_nn_mitralseg
 
     if echonet is None:
         return open_mitral(folder).train
     clips, problems = read_nn_mitralseg(folder, EchoNet(echonet))
-    for problem in problems:
-        print(problem)
+    print(problem_summary(problems))
     return clips
 
 

@@ -5,23 +5,37 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..files import write_npz, write_table
-from .shared import CLIP_HELP, PLAYED_AT, SPLITS, Add, open_clips
+from .. import __version__
+from ..errors import DataError
+from ..files import claim_parts, write_npz, write_table
+from .shared import (
+    CLIP_HELP,
+    PLAYED_AT,
+    SPLITS,
+    Add,
+    open_clips,
+    open_labelled,
+    report_problems,
+)
 
 GIF_SIDE = 640  # px, longer side of a GIF at most: larger ones cannot be sent
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..data import Dataset
+    from ..data import Dataset, LooseClips
+    from ..networks.models import Encoder
     from ..ventricle.clip import ClipFunction, Networks
+
+RESULTS = ("masks.npz", "area.csv", "overlay.mp4", "overlay.gif")  # of `segment`, of one clip
+ROWS_PRINTED = 20  # clips of a study without scores
 
 
 def add_commands(add: Add) -> None:
     """Add `segment`, `function` and `calibrate` to the command line."""
     command = add("segment", segment)
-    command.add_argument("clip", help=CLIP_HELP)
-    command.add_argument("--out", required=True, help="folder to write")
+    command.add_argument("clip", help=f"{CLIP_HELP}, or folder of clips")
+    command.add_argument("--out", required=True, help="folder to write; a folder is resumed")
     command.add_argument(
         "--weights", nargs="+",
         help="one network, which outlines each frame by itself, or several as for `function` "
@@ -29,14 +43,16 @@ def add_commands(add: Add) -> None:
     )  # fmt: skip
 
     command = add("function", function)
-    command.add_argument("data", help=f"{CLIP_HELP}, or folder of a study")
+    command.add_argument("data", help=f"{CLIP_HELP}, or folder of a study or of clips")
     command.add_argument("--out", required=True, help="folder to write; a study is resumed")
     _add_weights(command)
     command.add_argument(
         "--calibration", default="shipped",
         help="file of `calibrate` (default: the package's, for its own weights)",
     )  # fmt: skip
-    command.add_argument("--split", default="test", choices=SPLITS, help="of a study")
+    command.add_argument(
+        "--split", choices=SPLITS, help="of a study (default test; all of a folder of clips)"
+    )
     command.add_argument("--clips", type=int, help="of a study: at most that many (default all)")
     command.add_argument(
         "--videos", type=int, default=3, help="of a study: videos of that many clips (default 3)"
@@ -58,7 +74,81 @@ def _add_weights(command: argparse.ArgumentParser) -> None:
 
 
 def segment(arguments: argparse.Namespace) -> None:
-    """Outline the left ventricle in every frame of a clip."""
+    """Outline the left ventricle in every frame of a clip, or of all clips of a folder."""
+    from ..networks.models import load_model
+    from ..ventricle.clip import WEIGHTS, load_networks
+
+    path, out, weights = Path(arguments.clip), Path(arguments.out), arguments.weights or WEIGHTS
+    clips = _loose_clips(path) if path.is_dir() else None
+    network = load_model(weights[0]) if len(weights) == 1 else load_networks(weights)
+    if clips is None:
+        _segment_clip(path, network, out)
+    else:
+        _segment_folder(clips, network, out)
+
+
+def _loose_clips(folder: Path) -> "LooseClips":
+    """A folder of clips. Raises DataError for a data set, whose clips lie elsewhere."""
+    from ..data import LooseClips
+
+    data = open_clips(folder)
+    if not isinstance(data, LooseClips):
+        raise DataError(
+            f"{folder} is the data set {data.name}: expected a clip or a folder of clips. Give one "
+            "of its clips or the folder of its videos, or measure it with `function`."
+        )
+    return data
+
+
+def _segment_folder(data: "LooseClips", network: "Encoder | Networks", out: Path) -> None:
+    """Outline each clip into a folder of its own; damaged clips and finished ones are passed over.
+
+    Raises DataError where no clip can be outlined, or `out` holds results of other networks.
+    """
+    from ..data import Problem, problem_summary
+    from ..data.problems import warnings_as_problems
+
+    claim_parts(out, {"echolib": __version__, "networks": _digests(network)})
+    problems: list[Problem] = []
+    done = 0
+    for name, path in data.table.path.items():
+        try:
+            with warnings_as_problems(path.name, data.folder, problems):
+                if not _is_segmented(path, out / name):
+                    _segment_clip(path, network, out / name)
+            done += 1
+        except (ValueError, OSError) as error:
+            reason = str(error).replace(f"{data.folder}/", "")
+            problems.append(Problem(path.name, None, reason))
+    if not done:
+        raise DataError(
+            f"{data.folder}: none of its {len(data.table)} clips could be outlined.\n"
+            f"{problem_summary(problems)}"
+        )
+    print(f"{done} of {len(data.table)} clips outlined in {out}")
+    report_problems(problems)
+
+
+def _digests(network: "Encoder | Networks") -> list[str]:
+    """What tells networks apart, so that no folder holds the results of two."""
+    from ..networks.models import weights_digest
+    from ..ventricle.clip import Networks
+
+    if not isinstance(network, Networks):
+        return [weights_digest(network)]
+    models = (network.single, network.cycle, network.landmarks)
+    return [weights_digest(model) for model in models if model is not None]
+
+
+def _is_segmented(clip: Path, out: Path) -> bool:
+    """Whether all results of a clip are there, written after the clip."""
+    results = [out / name for name in RESULTS]
+    changed = clip.stat().st_mtime
+    return all(path.is_file() and path.stat().st_mtime >= changed for path in results)
+
+
+def _segment_clip(path: Path, network: "Encoder | Networks", out: Path) -> None:
+    """Masks, table of areas and overlays of one clip."""
     import numpy as np
     import pandas as pd
 
@@ -66,13 +156,9 @@ def segment(arguments: argparse.Namespace) -> None:
     from ..figures.film import write_gif, write_video
     from ..figures.overlay import outlined
     from ..networks.inference import packed_outline
-    from ..networks.models import load_model
-    from ..ventricle.clip import WEIGHTS, load_networks
 
-    clip, weights = read_clip(arguments.clip), arguments.weights or WEIGHTS
-    network = load_model(weights[0]) if len(weights) == 1 else load_networks(weights)
+    clip = read_clip(path)
     masks = packed_outline(network, clip)
-    out = Path(arguments.out)
     write_npz(out / "masks.npz", [("masks", masks)])
     area = masks.areas()
     table = pd.DataFrame({"frame": np.arange(len(masks))})
@@ -146,26 +232,46 @@ def _write_video(path: Path, result: "ClipFunction") -> Path:
 
 def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse.Namespace) -> None:
     """Tables, scores, some videos and the report of a study."""
+    from ..data import LooseClips
+    from ..data.problems import problems_of, warnings_as_problems
     from ..report.ventricle import write_study_report
     from ..ventricle.scores import dice_scores, ef_scores
     from ..ventricle.study import measure_study, stored_result
 
-    tables = measure_study(data, networks, out, arguments.split, arguments.clips)
+    split = arguments.split or ("all" if isinstance(data, LooseClips) else "test")
+    tables = measure_study(data, networks, out, split, arguments.clips)
     clips, frames = tables["clips"], tables["frames"]
-    scores = ef_scores(clips)
-    write_table(scores, out / "scores.csv")
     if len(frames):
         overlap = dice_scores(frames)
         write_table(overlap, out / "dice.csv")
         print(overlap.round(3).to_string(index=False))
-    print(scores.round(3).T.to_string(header=False))
+    scores = ef_scores(clips) if clips.ef_true.notna().any() else None
+    if scores is None:
+        print(_measured(clips))
+    else:
+        write_table(scores, out / "scores.csv")
+        print(scores.round(3).T.to_string(header=False))
     for _, row in _most_uncertain(clips, arguments.videos).iterrows():
         path = out / "videos" / f"{row['name']}.mp4"
         if not path.is_file():
-            _write_video(path, stored_result(data, row, out))
+            with warnings_as_problems(row["name"], data.folder, []):  # they were told before
+                result = stored_result(data, row, out)
+            _write_video(path, result)
     title = _description(data)
-    write_study_report(out / "report.html", clips, scores, title=title, **_calibrated_on(networks))
-    print(f"tables, scores, videos and report.html in {out}")
+    write_study_report(
+        out / "report.html", clips, {} if scores is None else scores, title=title,
+        **_calibrated_on(networks),
+    )  # fmt: skip
+    report_problems(problems_of(tables["problems"]))
+    print(f"tables, {'' if scores is None else 'scores, '}videos and report.html in {out}")
+
+
+def _measured(clips: "pd.DataFrame") -> str:
+    """The first clips of a study without any true EF, for the shell."""
+    table = clips[["name", "ef", "ef_low", "ef_high", "n_beats", "heart_rate"]][:ROWS_PRINTED]
+    more = f"\nand {len(clips) - len(table)} more in clips.csv" if len(table) < len(clips) else ""
+    rows = table.round(1).to_string(index=False)
+    return f"No true EF is known, so there are no scores.\n{rows}{more}"
 
 
 def _most_uncertain(clips: "pd.DataFrame", count: int) -> "pd.DataFrame":
@@ -183,6 +289,7 @@ def _description(data: "Dataset") -> str:
 
 def calibrate(arguments: argparse.Namespace) -> None:
     """Learn from clips with known ejection fraction how wide the interval must be."""
+    from ..data.problems import problems_of
     from ..ventricle.calibration import fit_calibration
     from ..ventricle.clip import WEIGHTS, load_networks
     from ..ventricle.study import measure_study
@@ -191,9 +298,11 @@ def calibrate(arguments: argparse.Namespace) -> None:
     if out.suffix != ".json" or out.is_dir():
         raise ValueError(f"--out: expected a JSON file such as function.json, found {out}.")
     networks = load_networks(tuple(arguments.weights or WEIGHTS), calibration=None)
+    open_labelled(arguments.data)
     data = open_clips(arguments.data)
-    clips = measure_study(data, networks, out.with_suffix(""), arguments.split)["clips"]
+    tables = measure_study(data, networks, out.with_suffix(""), arguments.split)
+    report_problems(problems_of(tables["problems"]))
     description = f"{_description(data)}, split {arguments.split}"
-    calibration = fit_calibration(clips, description, networks.names)
+    calibration = fit_calibration(tables["clips"], description, networks.names)
     calibration.save(out)
     print(calibration)

@@ -8,6 +8,7 @@ from .clips import Clip, example_clip, read_clip
 from .echonet import EchoNet
 from .frames import Dataset, FrameSet, LabelledFrame, labelled_frames
 from .letterbox import Letterbox
+from .loose import LooseClips, find_clips
 from .packing import pack, pack_once
 from .problems import Problem, problem_summary, problem_table
 from .sector import clip_sector, crop_to_sector, find_sector
@@ -19,7 +20,7 @@ from .valve.study import MitralStudy, ValveClip, open_mitral, read_mitral_pickle
 
 __all__ = [
     "Camus", "Clip", "DataError", "Dataset", "EchoNet", "FrameSet", "LabelledFrame", "Letterbox",
-    "MitralStudy", "Problem", "ValveClip", "bounds_of", "clip_sector", "close_set",
+    "LooseClips", "MitralStudy", "Problem", "ValveClip", "bounds_of", "clip_sector", "close_set",
     "crop_around", "crop_to_sector", "example_clip", "find_sector", "labelled_frames",
     "labelled_valves", "open_data", "open_mitral", "pack", "pack_once", "problem_summary",
     "problem_table", "read_clip", "read_mitral_pickle", "read_nn_mitralseg",
@@ -30,7 +31,8 @@ __all__ = [
 def open_data(folder: str | Path) -> Dataset | FrameSet:
     """Open the folder of a data set. Its files decide which reader opens it.
 
-    Raises DataError when the folder is missing or holds none of the known layouts.
+    A folder of clips without any table is a data set without labels. Raises DataError when the
+    folder is missing, or holds neither a known layout nor a clip.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -41,9 +43,11 @@ def open_data(folder: str | Path) -> Dataset | FrameSet:
         return EchoNet(folder)
     if find_patients(folder) is not None:
         return Camus(folder)
+    if find_clips(folder):
+        return LooseClips(folder)
     names = sorted(path.name for path in folder.iterdir())[:5]
     raise DataError(
         f"{folder} holds no data set that echolib can read: expected FileList.csv and "
-        "VolumeTracings.csv (EchoNet), database_nifti/ (CAMUS) or frames.csv (a packed set), "
-        f"found {names or 'nothing'}. Give the folder that holds these files."
+        "VolumeTracings.csv (EchoNet), database_nifti/ with patients (CAMUS), frames.csv (a packed "
+        f"set) or clips, found {names or 'nothing'}. Give the folder that holds these files."
     )

@@ -1,12 +1,13 @@
 """CAMUS: apical views of 500 patients, ED and ES labelled by one expert, with pixel spacing.
 
-Layout: `database_nifti/patientNNNN/patientNNNN_4CH_{ED,ES}[_gt].nii.gz`. A full download also has
-two-chamber views, half sequences and `Info_*.cfg`. `database_split/subgroup_*.txt` list the
-patients of the official splits.
+Layout: `database_nifti/patientNNNN/patientNNNN_4CH_{ED,ES}[_gt].nii.gz`, or `.nii`. A full
+download also has two-chamber views, half sequences and `Info_*.cfg`.
+`database_split/subgroup_*.txt` list the patients of the official splits.
 Source: Leclerc et al., IEEE TMI 38(9), 2019, doi 10.1109/TMI.2019.2900516.
 """
 
 import hashlib
+import warnings
 import zlib
 from pathlib import Path
 
@@ -17,10 +18,14 @@ from ..errors import DataError
 from ..geometry import mask_to_tracing
 from .clips import Clip
 from .frames import LabelledFrame, number_or_none
-from .problems import Problem, first_problems
+from .nifti import nifti_file, nifti_stem, read_nifti, to_uint8
+from .problems import Problem, problem_summary
+from .tables import RATES, read_lines, read_text
 
 CAVITY = 1
+PHASES = ("ED", "ES")
 REGIONS = (1, 2, 3)  # cavity, wall, left atrium: a FrameSet numbers its regions in the same way
+VALUES_SHOWN = 8  # of a label, in a message
 SPLIT_FILES = {"train": "training", "val": "validation", "test": "testing"}
 
 
@@ -43,30 +48,36 @@ class Camus:
                 "Give the folder of the download."
             )
         splits = self._read_splits(patients)
-        records = []
-        for path in sorted(patients.glob("patient*")):
-            for view in views:
-                records.append(self._record(path, view, splits))
+        folders = sorted(path for path in patients.glob("patient*") if path.is_dir())
+        records = [self._record(path, view, splits) for path in folders for view in views]
         self.table = pd.DataFrame([record for record in records if record])
         if self.table.empty:
             raise DataError(
-                f"{self.folder}: expected labelled views {views}, found none. First problems:\n"
-                f"{first_problems(self.problems)}"
+                f"{self.folder}: expected labelled views {views}, found none that can be used.\n"
+                f"{problem_summary(self.problems)}"
             )
         self.table = self.table.set_index("clip")
 
+    def _report(self, file: str, kind: str, *values: object, action: str = "left out") -> None:
+        self.problems.append(Problem.of(file, None, kind, *values, action=action))
+
     def _read_splits(self, patients: Path) -> dict[str, str]:
-        """Map patients to the official splits; empty, with a problem, where there are none."""
+        """Map patients to the official splits; empty, with a problem, where there are none.
+
+        A patient in two lists is in no split.
+        """
         splits: dict[str, str] = {}
         for split, word in SPLIT_FILES.items():
             for folder in (self.folder, patients.parent):
                 path = folder / "database_split" / f"subgroup_{word}.txt"
-                if path.is_file():
-                    splits |= dict.fromkeys(path.read_text().split(), split)
+                if path.is_file() and path.stat().st_size:
+                    for patient in " ".join(read_lines(path)).split():
+                        known = splits.setdefault(patient, split)
+                        splits[patient] = split if known == split else "several"
                     break
         if not splits:
-            reason = "no official split; patients are split 80/10/10 by a hash of their names"
-            self.problems.append(Problem("database_split", None, reason, "noted"))
+            kind = "no official split; patients are split 80/10/10 by a hash of their names"
+            self._report("database_split", kind, action="noted")
         return splits
 
     def _record(self, path: Path, view: str, splits: dict[str, str]) -> dict | None:
@@ -74,37 +85,56 @@ class Camus:
         patient, clip = path.name, f"{path.name}_{view}"
         split = splits.get(patient) if splits else _hashed_split(patient)
         if split is None:
-            self.problems.append(Problem(patient, None, "the patient is in no official split"))
+            self._report(patient, "the patient is in no official split")
             return None
-        if not any(path.glob(f"{clip}_E?_gt.nii.gz")):
-            self.problems.append(Problem(patient, None, f"no labelled {view} view"))
+        if split not in SPLIT_FILES:
+            self._report(patient, "the patient is in two official splits")
             return None
-        fps = _frame_rate(path / f"Info_{view}.cfg")
+        if not any(nifti_file(path, f"{clip}_{phase}_gt") for phase in PHASES):
+            self._report(patient, f"no labelled {view} view")
+            return None
+        fps = self._frame_rate(path / f"Info_{view}.cfg")
         return {"clip": clip, "patient": patient, "split": split, "fps": fps, "path": path}
+
+    def _frame_rate(self, path: Path) -> float:
+        """Frames per second from `Info_4CH.cfg`; NaN where the file or a usable entry is absent."""
+        file = f"{path.parent.name}/{path.name}"
+        try:
+            lines = read_text(path).splitlines() if path.is_file() else []
+        except DataError as error:
+            reason = str(error).replace(f"{path.parent}/", "")
+            self.problems.append(Problem(file, None, reason, "noted"))
+            return float("nan")
+        entries = dict(line.split(":", 1) for line in lines if ":" in line)
+        text = entries.get("FrameRate", "").strip()
+        fps = float(pd.to_numeric(text, errors="coerce"))
+        if RATES[0] <= fps <= RATES[1]:
+            return fps
+        if text:
+            kind = f"FrameRate is {{!r}}; expected {RATES[0]:g} to {RATES[1]:g}: it is unknown"
+            self._report(file, kind, text[:40], action="noted")
+        return float("nan")
 
     def labelled(self, clip: str) -> tuple[list[LabelledFrame], list[Problem]]:
         """The end-diastolic and the end-systolic frame of one view, and the problems found."""
         record = self.table.loc[clip]
         frames, problems = [], []
-        for index, phase in enumerate(("ED", "ES")):
-            path = record.path / f"{clip}_{phase}.nii.gz"
+        for index, phase in enumerate(PHASES):
+            path = _image_file(record.path, f"{clip}_{phase}")
             try:
-                image, spacing = read_nifti(path)
-                labels, _ = read_nifti(path.with_name(f"{clip}_{phase}_gt.nii.gz"))
-                mask = labels == CAVITY
-                if mask.shape != image.shape:
-                    raise DataError(
-                        f"{path}: expected a label of {image.shape} px like the image, found "
-                        f"{mask.shape} px. Download the patient again."
-                    )
+                image, spacing, notes = _read_image(path)
+                label_path = _image_file(record.path, f"{clip}_{phase}_gt")
+                labels, _, _ = read_nifti(label_path)
+                mask, more = _mask(labels, image.shape, label_path)
                 landmarks = mask_to_tracing(mask).landmarks
             except ValueError as error:  # DataError is a ValueError
                 reason = str(error).replace(f"{record.path}/", "")
                 problems.append(Problem(path.name, None, reason))
                 continue
+            problems += [Problem(path.name, None, note, "noted") for note in (*notes, *more)]
             frames.append(
                 LabelledFrame(
-                    image=_to_uint8(image), mask=mask, landmarks=landmarks, clip=clip,
+                    image=image, mask=mask, landmarks=landmarks, clip=clip,
                     frame=index, phase=phase, split=record.split, patient=record.patient,
                     source=self.name, fps=number_or_none(record.fps), spacing=spacing,
                     regions=_regions(labels),
@@ -113,23 +143,38 @@ class Camus:
         return frames, problems
 
     def clip(self, clip: str) -> Clip:
-        """The half sequence of a view, or its two labelled frames where there is no sequence."""
+        """The half sequence of a view, or its two labelled frames where there is no sequence.
+
+        Warns of a spacing that is left unknown, and of grey levels that had to be scaled. Raises
+        DataError where a file cannot be read, or the two frames differ in size.
+        """
         record = self.table.loc[clip]
-        path = record.path / f"{clip}_half_sequence.nii.gz"
-        if path.is_file():
-            frames, spacing = read_nifti(path)
+        path = nifti_file(record.path, f"{clip}_half_sequence")
+        if path is not None:
+            pixels, spacing, notes = read_nifti(path)
+            pixels = pixels.reshape(-1, *pixels.shape[-2:])
         else:
-            paths = [record.path / f"{clip}_{phase}.nii.gz" for phase in ("ED", "ES")]
-            images, (spacing, _) = zip(*map(read_nifti, paths), strict=True)
-            frames = np.stack(images)
-        return Clip(clip, _to_uint8(frames), number_or_none(record.fps), spacing)
+            path = _image_file(record.path, f"{clip}_{PHASES[0]}")
+            (first, spacing, notes), (second, _, _) = (
+                read_nifti(_image_file(record.path, f"{clip}_{phase}")) for phase in PHASES
+            )
+            if first.ndim != 2 or first.shape != second.shape:
+                raise DataError(
+                    f"{path}: expected images of one size at ED and ES, found {first.shape} and "
+                    f"{second.shape}. Download the patient again."
+                )
+            pixels = np.stack([first, second])
+        frames, more = to_uint8(pixels)
+        for note in (*notes, *more):
+            warnings.warn(f"{path}: {note}.", stacklevel=2)
+        return Clip(clip, frames, number_or_none(record.fps), spacing)
 
     def fingerprint(self) -> str:
         """Hash of the splits and of the names and sizes of the labelled files."""
         digest = hashlib.sha256()
         for clip, record in self.table.iterrows():
             digest.update(f"{clip} {record.split}".encode())
-            for path in sorted(record.path.glob(f"{clip}_E?*.nii.gz")):
+            for path in sorted(record.path.glob(f"{clip}_E?*.nii*")):
                 digest.update(f"{path.name} {path.stat().st_size}".encode())
         return digest.hexdigest()[:12]
 
@@ -140,60 +185,47 @@ def find_patients(folder: Path) -> Path | None:
     folder: the download, or the folder that holds the patient folders itself.
     """
     for candidate in (folder / "database_nifti", folder):
-        if candidate.is_dir() and any(candidate.glob("patient*/patient*.nii.gz")):
+        if candidate.is_dir() and any(map(nifti_stem, candidate.glob("patient*/patient*"))):
             return candidate
     return None
 
 
-def read_nifti(path: Path) -> tuple[np.ndarray, float]:
-    """Read the pixels of a NIfTI file and their spacing in mm per px.
+def _image_file(folder: Path, stem: str) -> Path:
+    """The file of an image; where there is none, the name that it should have."""
+    return nifti_file(folder, stem) or folder / f"{stem}.nii.gz"
 
-    The pixels are (H, W) or (T, H, W), upright with the probe on top; CAMUS stores columns first.
-    Raises DataError for a missing or broken file, or for pixels that are not square.
-    """
-    import nibabel  # here, because few readers need it
 
-    try:
-        image = nibabel.load(path)
-        if not isinstance(image, nibabel.spatialimages.SpatialImage):
-            raise ValueError(f"it holds a {type(image).__name__}, which has no pixels")
-        pixels = np.asarray(image.dataobj)
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing. Download the patient again.") from error
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        zlib.error,
-        nibabel.filebasedimages.ImageFileError,
-    ) as error:
+def _read_image(path: Path) -> tuple[np.ndarray, float | None, list[str]]:
+    """A single image (H, W) uint8, its spacing in mm per px, and notes in words."""
+    pixels, spacing, notes = read_nifti(path)
+    if pixels.ndim != 2:
+        raise DataError(f"{path}: expected one image, found {len(pixels)}.")
+    image, more = to_uint8(pixels)
+    return image, spacing, [*notes, *more]
+
+
+def _mask(labels: np.ndarray, shape: tuple[int, ...], path: Path) -> tuple[np.ndarray, list[str]]:
+    """The cavity in a label (H, W), and notes on other values. Raises DataError without any."""
+    if labels.shape != shape:
         raise DataError(
-            f"{path} is not a readable NIfTI file ({error}). Download the patient again."
-        ) from error
-    if pixels.ndim not in (2, 3):
-        raise DataError(
-            f"{path}: expected an image (2 axes) or a sequence (3 axes), found {pixels.ndim} axes."
+            f"{path}: expected a label of {shape} px like the image, found {labels.shape} px. "
+            "Download the patient again."
         )
-    width, height = (float(zoom) for zoom in image.header.get_zooms()[:2])
-    if abs(width - height) > 0.01 * max(width, height):
-        raise DataError(f"{path}: expected square pixels, found {width} x {height} mm.")
-    return np.ascontiguousarray(pixels.T), width
+    values = np.unique(labels)
+    shown = ", ".join(f"{value:g}" for value in values[:VALUES_SHOWN])
+    shown += " and others" if len(values) > VALUES_SHOWN else ""
+    if CAVITY not in values or (values != np.rint(values)).any():
+        raise DataError(
+            f"{path}: expected a label of 0, 1 (cavity), 2 and 3, found the values {shown}. "
+            "Download the patient again."
+        )
+    other = np.setdiff1d(values, (0, *REGIONS))
+    notes = [f"label has the values {shown}; those beyond 0 to 3 count as 0"] if len(other) else []
+    return labels == CAVITY, notes
 
 
 def _regions(labels: np.ndarray) -> np.ndarray:
     return np.where(np.isin(labels, REGIONS), labels, 0).astype(np.uint8)
-
-
-def _to_uint8(pixels: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-
-
-def _frame_rate(path: Path) -> float:
-    """Frames per second from `Info_4CH.cfg`; NaN where the file or the entry is absent."""
-    if not path.is_file():
-        return float("nan")
-    entries = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
-    return float(pd.to_numeric(entries.get("FrameRate", "").strip(), errors="coerce"))
 
 
 def _hashed_split(patient: str) -> str:

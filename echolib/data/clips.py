@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import DataError
 from .dicom.reader import read_dicom
+from .names import clip_name
 from .video import HEAD, missing_file, read_video, video_kind
 
 
@@ -20,7 +21,7 @@ from .video import HEAD, missing_file, read_video, video_kind
 class Clip:
     """One echocardiogram.
 
-    name: the clip's name, usually the file's stem
+    name: the clip's name, usually that of its file without the suffix
     frames: (T, H, W) uint8, grey, T >= 1
     fps: frames per second, or None where unknown
     spacing: mm per px, equal in x and y, or None where unknown
@@ -57,16 +58,16 @@ class Clip:
 def read_clip(path: str | Path) -> Clip:
     """Read a clip from a video (AVI, MP4, MOV, WebM, MPEG, WMV, FLV), GIF or DICOM file.
 
-    The frames keep the file's own size, unless its pixels are not square, and the clip's name is
-    the file's stem. Only DICOM files give a spacing. Warns of what was missing or mended.
-    Raises DataError when the file is absent, empty, broken, of another kind, or too large for the
-    memory.
+    The frames keep the file's own size, unless its pixels are not square, and the clip is named
+    as the file without its suffix. Only DICOM files give a spacing. Warns of what was missing or
+    mended. Raises DataError when the file is absent, empty, broken, of another kind, or too large
+    for the memory.
     """
     path = Path(path)
-    if _is_dicom(path):
-        return Clip(path.stem, *read_dicom(path))
+    if is_dicom(path):
+        return Clip(clip_name(path), *read_dicom(path))
     video = read_video(path)
-    return Clip(path.stem, video.frames, video.fps)
+    return Clip(clip_name(path), video.frames, video.fps)
 
 
 def example_clip() -> Clip:
@@ -85,7 +86,7 @@ def example_clip() -> Clip:
     return replace(clip, name="example_a4c", spacing=2 * 0.5104970559477806)
 
 
-def _is_dicom(path: Path) -> bool:
+def is_dicom(path: Path) -> bool:
     """True for a DICOM file, False for a video, decided by the first bytes of the file.
 
     Raises DataError for a file that is absent, empty or of another kind.

@@ -20,49 +20,21 @@ from ..geometry import (
     polygon_to_mask,
 )
 from .clips import Clip
-from .frames import SPLITS, LabelledFrame, number_or_none
-from .problems import Problem, first_problems
+from .file_list import FILE_LIST, FileList
+from .frames import LabelledFrame, number_or_none
+from .names import clip_name
+from .problems import Problem, problem_summary
+from .tables import read_table, require_columns, to_numbers
 from .tracings import rows_to_tracing
 from .video import read_video
 
-FILE_LIST = "FileList.csv"
 TRACINGS = "VolumeTracings.csv"
 CHORD_COLUMNS = ["X1", "Y1", "X2", "Y2"]
 POLYGON_COLUMNS = ["X", "Y"]
-NUMBER_COLUMNS = ["EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames"]
-PEDIATRIC_SPLITS = {**{str(fold): "train" for fold in range(8)}, "8": "val", "9": "test"}
+MOST_FRAMES = 10**6  # of a clip: a larger frame number is none
+FARTHEST = 1e4  # px from the corner of a frame: a larger coordinate is none
 CUT_OFF = "outline leaves the image and is cut off at its edge"
 CROSSING = "self-crossing outline used as it is"
-
-
-def read_table(path: Path, needed: list[str]) -> pd.DataFrame:
-    """Read a CSV as text; the caller converts the columns that hold numbers.
-
-    needed: names of the required columns. Raises DataError, which names the file, when it is
-    missing, empty, not text, or lacks a column.
-    """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing. Check that the download is complete.") from error
-    except pd.errors.EmptyDataError as error:
-        raise DataError(f"{path} is empty. Download it again.") from error
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is not a readable CSV: {error}. Download it again.") from error
-    require_columns(path, table, needed)
-    if table.empty:
-        raise DataError(f"{path} has a header but no rows. Download it again.")
-    return table
-
-
-def require_columns(path: Path, table: pd.DataFrame, needed: list[str]) -> None:
-    """Raise DataError, which names the file, where the table lacks one of the needed columns."""
-    missing = [column for column in needed if column not in table]
-    if missing:
-        raise DataError(
-            f"{path} lacks the columns {missing}; it has {list(table)}. "
-            "Check that this is the original file of the data set, with its header."
-        )
 
 
 class EchoNet:
@@ -70,7 +42,8 @@ class EchoNet:
 
     Attributes: name; folder; pediatric; table (one row per clip, index the clip's name, columns
     patient, split, fps, EF, ESV, EDV, frames and path); problems; frame_shape, the (H, W) px of
-    the frames to which the coordinates of the tracings refer.
+    the frames to which the coordinates of the tracings refer. A clip has the rate of FileList.csv,
+    and that of its video where the file has no rates, as in EchoNet-Pediatric.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -82,127 +55,68 @@ class EchoNet:
                 f"{self.folder} is not a folder. Give the folder that holds {FILE_LIST}."
             )
         path = self.folder / TRACINGS
-        tracings = read_table(path, ["FileName", "Frame"])
+        tracings, found = read_table(path, ["FileName", "Frame"])
         self.pediatric = "X1" not in tracings and "X" in tracings
         self.name = "echonet-pediatric" if self.pediatric else "echonet-dynamic"
         self._columns = POLYGON_COLUMNS if self.pediatric else CHORD_COLUMNS
-        require_columns(path, tracings, self._columns)
-        self.table = self._read_clips()
-        self._rows = self._read_tracings(tracings)
-        untraced = [clip for clip in self.table.index if clip not in self._rows]
+        require_columns(path, list(tracings), self._columns)
+        listed = FileList(self.folder, self.pediatric, self.problems)
+        self.frame_shape, self._has_rates = listed.frame_shape, listed.has_rates
+        self.problems += found
+        self._rows = self._read_tracings(tracings, listed.table.index)
+        untraced = [clip for clip in listed.table.index if clip not in self._rows]
         for clip in untraced:
-            self._report(TRACINGS, None, f"no traced frame of the clip {clip}")
-        self.table = self.table.drop(index=untraced)
+            self._report(None, "no traced frame of the clip {}", clip)
+        self.table = listed.table.drop(index=untraced)
         if self.table.empty:
             raise DataError(
-                f"{self.folder}: no clip is both listed and traced. First problems:\n"
-                f"{first_problems(self.problems)}"
+                f"{self.folder}: no clip is both listed and traced.\n"
+                f"{problem_summary(self.problems)}"
             )
 
-    def _report(self, file: str, row: int | None, reason: str, action: str = "left out") -> None:
-        self.problems.append(Problem(file, row, reason, action))
+    def _report(self, row: int | None, kind: str, *values: object) -> None:
+        self.problems.append(Problem.of(TRACINGS, row, kind, *values))
 
-    # --- FileList.csv -----------------------------------------------------------------------
-
-    def _read_clips(self) -> pd.DataFrame:
-        table = read_table(self.folder / FILE_LIST, ["FileName", "EF", "Split"])
-        table["row"] = np.arange(len(table)) + 2
-        table["stem"] = table.FileName.map(lambda name: Path(name.strip()).stem)
-        for column in NUMBER_COLUMNS:
-            table[column] = self._numbers(table, column)
-        table["split"] = table.Split.map(_split_name)
-        for _, record in table[~table.split.isin(SPLITS)].iterrows():
-            reason = f"Split {record.Split!r} of {record.stem} is none of TRAIN, VAL, TEST"
-            self._report(FILE_LIST, record.row, reason)
-        table = self._without_duplicates(table[table.split.isin(SPLITS)])
-        height = _most_common(table.FrameHeight, 112)
-        self.frame_shape = (height, _most_common(table.FrameWidth, 112))
-        self._check_sizes(table)
-        table = self._with_videos(table)
-        table["patient"] = table.stem  # both data sets have one clip per patient
-        renamed = table.rename(columns={"stem": "clip", "FPS": "fps", "NumberOfFrames": "frames"})
-        kept = ["clip", "patient", "split", "fps", "EF", "ESV", "EDV", "frames", "path"]
-        return renamed[kept].set_index("clip")
-
-    def _numbers(self, table: pd.DataFrame, column: str) -> pd.Series:
-        """A column as float, NaN where it is absent, empty or not a number."""
-        if column not in table:
-            return pd.Series(np.nan, table.index)
-        numbers = pd.to_numeric(table[column], errors="coerce")
-        for index in table.index[numbers.isna() & (table[column].str.strip() != "")]:
-            reason = f"{column} of {table.stem[index]} is {table[column][index]!r}, not a number"
-            self._report(FILE_LIST, table.row[index], reason, "noted")
-        return numbers.astype(float)
-
-    def _without_duplicates(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Keep the first row of each clip, and no row of a clip listed in two splits."""
-        repeated = table.stem.duplicated(keep="first")
-        in_two_splits = set(table.stem[table.groupby("stem").split.transform("nunique") > 1])
-        for _, record in table[repeated].iterrows():
-            if record.stem in in_two_splits:
-                reason = f"{record.stem} is listed in two splits, which would leak it into both"
-            else:
-                reason = f"{record.stem} is listed again"
-            self._report(FILE_LIST, record.row, reason)
-        return table[~repeated & ~table.stem.isin(in_two_splits)].copy()
-
-    def _check_sizes(self, table: pd.DataFrame) -> None:
-        """Report clips whose listed frame size is not that of most clips."""
-        height, width = self.frame_shape
-        listed = table.FrameHeight.notna() & table.FrameWidth.notna()
-        other = listed & ((table.FrameHeight != height) | (table.FrameWidth != width))
-        for _, record in table[other].iterrows():
-            size = f"{record.FrameHeight:.0f} x {record.FrameWidth:.0f}"
-            reason = f"{record.stem} is listed as {size} px, most clips as {height} x {width} px"
-            self._report(FILE_LIST, record.row, reason, "noted")
-
-    def _with_videos(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Keep the clips whose video exists, with its path as a column."""
-        videos = self.folder / "Videos"
-        if not videos.is_dir():
-            raise DataError(f"{videos} is missing. Download the videos of the data set into it.")
-        paths = {path.stem: path for path in sorted(videos.iterdir()) if path.is_file()}
-        table["path"] = table.stem.map(paths)
-        missing = table.path.isna()
-        for _, record in table[missing].iterrows():
-            self._report(FILE_LIST, record.row, f"Videos/{record.stem}.avi is missing")
-        if missing.all():
-            raise DataError(
-                f"{videos} holds none of the {len(table)} clips in {FILE_LIST} "
-                f"(first: {table.stem.iloc[0]}.avi). Check that the download is complete."
-            )
-        return table[~missing].copy()
-
-    # --- VolumeTracings.csv -----------------------------------------------------------------
-
-    def _read_tracings(self, table: pd.DataFrame) -> dict[str, dict[int, np.ndarray]]:
+    def _read_tracings(
+        self, table: pd.DataFrame, clips: pd.Index
+    ) -> dict[str, dict[int, np.ndarray]]:
         """Map clip to frame to its (m, 4) or (m, 2) rows in file order, NaN where not a number."""
-        table["row"] = np.arange(len(table)) + 2
         # each name only once, because it is repeated in about forty rows
-        stems = {name: Path(name.strip()).stem for name in table.FileName.unique()}
-        table["stem"] = table.FileName.map(stems)
-        frames = pd.to_numeric(table.Frame, errors="coerce")
-        usable = np.isfinite(frames) & (frames >= 0) & (frames == frames.round())
-        for _, record in table[~usable].drop_duplicates(["stem", "Frame"]).iterrows():
-            reason = f"Frame of {record.stem} is {record.Frame!r}, not a frame number"
-            self._report(TRACINGS, record.row, reason)
-        listed = table.stem.isin(self.table.index)
-        for _, record in table[~listed].drop_duplicates("stem").iterrows():
-            reason = f"{record.stem} is traced, but {FILE_LIST} has no usable clip of that name"
-            self._report(TRACINGS, record.row, reason)
+        names = {name: clip_name(name) for name in table.FileName.unique()}
+        table["clip"] = table.FileName.map(names)
+        frames = to_numbers(table.Frame)
+        usable = frames.between(0, MOST_FRAMES) & (frames == frames.round())
+        for row, record in table[~usable].drop_duplicates(["clip", "Frame"]).iterrows():
+            self._report(
+                row, "Frame of {} is {!r}, not a frame number", record["clip"], record.Frame[:40]
+            )
+        listed = table["clip"].isin(clips)
+        for row, record in table[~listed].drop_duplicates("clip").iterrows():
+            kind = f"{{}} is traced, but {FILE_LIST} has no usable clip of that name"
+            self._report(row, kind, record["clip"])
         table = table[usable & listed].assign(frame=frames[usable & listed].astype(int))
-        points = table[self._columns].apply(pd.to_numeric, errors="coerce").to_numpy(float)
-        points = np.where(np.isfinite(points).all(axis=1, keepdims=True), points, np.nan)
-        for index in np.flatnonzero(np.isnan(points).any(axis=1)):
-            record = table.iloc[index]
-            texts = record[self._columns].tolist()
-            reason = f"coordinates of {record.stem} are {texts}, not all of them numbers"
-            self._report(TRACINGS, record.row, reason)
+        points = self._coordinates(table)
         rows: dict[str, dict[int, np.ndarray]] = {}
-        groups = table.groupby(["stem", "frame"], sort=False).indices
+        groups = table.groupby(["clip", "frame"], sort=False).indices
         for (clip, frame), indices in groups.items():
             rows.setdefault(clip, {})[frame] = points[indices]
         return rows
+
+    def _coordinates(self, table: pd.DataFrame) -> np.ndarray:
+        """The coordinates (n, 4) or (n, 2) of rows; NaN in a row that has an impossible one."""
+        points = np.column_stack([to_numbers(table[column]) for column in self._columns])
+        wrong = ~np.isfinite(points).all(axis=1)
+        far = ~wrong & (np.abs(points) > FARTHEST).any(axis=1)
+        kinds = {
+            "coordinates of {} are {}, not all of them numbers": wrong,
+            f"coordinates of {{}} are {{}}, more than {FARTHEST:g} px away": far,
+        }
+        for kind, rows in kinds.items():
+            clips, texts = table["clip"][rows], table[self._columns][rows].to_numpy().tolist()
+            for (row, clip), text in zip(clips.items(), texts, strict=True):
+                self._report(row, kind, clip, [part[:40] for part in text])
+        points[wrong | far] = np.nan
+        return points
 
     # --- One clip ---------------------------------------------------------------------------
 
@@ -212,8 +126,13 @@ class EchoNet:
 
     def clip(self, clip: str) -> Clip:
         """All frames of a clip. Raises DataError when the video cannot be read."""
+        return Clip(clip, *self._read_video(clip))
+
+    def _read_video(self, clip: str, stop: int | None = None) -> tuple[np.ndarray, float | None]:
+        """Frames (T, H, W) uint8 of a clip, at most `stop`, and frames per second, if known."""
         record = self.table.loc[clip]
-        return Clip(clip, read_video(record.path).frames, number_or_none(record.fps))
+        video = read_video(record.path, stop)
+        return video.frames, number_or_none(record.fps) if self._has_rates else video.fps
 
     def labelled(self, clip: str) -> tuple[list[LabelledFrame], list[Problem]]:
         """The traced frames of a clip, and the problems found.
@@ -226,7 +145,7 @@ class EchoNet:
         path, rows = self.table.path[clip], self._rows[clip]
         file, problems = f"Videos/{path.name}", []
         try:
-            frames = read_video(path, stop=max(rows) + 1).frames
+            frames, fps = self._read_video(clip, stop=max(rows) + 1)
         except DataError as error:
             reason = str(error).replace(str(path), file)  # reports must not name local folders
             return [], [Problem(file, None, reason)]
@@ -252,7 +171,7 @@ class EchoNet:
         if len(masks) < 2 and not (self.pediatric and masks):
             reason = f"usable traced frames: {len(masks)}; both ED and ES are needed"
             return [], [*problems, Problem(file, None, reason)]
-        return self._labelled_frames(clip, frames, masks), problems
+        return self._labelled_frames(clip, frames, fps, masks), problems
 
     def _label(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Mask, landmarks and notes from the rows of one frame.
@@ -271,7 +190,9 @@ class EchoNet:
             notes.append(CUT_OFF)
         return mask, landmarks, notes
 
-    def _labelled_frames(self, clip: str, frames: np.ndarray, masks: dict) -> list[LabelledFrame]:
+    def _labelled_frames(
+        self, clip: str, frames: np.ndarray, fps: float | None, masks: dict
+    ) -> list[LabelledFrame]:
         """The LabelledFrames of a clip. masks: {frame: (mask, landmarks)}."""
         area = {frame: int(mask.sum()) for frame, (mask, _) in masks.items()}
         phase = dict.fromkeys(masks, "")
@@ -284,7 +205,7 @@ class EchoNet:
             LabelledFrame(
                 image=frames[frame], mask=mask, landmarks=landmarks, clip=clip, frame=frame,
                 phase=phase[frame], split=record.split, patient=record.patient,
-                source=self.name, fps=number_or_none(record.fps),
+                source=self.name, fps=fps,
             )
             for frame, (mask, landmarks) in masks.items()
         ]  # fmt: skip
@@ -297,16 +218,6 @@ class EchoNet:
         for path in self.table.path:
             digest.update(f"{path.name} {path.stat().st_size}".encode())
         return digest.hexdigest()[:12]
-
-
-def _split_name(text: str) -> str:
-    text = text.strip()
-    return PEDIATRIC_SPLITS.get(text, text.lower())
-
-
-def _most_common(values: pd.Series, default: int) -> int:
-    counts = values.dropna().value_counts()
-    return int(counts.index[0]) if len(counts) else default
 
 
 def _check_not_empty(mask: np.ndarray) -> None:

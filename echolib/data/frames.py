@@ -16,7 +16,7 @@ from ..files import atomic_path
 from ..geometry import drawn_rounded
 from .clips import Clip
 from .letterbox import Letterbox
-from .problems import Problem, problem_table
+from .problems import Problem, full_table
 
 SPLITS = ("train", "val", "test")
 COLUMNS = [
@@ -230,7 +230,7 @@ class FrameSet:
             for name, array in arrays.items():
                 np.save(temporary / f"{name}.npy", array)
             self.table.to_csv(temporary / "frames.csv", index=False)
-            problem_table(self.problems).to_csv(temporary / "problems.csv", index=False)
+            full_table(self.problems).to_csv(temporary / "problems.csv", index=False)
 
     @classmethod
     def load(cls, folder: str | Path) -> "FrameSet":
@@ -313,11 +313,13 @@ def _check_split(name: str) -> None:
         raise ValueError(f"Unknown split {name!r}; expected one of {SPLITS} or 'all'.")
 
 
-def labelled_frames(data: "Dataset | FrameSet", split: str = "all") -> Iterator[LabelledFrame]:
+def labelled_frames(
+    data: "Dataset | FrameSet", split: str = "all", problems: list[Problem] | None = None
+) -> Iterator[LabelledFrame]:
     """Yield the labelled frames of one split, in the geometry of their source.
 
     data: a reader, or a FrameSet, whose frames stay squares. split: "train", "val", "test" or
-    "all".
+    "all". problems: list to which the problems of the clips are added.
     """
     _check_split(split)
     if isinstance(data, FrameSet):
@@ -326,4 +328,7 @@ def labelled_frames(data: "Dataset | FrameSet", split: str = "all") -> Iterator[
         return
     table = data.table
     for clip in table.index[(table.split == split) | (split == "all")]:
-        yield from data.labelled(clip)[0]
+        frames, found = data.labelled(clip)
+        if problems is not None:
+            problems += found
+        yield from frames

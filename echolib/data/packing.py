@@ -14,12 +14,12 @@ from ..config import data_folder
 from ..errors import DataError
 from ..files import atomic_path
 from .frames import COLUMNS, Dataset, FrameSet, LabelledFrame, to_square
-from .problems import Problem, problem_summary, problem_table
+from .problems import Problem, full_table, problem_summary
 
 CLIPS_PER_PART = 100  # a killed process loses the work on at most this many clips
 # attribute of a LabelledFrame -> stem of the file that holds this array for all frames
 FILE_STEMS = {"image": "images", "mask": "masks", "landmarks": "landmarks", "regions": "regions"}
-FORMAT = 2  # increase it when a change of the code changes the packed frames
+FORMAT = 3  # increase it when a change of the code changes the packed frames
 
 
 def pack(
@@ -146,7 +146,7 @@ def _assemble(dataset: Dataset, parts: list[Path], folder: Path) -> FrameSet:
         temporary.mkdir()
         for name, stem in FILE_STEMS.items():
             _join(parts, name, temporary / f"{stem}.npy", len(rows))
-        problem_table(problems).to_csv(temporary / "problems.csv", index=False)
+        full_table(problems).to_csv(temporary / "problems.csv", index=False)
         table.to_csv(temporary / "frames.csv", index=False)
     return FrameSet.load(folder)
 

@@ -1,10 +1,22 @@
 """Malformed records that readers meet: their place, reason and treatment."""
 
-from collections.abc import Iterable
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from pathlib import Path
 
 import pandas as pd
+
+from .names import CLIP_SUFFIXES, clip_name
+
+LONGEST = 400  # characters of a line of a summary
+# what differs between problems of one kind: values in quotes, words with a digit, files of clips
+VARIES = re.compile(
+    rf"'[^']*'|\"[^\"]*\"|\S*\d\S*|\S+({'|'.join(map(re.escape, CLIP_SUFFIXES))})(?!\w)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -13,38 +25,84 @@ class Problem:
 
     row: 1-based line of the file, None where the problem concerns the whole file. action:
     "left out" (the record is not in the result), "mended" (used after a repair) or "noted" (used
-    unchanged).
+    unchanged). kind: the reason without names and values, which problems of one kind share; by
+    default it is taken from the reason.
     """
 
     file: str
     row: int | None
     reason: str
     action: str = "left out"
+    kind: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.kind:
+            object.__setattr__(self, "kind", _kind(self.reason, self.file))
 
     def __str__(self) -> str:
         where = self.file if self.row is None else f"{self.file}, row {self.row}"
         return f"{where}: {self.reason} ({self.action})"
 
+    @classmethod
+    def of(
+        cls, file: str, row: int | None, kind: str, *values: object, action: str = "left out"
+    ) -> "Problem":
+        """A problem whose reason is its kind with names and values in the places of `{}`."""
+        return cls(file, None if row is None else int(row), kind.format(*values), action, kind)
+
+
+def _kind(reason: str, file: str) -> str:
+    """A reason without names of files and values."""
+    name = rf"(\S*/)?(?<!\w){re.escape(clip_name(file))}(\.\w+|(?=:))"
+    return VARIES.sub("#", re.sub(name, "#", reason))
+
 
 def problem_table(problems: Iterable[Problem]) -> pd.DataFrame:
     """Problems as a table: file, row, reason, action."""
     columns = ["file", "row", "reason", "action"]
+    return _table(problems, columns)
+
+
+def full_table(problems: Iterable[Problem]) -> pd.DataFrame:
+    """Problems as a table with all their fields, for files; `problems_of` restores them."""
+    return _table(problems, list(Problem.__dataclass_fields__))
+
+
+def _table(problems: Iterable[Problem], columns: list[str]) -> pd.DataFrame:
     table = pd.DataFrame([vars(problem) for problem in problems], columns=columns)
     return table.astype({"row": "Int64"})  # whole numbers beside empty entries
 
 
+def problems_of(table: pd.DataFrame) -> list[Problem]:
+    """Problems from a table with all their fields, as `full_table` makes it."""
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return [Problem(**{str(name): value for name, value in row.items()}) for row in rows]
+
+
 def problem_summary(problems: Iterable[Problem]) -> str:
     """One line per kind of problem: its count, the action, and the first example."""
-    table = problem_table(problems)
-    if table.empty:
-        return "no problems found"
-    kinds = table.reason.str.replace(r"-?\d+(\.\d+)?", "#", regex=True)
+    kinds: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        kinds.setdefault((problem.action, problem.kind), []).append(problem)
     lines = []
-    for (action, _), rows in table.groupby(["action", kinds], sort=False):
-        lines.append(f"{len(rows)} x {action}: {rows.reason.iloc[0]} (first: {rows.file.iloc[0]})")
-    return "\n".join(lines)
+    for (action, _), same in kinds.items():
+        reason = " ".join(same[0].reason.split())  # on one line
+        reason = reason if len(reason) <= LONGEST else f"{reason[:LONGEST]} ..."
+        lines.append(f"{len(same)} x {action}: {reason} (first: {same[0].file})")
+    return "\n".join(lines) or "no problems found"
 
 
-def first_problems(problems: Iterable[Problem]) -> str:
-    """The first five problems, one per line, for the message of an error."""
-    return "\n".join(str(problem) for problem in islice(problems, 5))
+@contextmanager
+def warnings_as_problems(file: str, folder: Path, problems: list[Problem]) -> Iterator[None]:
+    """Add the warnings that the block gives to `problems` as noted, instead of showing them.
+
+    file: what the block reads. folder: where it lies, which is left out of the reasons. Not for
+    threads: Python's record of warnings is one for all.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            yield
+        finally:
+            reasons = [str(each.message).replace(f"{folder}/", "") for each in caught]
+            problems += [Problem(file, None, reason, "noted") for reason in reasons]

@@ -14,6 +14,7 @@ from ..config import bf16_pays, device
 from ..data.clips import Clip
 from ..data.frames import Dataset, FrameSet, LabelledFrame, labelled_frames
 from ..data.letterbox import Letterbox
+from ..data.problems import Problem
 from ..data.sector import SectorBox, sector_box
 from ..errors import DataError
 from ..geometry import drawn_rounded, largest_component, polygon_to_mask
@@ -226,13 +227,18 @@ def predict_cases(network: Encoder, frames: Iterable[LabelledFrame]) -> Iterator
 
 
 def score(
-    network: Encoder, data: Dataset | FrameSet, split: str = "test", progress: bool = True
+    network: Encoder,
+    data: Dataset | FrameSet,
+    split: str = "test",
+    progress: bool = True,
+    problems: list[Problem] | None = None,
 ) -> pd.DataFrame:
     """Score a network on every labelled frame of a split, in the geometry of the source.
 
     Returns one row per case: clip, frame, phase, split, patient, source, the scores of
-    `metrics.case_scores`, area and area_true in px, unit of the distances.
+    `metrics.case_scores`, area and area_true in px, unit of the distances. problems: list to which
+    the problems of the clips are added.
     """
-    cases = predict_cases(network, labelled_frames(data, split))
+    cases = predict_cases(network, labelled_frames(data, split, problems))
     bar = tqdm(cases, desc="evaluate", unit="frame", disable=not progress)
     return pd.DataFrame([case.row() for case in bar])

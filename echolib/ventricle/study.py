@@ -10,7 +10,9 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from .. import __version__
+from ..data.clips import Clip
 from ..data.frames import Dataset, LabelledFrame
+from ..data.problems import Problem, full_table, warnings_as_problems
 from ..data.sector import clip_sector
 from ..errors import DataError
 from ..files import atomic_path, claim_parts, write_npz, write_table
@@ -41,12 +43,13 @@ def measure_study(
     """Measure every clip of a split, and write the results to a folder, part by part.
 
     split: name of the split, or "all". most: measure at most this number of clips, 1 or more,
-    spread evenly over the split; by default all. Returns and writes three tables:
+    spread evenly over the split; by default all. Returns and writes four tables:
 
     `clips.csv`, one row per clip: `COLUMNS`, then patient, split, ef_true (the study's own EF, else
     the EF of its labelled frames), ef_measured (EF before the correction), views, networks, beats
     (spreads of the EF) and doubt. `beats.csv`, one row per beat. `frames.csv`, one row per labelled
-    frame: clip, frame, phase, split, patient, dice, area and area_true in px.
+    frame: clip, frame, phase, split, patient, dice, area and area_true in px. `problems.csv`, all
+    that is malformed in the study's tables and clips, as of `problems.full_table`.
 
     A study without clips, such as CAMUS without its sequences, is measured on the ED and ES frames
     that the expert chose; its rows have no beats and no heart rate, and a warning says so. The
@@ -60,7 +63,7 @@ def measure_study(
     folder = Path(folder)
     chosen = data.table.index[(data.table.split == split) | (split == "all")]
     if not len(chosen):
-        splits = [*sorted(data.table.split.unique()), "all"]
+        splits = [*filter(None, sorted(data.table.split.unique())), "all"]
         raise DataError(
             f"{data.folder} has no clip in the split {split!r}. Choose one of {splits}."
         )
@@ -86,7 +89,7 @@ def measure_study(
             bar.update(len(names))
         rows += json.loads(part.read_text(encoding="utf-8"))
     bar.close()
-    return _write_tables(folder, rows)
+    return _write_tables(folder, rows, data.problems)
 
 
 def stored_result(data: Dataset, row: pd.Series, folder: str | Path) -> ClipFunction:
@@ -138,8 +141,12 @@ def _identity(networks: Networks) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _write_tables(folder: Path, rows: list[dict]) -> dict[str, pd.DataFrame]:
+def _write_tables(
+    folder: Path, rows: list[dict], problems: list[Problem]
+) -> dict[str, pd.DataFrame]:
+    found = [Problem(**problem) for row in rows for problem in row["problems"]]
     tables = {
+        "problems": full_table([*problems, *found]),
         "clips": pd.DataFrame([row["clip"] for row in rows]),
         "beats": pd.DataFrame([beat for row in rows for beat in row["beats"]]),
         "frames": pd.DataFrame([frame for row in rows for frame in row["frames"]]),
@@ -150,17 +157,50 @@ def _write_tables(folder: Path, rows: list[dict]) -> dict[str, pd.DataFrame]:
 
 
 def _measure(data: Dataset, name: str, networks: Networks, parts: Path) -> dict[str, object]:
-    """Measure one clip and store its masks; returns its row, its beats and its labelled frames."""
+    """Measure one clip and store its masks.
+
+    Returns a dict with its row ("clip"), beats, labelled frames ("frames"), and problems.
+    """
+    problems: list[Problem] = []
+    labelled, clip = _read(data, name, problems)
+    result = _measure_read(data, name, labelled, clip, networks, parts)
+    return result | {"problems": [vars(problem) for problem in dict.fromkeys(problems)]}
+
+
+def _read(
+    data: Dataset, name: str, problems: list[Problem]
+) -> tuple[list[LabelledFrame], Clip | str]:
+    """The labelled frames of a clip, and the clip, or the reason why it cannot be read.
+
+    What is malformed is added to `problems`.
+    """
+    with warnings_as_problems(name, data.folder, problems):
+        labelled, found = data.labelled(name)
+        problems += found
+        try:
+            return labelled, data.clip(name)
+        except DataError as error:
+            reason = str(error).replace(f"{data.folder}/", "")  # reports name no local folders
+    if not any(problem.action == "left out" for problem in found):
+        problems.append(Problem(name, None, reason))
+    return labelled, f"The clip cannot be read: {reason}"
+
+
+def _measure_read(
+    data: Dataset,
+    name: str,
+    labelled: list[LabelledFrame],
+    clip: Clip | str,
+    networks: Networks,
+    parts: Path,
+) -> dict[str, object]:
+    """Measure a clip as `_read` gives it. Returns a dict like that of `_measure`, less problems."""
     record = data.table.loc[name]
     truth: dict[str, str | float] = {"patient": str(record.patient), "split": str(record.split)}
-    labelled, _ = data.labelled(name)
     true = float(record.get("EF", np.nan))
     truth["ef_true"] = _labelled_ef(labelled) if np.isnan(true) else true
-    try:
-        clip = data.clip(name)
-    except DataError as error:
-        reason = f"The clip cannot be read: {error}"
-        return _measure_labelled_pair(name, labelled, networks, truth, reason)
+    if isinstance(clip, str):
+        return _measure_labelled_pair(name, labelled, networks, truth, clip)
     if len(clip.frames) <= len(labelled):  # only the frames that the expert chose
         return _measure_labelled_pair(name, labelled, networks, truth, "There is no clip.")
     result = measure_clip(clip, networks)

@@ -22,6 +22,7 @@ from .study import ValveClip
 CLIPS_FOLDER = Path("data/in/raw/echo_net")
 MASKS_PER_CLIP = 3
 OPAQUE = 255
+MOST_LEAFLETS = 0.1  # of a frame that leaflets can cover; those of the set cover up to 2 %
 WHITE = 245  # lowest grey level that the authors' own code takes as white in box.jpg
 RECTANGLE_IOU = 0.9  # a drawn box that agrees with a rectangle by this IoU counts as a rectangle
 IMAGE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error)  # raised by Pillow
@@ -108,13 +109,21 @@ def _frame_number(path: Path, count: int) -> int:
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """Read the opaque pixels of a PNG as (H, W) bool. Raises DataError where there are none."""
+    """Read the opaque pixels of a PNG as (H, W) bool.
+
+    Raises DataError where there are none, or more than leaflets can have.
+    """
     pixels, mode = _read_pixels(path, size, "RGBA")
     if mode not in ("RGBA", "LA", "PA", "P+transparency"):
         raise DataError(f"the image has mode {mode}, without the alpha channel that holds the mask")
     mask = pixels[..., 3] == OPAQUE
     if not mask.any():
         raise DataError("no pixel is opaque: the mask is empty")
+    if mask.mean() > MOST_LEAFLETS:
+        raise DataError(
+            f"expected leaflets as opaque pixels, on at most {100 * MOST_LEAFLETS:.0f} % of the "
+            f"frame, found opaque pixels on {100 * mask.mean():.0f} %. Make the others transparent"
+        )
     return mask
 
 

@@ -155,8 +155,10 @@ def _frame_problems(value: object, shape: tuple | None, label: object) -> Iterat
     if mask is None or mask.shape != shape:
         return
     drawn = set(np.flatnonzero(mask.any(axis=(0, 1))).tolist())
+    full = set(np.flatnonzero(mask.mean(axis=(0, 1)) >= 0.5).tolist())
     for expected, found, wrong in (
         ("a leaflet in every listed frame", "an empty label in frames", set(frames) - drawn),
+        ("leaflets on less than half of a frame", "a label of more in frames", full),
         ("labels only in the listed frames", "labels also in frames", drawn - set(frames)),
     ):
         if wrong:

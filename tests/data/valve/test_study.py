@@ -120,6 +120,7 @@ EMPTY_AT_4 = LABEL & (np.arange(7) != 4)
         ({"video": VIDEO[..., :0]}, "video", "found uint8 of shape (20, 30, 0)"),
         ({"label": LABEL[1:]}, "label", "(20, 30, 7), to match the video, found bool of shape (1"),
         ({"label": LABEL.transpose(2, 0, 1)}, "label", "of shape (7, 20, 30)"),
+        ({"label": LABEL | LABEL.any(axis=(0, 1))}, "label", "a label of more in frames 1, "),
         ({"label": LABEL * 255}, "label", "(H, W, T) bool, found int64"),
         ({"label": LABEL.astype(np.uint8) * 2}, "label", "found uint8"),
         ({"box": BOX.T}, "box", "(20, 30), to match the video, found bool of shape (30, 20)"),
@@ -470,6 +471,18 @@ def test_a_mask_that_cannot_be_used_is_left_out(repository, what):
     assert problem.file.startswith("0X0000/") and FEWER_MASKS[what] in problem.reason
     assert str(note) == "0X0000: expected 3 usable masks, found 2 (noted)"
     assert str(repository.root.parent) not in str(problem)
+
+
+@pytest.mark.parametrize("rows", [112, 20])
+def test_an_opaque_mask_is_left_out_with_its_share(repository, rows):
+    path = repository.clips / "0X0000" / "0005_mask.png"
+    pixels = np.asarray(Image.open(path)).copy()
+    pixels[:rows, :, 3] = 255
+    Image.fromarray(pixels).save(path)
+    (clip, _), (problem, _) = repository.read()
+    assert clip.labelled == (0, 11) and problem.file == "0X0000/0005_mask.png"
+    share = "100 %" if rows == 112 else "18 %"
+    assert f"at most 10 % of the frame, found opaque pixels on {share}" in problem.reason
 
 
 def test_two_masks_are_noted_and_used(repository):

@@ -1,0 +1,72 @@
+"""A folder of clips without any table: every file is a clip, and nothing else is known of it."""
+
+import hashlib
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..errors import DataError
+from .clips import Clip, is_dicom, read_clip
+from .frames import LabelledFrame
+from .names import is_hidden, suffix_of, unique_names
+from .problems import Problem
+
+OTHER_SUFFIX = re.compile(r"\.[A-Za-z]\w*$")  # of a name; the numbers of a UID are none
+DIRECTORY = "dicomdir"  # the list of a DICOM medium: it has no frames
+
+
+class LooseClips:
+    """Reader of a folder of clips without labels; each clip counts as a patient of its own.
+
+    Attributes: name; folder; table (one row per clip, index the clip's name, columns patient,
+    split, fps and path; the split is empty and the rate NaN, because both are unknown); problems.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        """List the files without opening a video. Raises DataError where there is no clip."""
+        self.name = "clips"
+        self.folder = Path(folder)
+        self.problems: list[Problem] = []
+        clips = unique_names(find_clips(self.folder))
+        if not clips:
+            raise DataError(f"{self.folder}: expected clips, found none. Give the folder of clips.")
+        table = {"patient": list(clips), "split": "", "fps": np.nan, "path": list(clips.values())}
+        self.table = pd.DataFrame(table, index=pd.Index(clips, name="clip", dtype=object))
+
+    def clip(self, clip: str) -> Clip:
+        """All frames of a clip. Raises DataError where its file cannot be read."""
+        return replace(read_clip(self.table.path[clip]), name=clip)
+
+    def labelled(self, clip: str) -> tuple[list[LabelledFrame], list[Problem]]:
+        """No frame and no problem: the clips have no labels."""
+        return [], []
+
+    def fingerprint(self) -> str:
+        """Hash of the names and sizes of the files."""
+        digest = hashlib.sha256()
+        for path in self.table.path:
+            digest.update(f"{path.name} {path.stat().st_size}".encode())
+        return digest.hexdigest()[:12]
+
+
+def find_clips(folder: Path) -> list[Path]:
+    """The clips of a folder, by name, without those of the folders in it.
+
+    The suffix tells a clip, in small letters or capitals. A DICOM file may have any name, and
+    a clip without a suffix any kind; their first bytes tell. Hidden files are none.
+    """
+    files = [path for path in folder.iterdir() if not is_hidden(path) and path.is_file()]
+    return sorted(path for path in files if suffix_of(path) or _starts_as_clip(path))
+
+
+def _starts_as_clip(path: Path) -> bool:
+    """Whether a file without a known suffix begins as DICOM, or as another clip without suffix."""
+    if path.name.lower() == DIRECTORY:
+        return False
+    try:
+        return is_dicom(path) or not OTHER_SUFFIX.search(path.name)
+    except DataError:
+        return False

@@ -1,0 +1,115 @@
+"""NIfTI files, as CAMUS stores its images, labels and sequences."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from ..memory import require_memory
+
+SUFFIXES = (".nii.gz", ".nii")  # the first has priority
+SPACINGS = (0.005, 20.0)  # mm per px that a heart scan can have
+SQUARE = 0.01  # relative difference up to which pixels count as square
+MOST_GREY = 1e6  # a larger grey level is none
+SCALED = 8  # bytes of a pixel that the header scales: it becomes a float64
+
+
+def nifti_file(folder: Path, stem: str) -> Path | None:
+    """The file `stem.nii.gz` or `stem.nii` in a folder; None where there is neither."""
+    paths = [folder / f"{stem}{suffix}" for suffix in SUFFIXES]
+    return next((path for path in paths if path.is_file()), None)
+
+
+def nifti_stem(path: Path) -> str | None:
+    """The name of a NIfTI file without its suffix; None for a file of another kind."""
+    stems = (path.name.removesuffix(suffix) for suffix in SUFFIXES if path.name.endswith(suffix))
+    return next(stems, None)
+
+
+def read_nifti(path: Path) -> tuple[np.ndarray, float | None, list[str]]:
+    """Read the pixels of a NIfTI file, their spacing in mm per px, and notes in words.
+
+    The pixels are (H, W) or (T, H, W), upright with the probe on top; CAMUS stores columns first.
+    Axes of length 1 are left out. The spacing is None, with a note, where the file gives one that
+    no heart scan has. Raises DataError for a missing or broken file, for pixels that are not
+    square or no numbers, and for more of them than the limit of memory allows.
+    """
+    import nibabel  # here, because few readers need it
+
+    if not path.is_file():
+        raise DataError(f"{path} is missing. Download the patient again.")
+    try:
+        image = nibabel.load(path)
+        if not isinstance(image, nibabel.Nifti1Image):  # NIfTI 2 is one, too
+            raise ValueError(f"it holds a {type(image).__name__}, not an image")
+        axes = _axes(image)
+        # as it is in the file: nibabel makes a 1 of a 0, and takes signs away
+        with nibabel.openers.Opener(str(path)) as file:
+            zooms = type(image.header).from_fileobj(file, check=False)["pixdim"][1:]
+        _check_memory(path, image)
+        pixels = np.asarray(image.dataobj)
+    except DataError:
+        raise
+    # nibabel raises many kinds of errors for broken files, from zlib's to those of its headers.
+    except Exception as error:
+        raise DataError(
+            f"{path} is not a readable NIfTI file ({error}). Download the patient again."
+        ) from error
+    if not (np.issubdtype(pixels.dtype, np.integer) or np.issubdtype(pixels.dtype, np.floating)):
+        raise DataError(f"{path}: expected grey pixels, found pixels of type {pixels.dtype}.")
+    low, high = float(pixels.min()), float(pixels.max())
+    if not -MOST_GREY <= low <= high <= MOST_GREY:  # also where one is NaN
+        raise DataError(f"{path}: expected grey levels, found pixels from {low:g} to {high:g}.")
+    spacing, notes = _spacing(path, [float(zooms[axis]) for axis in axes[:2]])
+    pixels = pixels.reshape([pixels.shape[axis] for axis in axes])
+    return np.ascontiguousarray(pixels.T), spacing, notes
+
+
+def _axes(image: Any) -> list[int]:
+    """The axes that are longer than 1: columns, rows, and in a sequence the time."""
+    axes = [axis for axis, length in enumerate(image.shape) if length != 1]
+    if len(axes) not in (2, 3) or 0 in image.shape:
+        shape = " x ".join(map(str, image.shape))
+        raise ValueError(f"expected an image (2 axes) or a sequence (3 axes), found {shape}")
+    return axes
+
+
+def _check_memory(path: Path, image: Any) -> None:
+    """Raise DataError where the header declares more pixels than fit the limit of memory."""
+    size = image.header.get_data_dtype().itemsize
+    slope, inter = image.dataobj.slope, image.dataobj.inter
+    size = size if (slope, inter) == (1, 0) else max(size, SCALED)
+    require_memory(f"{path}: its image", math.prod(image.shape) * size, path.stat().st_size)
+
+
+def _spacing(path: Path, zooms: list[float]) -> tuple[float | None, list[str]]:
+    """The spacing in mm per px, or None with a note. Raises DataError for oblong pixels."""
+    width, height = zooms
+    low, high = SPACINGS
+    if not all(low <= zoom <= high for zoom in zooms):  # also where one is NaN
+        note = f"spacing of {width:g} x {height:g} mm per px is impossible: it is unknown"
+        return None, [note]
+    if abs(width - height) > SQUARE * max(width, height):
+        raise DataError(f"{path}: expected square pixels, found {width} x {height} mm.")
+    return width, []
+
+
+def to_uint8(pixels: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Grey levels as uint8, and notes in words where they had to be scaled.
+
+    Values from 0 to 255 are rounded. Fractions from 0 to 1 are multiplied by 255, and values
+    beyond 0 to 255 are stretched to that range.
+    """
+    if pixels.dtype == np.uint8:
+        return pixels, []
+    low, high = float(pixels.min()), float(pixels.max())
+    notes = []
+    if low < 0 or high > 255:
+        pixels = (pixels.astype(np.float64) - low) * (255 / (high - low) if high > low else 0)
+        notes = [f"grey levels from {low:g} to {high:g} are stretched to 0 to 255"]
+    elif 0 < high <= 1 and np.issubdtype(pixels.dtype, np.floating):
+        pixels = pixels * 255
+        notes = [f"grey levels are fractions up to {high:.3g}, multiplied by 255"]
+    return np.rint(pixels).astype(np.uint8), notes

@@ -1,0 +1,200 @@
+"""Folders of clips, and data sets with damage: what the commands take, and what they say."""
+
+import os
+
+import pandas as pd
+import pytest
+import torch
+
+from echolib.commands.parser import main
+from echolib.networks.models import UNet
+from tests.browser.truth import page_data
+from tests.makers import EchoNetFolder, save_network, write_avi
+
+UID = "1.2.840.113619.2.391.42"
+RESULTS = {"masks.npz", "area.csv", "overlay.mp4", "overlay.gif"}
+
+
+@pytest.fixture
+def weights(tmp_path):
+    return untrained(tmp_path / "weights.safetensors", seed=0)
+
+
+def untrained(path, seed):
+    torch.manual_seed(seed)
+    return save_network(UNet(width=2, depth=2), path, 32) or path
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """Three clips that can be read, two that cannot, and files that are none."""
+    folder = tmp_path / "clips"
+    write_avi(folder / "smith.avi", 8, (48, 48))
+    for name in ("B.AVI", UID):
+        (folder / name).write_bytes((folder / "smith.avi").read_bytes())
+    for name in ("empty.avi", "void.mp4"):
+        (folder / name).write_bytes(b"")
+    (folder / "smith.json").write_text("{}")
+    (folder / "._smith.avi").write_bytes(b"x")
+    return folder
+
+
+def run(capsys, *arguments, code=0):
+    assert main([str(argument) for argument in arguments]) == code
+    done = capsys.readouterr()
+    assert "Traceback" not in done.err
+    return done.err if code else done.out
+
+
+def test_segment_outlines_each_clip_of_a_folder_and_says_what_it_left_out(
+    tmp_path, capsys, clips, weights
+):
+    out = tmp_path / "out"
+    text = run(capsys, "segment", clips, "--out", out, "--weights", weights)
+    assert f"3 of 5 clips outlined in {out}" in text
+    lines = [line for line in text.splitlines() if "left out" in line]
+    assert len(lines) == 1 and lines[0].startswith("2 x left out: empty.avi: expected a clip")
+    folders = {path.name for path in out.iterdir() if path.is_dir()}
+    assert folders == {"smith", "B", UID}
+    for folder in folders:
+        assert {path.name for path in (out / folder).iterdir()} == RESULTS
+
+
+def test_segment_of_a_folder_goes_on_where_it_stopped(tmp_path, capsys, clips, weights):
+    out = tmp_path / "out"
+    command = ["segment", clips, "--out", out, "--weights", weights]
+    run(capsys, *command)
+    (out / "smith" / "overlay.gif").unlink()
+    kept, again = out / "B" / "masks.npz", out / "smith" / "masks.npz"
+    times = kept.stat().st_mtime_ns, again.stat().st_mtime_ns
+    assert "3 of 5 clips" in run(capsys, *command)
+    assert kept.stat().st_mtime_ns == times[0] and again.stat().st_mtime_ns > times[1]
+    later = kept.stat().st_mtime + 10
+    os.utime(clips / "B.AVI", (later, later))  # the clip was replaced
+    run(capsys, *command)
+    assert kept.stat().st_mtime_ns > times[0]
+    other = untrained(tmp_path / "other.safetensors", seed=1)
+    message = run(capsys, *command[:-1], other, code=2)
+    assert f"{out} holds results of another run; they differ in networks" in message
+
+
+def test_clips_of_one_name_do_not_overwrite_each_other(tmp_path, capsys, clips, weights):
+    write_avi(clips / "b.avi", 5, (48, 48))
+    out = tmp_path / "out"
+    run(capsys, "segment", clips, "--out", out, "--weights", weights)
+    counts = {name: len(pd.read_csv(out / name / "area.csv")) for name in ("B.AVI", "b.avi")}
+    assert counts == {"B.AVI": 8, "b.avi": 5}
+    run(capsys, "function", clips, "--out", tmp_path / "study", "--weights", weights)
+    masks = {path.name for path in (tmp_path / "study" / "parts" / "masks").iterdir()}
+    assert {"B.AVI.npz", "b.avi.npz"} < masks
+
+
+def test_a_folder_of_nothing_but_damaged_clips_is_an_error(tmp_path, capsys, clips, weights):
+    for name in ("smith.avi", "B.AVI", UID):
+        (clips / name).unlink()
+    message = run(capsys, "segment", clips, "--out", tmp_path / "out", "--weights", weights, code=2)
+    assert "none of its 2 clips could be outlined.\n2 x left out" in message
+
+
+def test_function_measures_all_clips_of_a_folder_without_scores(tmp_path, capsys, clips, weights):
+    out = tmp_path / "out"
+    command = ["function", clips, "--out", out, "--weights", weights]
+    text = run(capsys, *command)
+    assert "No true EF is known, so there are no scores." in text
+    assert text.count("2 x left out: empty.avi") == 1 and f"videos and report.html in {out}" in text
+    table = pd.read_csv(out / "clips.csv")
+    assert table.name.tolist() == [UID, "B", "empty", "smith", "void"]
+    assert table.ef_true.isna().all() and not (out / "scores.csv").exists()
+    assert str(clips) not in (out / "clips.csv").read_text()
+    page = (out / "report.html").read_text()
+    assert "The true EF of no clip is known" in page and "<h2>Scores</h2>" not in page
+    assert run(capsys, *command) == text  # resumed: the same again
+    assert "Choose one of ['all']" in run(capsys, *command, "--split", "test", code=2)
+
+
+def test_browse_shows_the_clips_of_a_folder_that_can_be_read(tmp_path, capsys, clips):
+    page = tmp_path / "page.html"
+    text = run(capsys, "browse", clips, "--out", page)
+    assert text.startswith(f"3 of 5 clips in {page}\n2 x left out:") and text.count("\n") == 2
+    assert page_data(page)["state"]["_names"] == [UID, "B", "smith"]
+    command = ["browse", clips, "--out", tmp_path / "other.html", "--names", "empty", "void"]
+    assert "empty file" in run(capsys, *command, code=2)
+    assert not (tmp_path / "other.html").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["pack {} --out {}", "train {} --out {}", "evaluate {}", "robustness {} --out {}",
+     "calibrate {} --out {}.json"],
+)  # fmt: skip
+def test_what_needs_labels_refuses_a_folder_of_clips(tmp_path, capsys, clips, command):
+    message = run(capsys, *command.format(clips, tmp_path / "out").split(), code=2)
+    assert f"{clips} holds 5 clips without labels" in message and message.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_segment_refuses_a_data_set_in_a_sentence(tmp_path, capsys, weights):
+    folder = EchoNetFolder(tmp_path / "echonet").write()
+    message = run(capsys, "segment", folder, "--out", tmp_path / "out", code=2)
+    assert "is the data set echonet-dynamic: expected a clip or a folder of clips" in message
+
+
+# --- A data set with damage -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """Twelve clips: three videos missing, three empty, three truncated, all in one split."""
+    folder = EchoNetFolder(tmp_path / "echonet", clips=12)
+    folder.files["Split"] = "TEST"
+    names = folder.files.FileName
+    for name in names[:3]:
+        (folder.folder / "Videos" / f"{name}.avi").unlink()
+    for name in names[3:6]:
+        (folder.folder / "Videos" / f"{name}.avi").write_bytes(b"")
+    for name in names[6:9]:
+        path = folder.folder / "Videos" / f"{name}.avi"
+        path.write_bytes(path.read_bytes()[:-3000])
+    return folder.write()
+
+
+@pytest.mark.parametrize("command", ["evaluate", "function", "calibrate", "robustness", "pack"])
+def test_every_command_says_in_a_line_a_kind_what_it_left_out(
+    tmp_path, capsys, damaged, weights, command
+):
+    options = [] if command == "pack" else ["--weights", weights, "--split", "test"]
+    if command == "robustness":
+        options += ["--corruptions", "haze", "--severities", "1"]
+    if command == "pack":
+        options += ["--size", "32"]
+    if command != "evaluate":
+        options += ["--out", tmp_path / ("out.json" if command == "calibrate" else "out")]
+    code = main([str(argument) for argument in (command, damaged, *options)])
+    done = capsys.readouterr()
+    assert code == (2 if command == "calibrate" else 0), done.err  # too few clips for that
+    left_out = [line for line in done.out.splitlines() if line.startswith("3 x left out")]
+    assert len(left_out) >= 3 and sum("is missing" in line for line in left_out) == 1
+    assert sum(" x left out" in line for line in done.out.splitlines()) <= 5
+    for name in ("0X0001", "0X0002"):
+        assert name not in done.out and name not in done.err
+
+
+def test_browse_says_what_a_damaged_data_set_lacks(tmp_path, capsys, damaged):
+    text = run(capsys, "browse", damaged, "--out", tmp_path / "page.html", "--clips", "20")
+    assert "6 of 9 clips" in text and "3 x left out: Videos/0X0000.avi is missing" in text
+
+
+def test_a_resumed_study_says_the_same(tmp_path, capsys, damaged, weights):
+    command = ["function", damaged, "--out", tmp_path / "out", "--weights", weights]
+    text = run(capsys, *command)
+    assert run(capsys, *command) == text
+    problems = pd.read_csv(tmp_path / "out" / "problems.csv")
+    assert "Videos/0X0002.avi is missing" in problems.reason.tolist()
+
+
+def test_evaluate_without_any_readable_frame_says_why(tmp_path, capsys, damaged, weights):
+    for path in (damaged / "Videos").iterdir():
+        path.write_bytes(b"")
+    message = run(capsys, "evaluate", damaged, "--weights", weights, code=2)
+    assert "no readable frame in the split 'test'" in message
+    assert "9 x left out: Videos/0X0003.avi: expected a video" in message

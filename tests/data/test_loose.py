@@ -1,0 +1,75 @@
+"""A folder of clips without any table."""
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian
+
+from echolib.data import Dataset, LooseClips, open_data
+from echolib.errors import DataError
+from tests.makers import write_avi
+
+UID = "1.2.840.113619.2.391.42"
+
+
+def write_dicom(path, preamble=True):
+    dataset = pydicom.Dataset()
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.3.1", UID
+    dataset.set_pixel_data(np.full((3, 40, 40), 80, np.uint8), "MONOCHROME2", bits_stored=8)
+    dataset.save_as(path, enforce_file_format=True)
+    if not preamble:
+        path.write_bytes(path.read_bytes()[132:])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Clips of all kinds of names, beside files that are none."""
+    folder = tmp_path / "clips"
+    write_avi(folder / "a.avi", 3)
+    for name in ("b.AVI", "a.mp4", UID, "plain"):
+        (folder / name).write_bytes((folder / "a.avi").read_bytes())
+    write_dicom(folder / "image.dcm")
+    write_dicom(folder / "IM.xyz")
+    write_dicom(folder / "IM0001", preamble=False)
+    for name in ("a.json", "a.png", "notes.txt", "._a.avi", ".DS_Store", "Thumbs.db", "x", "y.1"):
+        (folder / name).write_bytes(b"no clip")
+    write_dicom(folder / "DICOMDIR")
+    (folder / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(200))
+    write_avi(folder / "below" / "deep.avi", 3)
+    return folder
+
+
+def test_every_clip_of_a_folder_is_found_and_nothing_else(folder):
+    data = open_data(folder)
+    assert isinstance(data, LooseClips) and data.problems == [] and data.name == "clips"
+    names = {"a.avi", "a.mp4", "b", UID, "plain", "image", "IM.xyz", "IM0001"}
+    assert set(data.table.index) == names
+    assert (data.table.patient == data.table.index).all() and (data.table.split == "").all()
+    for name in names:
+        clip = data.clip(name)
+        assert clip.name == name and len(clip.frames) == 3
+        assert data.labelled(name) == ([], [])
+
+
+def test_a_folder_of_clips_is_a_data_set(folder):
+    data: Dataset = LooseClips(folder)
+    before = data.fingerprint()
+    assert before == LooseClips(folder).fingerprint()
+    write_avi(folder / "c.avi", 4)
+    assert LooseClips(folder).fingerprint() != before
+
+
+def test_a_damaged_clip_is_listed_and_says_so_when_it_is_read(folder):
+    (folder / "bad.avi").write_bytes(b"")
+    with pytest.raises(DataError, match=r"bad\.avi.*empty file"):
+        LooseClips(folder).clip("bad")
+
+
+def test_a_folder_without_a_clip_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("no clip")
+    with pytest.raises(DataError, match=r"holds no data set .*or clips, found \['notes.txt'\]"):
+        open_data(tmp_path)
+    with pytest.raises(DataError, match="expected clips, found none"):
+        LooseClips(tmp_path)
