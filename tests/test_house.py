@@ -16,7 +16,10 @@ MAX_TRACKED_BYTES = 3_000_000
 MAX_WEIGHTS_BYTES = 8_000_000  # a pretrained model has a reason to be larger
 
 # From the ground up: a room imports from itself and from the rooms before it.
-GROUND = ("errors", "config", "memory", "files", "statistics", "geometry", "metrics", "curves")
+GROUND = (
+    "errors", "config", "memory", "files", "arrays", "parts", "locks", "statistics", "geometry",
+    "metrics", "curves",
+)  # fmt: skip
 ROOMS = (
     *GROUND, "data", "phantom", "networks", "ventricle", "valve", "robustness", "figures",
     "report", "browser", "commands", "__main__",

@@ -3,8 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import pandas as pd
+
+from ..errors import DataError
+
+COLUMNS = ["file", "row", "reason", "action"]
 
 
 @dataclass(frozen=True)
@@ -28,9 +33,24 @@ class Problem:
 
 def problem_table(problems: Iterable[Problem]) -> pd.DataFrame:
     """Problems as a table: file, row, reason, action."""
-    columns = ["file", "row", "reason", "action"]
-    table = pd.DataFrame([vars(problem) for problem in problems], columns=columns)
+    table = pd.DataFrame([vars(problem) for problem in problems], columns=COLUMNS)
     return table.astype({"row": "Int64"})  # whole numbers beside empty entries
+
+
+def read_problems(path: Path) -> tuple[Problem, ...]:
+    """Read a table of problems from CSV. Raises DataError for any other file."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if list(table) != COLUMNS:
+            raise ValueError(f"its columns are {list(table)[:10]}")
+        rows = (int(row) if row else None for row in table["row"])
+        columns = (table.file, rows, table.reason, table.action)
+        return tuple(Problem(*values) for values in zip(*columns, strict=True))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path}: expected a table of problems with the columns {COLUMNS}, found none "
+            f"({error})."
+        ) from error
 
 
 def problem_summary(problems: Iterable[Problem]) -> str:
