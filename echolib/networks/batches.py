@@ -5,12 +5,36 @@ import torch
 from torch import Tensor, nn
 
 from ..data.frames import FrameSet, with_neighbours
+from ..errors import DataError
 from .augment import Augmenter
 from .corruptions import corrupt_some
 from .plan import TrainingConfig
 from .tasks import Task
 
 VALIDATION_BATCH = 64  # frames
+
+
+def check_learnable(frames: FrameSet, inputs: int, name: str) -> None:
+    """Raise DataError for frames that are all black, or whose masks are all empty.
+
+    inputs: number of frames that the network sees. name: of the frames in the message, such as
+    "training".
+    """
+    pictures = [frames.images]
+    if inputs > 1 and frames.neighbours is not None:
+        pictures.append(frames.neighbours)
+    darkest = min(int(np.min(part)) for part in pictures)
+    brightest = max(int(np.max(part)) for part in pictures)
+    if darkest == brightest:
+        raise DataError(
+            f"All pixels of the {len(frames)} {name} frames are {brightest}: expected pictures. "
+            "Pack the data set again, and look at its frames."
+        )
+    if not np.any(frames.masks):
+        raise DataError(
+            f"None of the {len(frames)} {name} frames has a mask that marks a pixel. Check the "
+            "labels, and pack the data set again."
+        )
 
 
 class Batches:

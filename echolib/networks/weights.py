@@ -65,10 +65,10 @@ def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
             found = {n: (part.get_shape(), part.get_dtype()) for n, part in declared.items()}
             _check_shapes(found, expected)
             require_memory(str(path), sum(4 * tensor.numel() for tensor in expected.values()))
-            tensors = {name: file.get_tensor(name) for name in expected}
+            tensors = {n: file.get_tensor(n).to(like.dtype) for n, like in expected.items()}
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path} is not a readable safetensors file: {error}.") from error
-    _check_values({name: tensors[name].to(like.dtype) for name, like in expected.items()})
+    _check_values(tensors)
     return tensors
 
 

@@ -165,6 +165,7 @@ def test_a_constant_learning_rate_is_the_same_in_every_round(tmp_path):
 def test_three_inputs_learn_from_neighbours_or_from_the_frame_itself(tmp_path, known):
     """Only the neighbours show where the ellipse is."""
     blank = np.full(FRAMES.images.shape, 90, np.uint8)
+    blank[:, 0] = 91  # frames of one grey level are refused
     beside = np.stack([FRAMES.images, FRAMES.images], axis=1) if known else None
     frames = replace(FRAMES, images=blank, neighbours=beside)
     torch.manual_seed(0)
@@ -177,7 +178,7 @@ def test_three_inputs_learn_from_neighbours_or_from_the_frame_itself(tmp_path, k
     if known:
         assert training.progress.best > 0.75
     else:
-        assert training.validation.images.shape[1] == 3 and (training.validation.images == 90).all()
+        assert training.validation.images.shape[1] == 3 and (training.validation.images >= 90).all()
 
 
 def train_on_ventricles(model, folder, **changes) -> Training:
@@ -193,6 +194,7 @@ def train_on_ventricles(model, folder, **changes) -> Training:
 @pytest.mark.parametrize("landmarks", [40, 7])
 def test_landmarks_are_learnt_by_the_same_training(tmp_path, landmarks):
     augmentation = replace(Augmentation.none(), flip=0.5, shift=0.05)
+    torch.manual_seed(1)
     model = LandmarkUNet(8, depth=2, landmarks=landmarks)
     training = train_on_ventricles(model, tmp_path, augmentation=augmentation)
     assert training.progress.best > (0.88 if landmarks == 40 else 0.75)
@@ -206,6 +208,7 @@ def test_landmarks_are_learnt_by_the_same_training(tmp_path, landmarks):
 
 
 def test_landmarks_are_learnt_by_regression_too(tmp_path):
+    torch.manual_seed(0)
     assert train_on_ventricles(LandmarkRegressor(8, depth=2), tmp_path).progress.best > 0.7
 
 
