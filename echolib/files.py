@@ -28,7 +28,8 @@ MINUTE, DAY = 60, 24 * 3600  # s
 # Temporary names as `atomic_path` gives them: the writer's machine and process, and a random text,
 # because containers that share a disk can have equal process numbers. Older versions wrote the
 # process number alone.
-TEMPORARY = re.compile(r"\.(.+)\.(?:([0-9a-f]{8})-)?(\d+)(?:-[0-9a-f]{8})?((?:\.[^.]*)?)")
+TEMPORARY = re.compile(r"\.(.+)\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}((?:\.[^.]*)?)")
+OLDER_TEMPORARY = re.compile(r"\.(.+)()\.(\d+)(\.\w+)")
 # files by which Linux tells one machine, and one container on it, from another
 MACHINE_FILES = ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid")
 
@@ -85,11 +86,11 @@ def remove_leftovers(folder: str | Path) -> None:
     """
     with suppress(OSError):  # the folder is missing, or may not be read
         for entry in list(os.scandir(folder)):
-            names = TEMPORARY.fullmatch(entry.name)
+            names = TEMPORARY.fullmatch(entry.name) or OLDER_TEMPORARY.fullmatch(entry.name)
             if not names:
                 continue
             name, machine, process, suffix = names.groups()
-            if machine is None and not Path(folder, name + suffix).exists():
+            if not machine and not Path(folder, name + suffix).exists():
                 continue  # an older version's name, which others may give their files too
             with suppress(OSError):  # its writer has just renamed it, or it is not ours
                 unchanged = time.time() - entry.stat(follow_symlinks=False).st_mtime
@@ -97,13 +98,13 @@ def remove_leftovers(folder: str | Path) -> None:
                     _remove(Path(entry))
 
 
-def _time_to_keep(machine: str | None, process: int) -> float:
+def _time_to_keep(machine: str, process: int) -> float:
     """Seconds without a change after which a temporary file has no writer any more."""
     from psutil import pid_exists
 
-    if machine not in (None, _machine()) or pid_exists(process):
+    if machine not in ("", _machine()) or pid_exists(process):
         return DAY
-    return MINUTE if machine is None else -math.inf  # a file's time may lie in the future
+    return -math.inf if machine else MINUTE  # a file's time may lie in the future
 
 
 def write_table(table: "pd.DataFrame", path: str | Path, index: bool = False, **more: Any) -> None:

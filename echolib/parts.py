@@ -73,7 +73,7 @@ class Parts:
         digests = {path.relative_to(self.folder).as_posix(): _file_digest(path) for path in files}
         part = {"holds": list(holds), "content": content, "files": digests}
         part = json.loads(json.dumps(part))  # as it will be read
-        write_json({"sha256": self._digest(part), "part": part}, self.path(name))
+        write_json({"sha256": self._digest(name, part), "part": part}, self.path(name))
         return part["content"]
 
     def load(self, name: str, holds: Iterable[str]) -> Any | None:
@@ -84,7 +84,7 @@ class Parts:
         try:
             stored = read_json(path)
             part = stored["part"]
-            if stored["sha256"] != self._digest(part):
+            if stored["sha256"] != self._digest(name, part):
                 raise ValueError("its checksum is wrong")
             if part["holds"] != list(holds):
                 raise ValueError(f"it holds {part['holds'][:5]}, not {[*holds][:5]}")
@@ -101,9 +101,9 @@ class Parts:
             return None
         return part["content"]
 
-    def _digest(self, part: dict) -> str:
-        """Checksum of a part, and of the run that it belongs to."""
-        text = json.dumps([self._identity, part], sort_keys=True)
+    def _digest(self, name: str, part: dict) -> str:
+        """Checksum of a part, of its name, and of the run that it belongs to."""
+        text = json.dumps([self._identity, name, part], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 

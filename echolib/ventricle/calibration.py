@@ -28,7 +28,7 @@ FITTED_SHARE = 0.3  # of the clips are used for the line and the error, the othe
 OUTLIER = 3.0  # robust standard deviations: clips with a larger error do not affect the line
 # smallest and largest value of each number; the smallest itself is allowed where it is in ZERO
 RANGES = {
-    "slope": (0.0, 10.0), "intercept": (-200.0, 200.0), "base": (0.0, 100.0),
+    "slope": (0.0, 10.0), "intercept": (-1000.0, 1000.0), "base": (0.0, 100.0),
     "factor": (0.0, 100.0), "doubt": (0.0, 1.0), "level": (0.0, 1.0),
 }  # fmt: skip
 ZERO = ("intercept", "doubt")
@@ -68,9 +68,9 @@ class Calibration:
                     f"{name}: expected a value between {least:g} and {most:g}, found {value!r}"
                 )
         valid = len(self.weights) == len(SPREADS)
-        if not valid or not all(_is_number(w) and 0 <= w <= 100 for w in self.weights):
+        if not valid or not all(_is_number(w) and 0 <= w <= 1000 for w in self.weights):
             raise ValueError(
-                f"weights: expected {len(SPREADS)} numbers from 0 to 100, found {self.weights}"
+                f"weights: expected {len(SPREADS)} numbers from 0 to 1000, found {self.weights}"
             )
         if type(self.clips) is not int or self.clips < 1:
             raise ValueError(f"clips: expected their number, found {self.clips!r}")
@@ -114,7 +114,7 @@ def load_calibration(path: str | Path) -> Calibration:
 
 def _is_number(value: object) -> bool:
     """True for a finite number; JSON's true and false are none."""
-    return type(value) in (int, float) and math.isfinite(float(value))  # type: ignore[arg-type]
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def fit_calibration(clips: pd.DataFrame, data: str, networks: tuple[str, ...]) -> Calibration:
