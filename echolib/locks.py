@@ -4,7 +4,7 @@ import errno
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ def one_at_a_time(path: str | Path) -> Iterator[None]:
     if path.parent.is_file():  # `mkdir` would say that it exists
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.with_name(f".{path.name}.lock")
+    file = _lock_file(path)
     lock = FileLock(file, fallback_to_soft=False)  # a soft lock outlives a killed process
     locked = _acquire(lock, path)
     try:
@@ -38,6 +38,21 @@ def one_at_a_time(path: str | Path) -> Iterator[None]:
         if locked:
             file.unlink(missing_ok=True)  # by its holder only: who waits notices that it is gone
             lock.release()
+
+
+def remove_dead_lock(path: str | Path) -> None:
+    """Delete the lock file of a finished file or folder, if a killed process left it."""
+    from filelock import FileLock, Timeout
+
+    file = _lock_file(Path(path))
+    with suppress(Timeout, OSError, NotImplementedError):
+        if file.is_file():
+            with FileLock(file, timeout=0, fallback_to_soft=False):
+                file.unlink()
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
 
 
 def _acquire(lock: "FileLock", path: Path) -> bool:

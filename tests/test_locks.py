@@ -9,7 +9,7 @@ import time
 import pytest
 
 from echolib import locks
-from echolib.locks import one_at_a_time
+from echolib.locks import one_at_a_time, remove_dead_lock
 
 ROUNDS = 20
 
@@ -87,3 +87,13 @@ def test_an_error_frees_the_lock(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError), one_at_a_time(tmp_path / "file" / "target"):
         pass
+
+
+def test_a_dead_lock_is_removed_and_a_held_one_is_kept(tmp_path):
+    (tmp_path / ".target.lock").touch()
+    remove_dead_lock(tmp_path / "target")
+    remove_dead_lock(tmp_path / "target")
+    assert os.listdir(tmp_path) == []
+    with one_at_a_time(tmp_path / "target"):
+        remove_dead_lock(tmp_path / "target")
+        assert os.listdir(tmp_path) == [".target.lock"]

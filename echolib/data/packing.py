@@ -17,7 +17,7 @@ from ..arrays import read_npz
 from ..config import data_folder
 from ..errors import DataError
 from ..files import atomic_path, remove_leftovers, write_npz
-from ..locks import one_at_a_time
+from ..locks import one_at_a_time, remove_dead_lock
 from ..parts import Parts
 from .frame_checks import COLUMNS, NUMBER_COLUMNS, possible_landmarks
 from .frames import Dataset, FrameSet, LabelledFrame, to_square
@@ -60,6 +60,7 @@ def pack_once(dataset: Dataset, size: int = 112) -> FrameSet:
             if not folder.is_dir():  # by the process that this one has waited for
                 return _pack(dataset, folder, size)
     remove_leftovers(folder.parent)
+    remove_dead_lock(folder)
     if _partial(folder).exists():  # its process was killed after it had finished the folder
         _remove_unfinished(folder)
     return FrameSet.load(folder)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from ..data.frames import FrameSet, with_neighbours
 from ..errors import DataError
+from ..memory import require_memory
 from .augment import Augmenter
 from .corruptions import corrupt_some
 from .plan import TrainingConfig
@@ -114,4 +115,5 @@ class Validation:
 
 def _on_device(frames: FrameSet, inputs: int, device: torch.device) -> Tensor:
     """All images of a set (N, inputs, S, S) uint8, on the device."""
+    require_memory(f"The images of {len(frames)} frames", inputs * frames.images.nbytes)
     return torch.from_numpy(with_neighbours(frames, inputs)).to(device)

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from ..errors import DataError
 from ..files import remove_leftovers, write_json
-from ..locks import one_at_a_time
+from ..locks import one_at_a_time, remove_dead_lock
 from .workers import in_parallel
 
 # Version of the phantom: raised whenever the same seed gives other bytes.
@@ -68,6 +68,7 @@ def write_once(folder: Path, study: dict, files: Iterable[str], draw: Callable[[
         with one_at_a_time(folder):
             if not claim_folder(folder, study, files):
                 draw()
+    remove_dead_lock(folder)
     for written in (folder, *(path for path in folder.iterdir() if path.is_dir())):
         remove_leftovers(written)
 

@@ -83,6 +83,7 @@ def test_a_finished_set_loses_what_a_killed_process_left_beside_it(data, tmp_pat
     for name in (f".{folder.name}.partial", f".{folder.name}.oldprint-16-1.partial"):
         (folder.parent / name).mkdir()
         (folder.parent / name / "part-0000000.npz").touch()
+    (folder.parent / f".{folder.name}.lock").touch()
     assert len(pack_once(data, 16)) == 12
     assert os.listdir(folder.parent) == [folder.name]
 
