@@ -67,15 +67,27 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, replaced = _temporary(path), _temporary(path)
+    temporary = _temporary(path)
     try:
         yield temporary
         if path.is_dir() and temporary.is_dir():
-            os.replace(path, replaced)
-        os.replace(temporary, path)
+            _replace_folder(temporary, path)
+        else:
+            os.replace(temporary, path)
     finally:
         _remove(temporary)
-        _remove(replaced)
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    """Rename a new folder to `path`, where another one lies; that one is deleted afterwards."""
+    old = _temporary(path)
+    os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+    _remove(old)
 
 
 def remove_leftovers(folder: str | Path) -> None:

@@ -32,6 +32,23 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
     assert os.listdir(tmp_path) == ["set"] and os.listdir(tmp_path / "set") == ["second"]
 
 
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "first").touch()
+    rename, calls = os.replace, []
+
+    def fails_once(source, target):
+        calls.append(target)
+        if len(calls) == 2:
+            raise OSError("no")
+        rename(source, target)
+
+    monkeypatch.setattr(files.os, "replace", fails_once)
+    with pytest.raises(OSError, match="no"), atomic_path(tmp_path / "set") as temporary:
+        temporary.mkdir()
+    assert os.listdir(tmp_path) == ["set"] and os.listdir(tmp_path / "set") == ["first"]
+
+
 def test_old_leftovers_of_older_versions_are_removed_where_their_file_is(tmp_path):
     kept = [".other.99999999.avi", ".clip.avi", ".clip.mine.avi", "notes.12.avi", "clip.avi"]
     for name in [*kept, ".clip.99999999.avi"]:

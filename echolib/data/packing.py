@@ -19,7 +19,7 @@ from ..errors import DataError
 from ..files import atomic_path, remove_leftovers, write_npz
 from ..locks import one_at_a_time, remove_dead_lock
 from ..parts import Parts
-from .frame_checks import COLUMNS, NUMBER_COLUMNS, possible_landmarks
+from .frame_checks import COLUMNS, NUMBER_COLUMNS, check_table, possible_landmarks
 from .frames import Dataset, FrameSet, LabelledFrame, to_square
 from .problems import Problem, problem_summary, problem_table
 
@@ -218,6 +218,7 @@ def _assemble(dataset: Dataset, parts: Parts, records: dict[str, dict], folder: 
         )
     files = [_arrays_file(parts, name) for name, record in records.items() if record["rows"]]
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"fps": float, "spacing": float})
+    check_table(table)  # before anything is written that cannot be loaded
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         for name, stem in FILE_STEMS.items():
