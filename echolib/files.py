@@ -1,13 +1,18 @@
 """Writing files whole or not at all, so that nothing half-written is ever left behind."""
 
+import hashlib
 import json
+import math
 import os
+import platform
 import re
+import secrets
 import shutil
 import time
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +20,42 @@ import numpy as np
 
 from .errors import DataError
 from .masks import PackedMasks
+from .memory import require_memory
 
 if TYPE_CHECKING:
     import pandas as pd
 
-OLD = 60  # s: a half-written file that did not change for so long has no writer any more
+MINUTE, DAY = 60, 24 * 3600  # s
+# Temporary names as `atomic_path` gives them: the writer's machine and process, and a random text,
+# because containers that share a disk can have equal process numbers. Older versions wrote the
+# process number alone.
+TEMPORARY = re.compile(r"\.(.+)\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}((?:\.[^.]*)?)")
+OLDER_TEMPORARY = re.compile(r"\.(.+)()\.(\d+)(\.\w+)")
+# files by which Linux tells one machine, and one container on it, from another
+MACHINE_FILES = ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid")
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    """A new name beside a path; it keeps the suffix, by which writers choose their format."""
+    writer = f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return path.with_name(f".{path.stem}.{writer}{path.suffix}")
+
+
+@cache
+def _machine() -> str:
+    """8 hexadecimal digits for the machine, or the container, in which process numbers count."""
+    names = [platform.node()]
+    for file in MACHINE_FILES:
+        with suppress(OSError):
+            names.append(os.readlink(file) if os.path.islink(file) else Path(file).read_text())
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:8]
 
 
 @contextmanager
@@ -39,27 +68,56 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = _temporary(path)
     try:
         yield temporary
         if path.is_dir() and temporary.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+            _replace_folder(temporary, path)
+        else:
+            os.replace(temporary, path)
     finally:
         _remove(temporary)
 
 
-def remove_leftovers(folder: str | Path) -> None:
-    """Delete temporary files that killed processes left beside finished files in a folder.
+def _replace_folder(new: Path, path: Path) -> None:
+    """Rename a new folder to `path`, where another one lies; that one is deleted afterwards."""
+    old = _temporary(path)
+    os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+    _remove(old)
 
-    A file that changed within the last minute is kept: another process may be writing it.
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Delete temporary files and folders of `atomic_path` whose process was killed, in a folder.
+
+    Those of a live process are kept. Where the process cannot be looked up, because it ran on
+    another machine or in another container, they are deleted after a day without a change.
     """
-    for path in Path(folder).glob(".*.*"):
-        names = re.fullmatch(r"\.(.+)\.\d+(\.\w+)", path.name)  # as `atomic_path` gives them
-        if names and path.with_name("".join(names.groups())).is_file():
-            with suppress(FileNotFoundError):  # the other process has just renamed it
-                if time.time() - path.stat().st_mtime > OLD:
-                    path.unlink()
+    with suppress(OSError):  # the folder is missing, or may not be read
+        for entry in list(os.scandir(folder)):
+            names = TEMPORARY.fullmatch(entry.name) or OLDER_TEMPORARY.fullmatch(entry.name)
+            if not names:
+                continue
+            name, machine, process, suffix = names.groups()
+            if not machine and not Path(folder, name + suffix).exists():
+                continue  # an older version's name, which others may give their files too
+            with suppress(OSError):  # its writer has just renamed it, or it is not ours
+                unchanged = time.time() - entry.stat(follow_symlinks=False).st_mtime
+                if unchanged > _time_to_keep(machine, int(process)):
+                    _remove(Path(entry))
+
+
+def _time_to_keep(machine: str, process: int) -> float:
+    """Seconds without a change after which a temporary file has no writer any more."""
+    from psutil import pid_exists
+
+    if machine not in ("", _machine()) or pid_exists(process):
+        return DAY
+    return -math.inf if machine else MINUTE  # a file's time may lie in the future
 
 
 def write_table(table: "pd.DataFrame", path: str | Path, index: bool = False, **more: Any) -> None:
@@ -68,8 +126,34 @@ def write_table(table: "pd.DataFrame", path: str | Path, index: bool = False, **
         table.to_csv(temporary, index=index, **more)
 
 
-def write_npz(path: str | Path, arrays: Iterable[tuple[str, np.ndarray | PackedMasks]]) -> None:
-    """Write an archive as `numpy.savez_compressed` does, whole or not at all.
+def write_json(content: Any, path: str | Path) -> None:
+    """Write values of JSON's types, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file. Raises DataError where it is missing, damaged, or too large."""
+    path = Path(path)
+    try:
+        require_memory(str(path), path.stat().st_size)
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except DataError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{path}: expected JSON in UTF-8, found something else ({error})."
+        ) from error
+
+
+def write_npz(
+    path: str | Path,
+    arrays: Iterable[tuple[str, np.ndarray | PackedMasks]],
+    compressed: bool = True,
+) -> None:
+    """Write an archive as `numpy.savez_compressed` or `numpy.savez` do, whole or not at all.
 
     arrays: names and arrays, taken one after the other, so that they need not be in memory
     together; packed masks are written one by one, as bool. Any name is allowed, also one that
@@ -77,7 +161,9 @@ def write_npz(path: str | Path, arrays: Iterable[tuple[str, np.ndarray | PackedM
     """
     with (
         atomic_path(path) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+        zipfile.ZipFile(
+            temporary, "w", zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+        ) as archive,
     ):
         for name, array in arrays:
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
@@ -86,26 +172,3 @@ def write_npz(path: str | Path, arrays: Iterable[tuple[str, np.ndarray | PackedM
                 np.lib.format.write_array_header_2_0(file, header)
                 for item in array if array.ndim else array[None]:
                     file.write(np.ascontiguousarray(item).data)
-
-
-def claim_parts(parts: Path, identity: dict) -> None:
-    """Make a folder for the parts of a long run, or check that an existing one is of this run.
-
-    identity: what the parts depend on, as JSON values. Raises DataError where the folder holds
-    the parts of another run, naming what differs, or where its identity cannot be read.
-    """
-    file = parts / "identity.json"
-    if not file.is_file():
-        with atomic_path(file) as temporary:
-            temporary.write_text(json.dumps(identity, indent=1) + "\n", encoding="utf-8")
-        return
-    try:
-        there = dict(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{file} is damaged ({error}). Remove {parts} and run again.") from error
-    differ = [key for key in identity if identity[key] != there.get(key)]
-    if differ:
-        raise DataError(
-            f"{parts} holds results of another run; they differ in {', '.join(differ)}. "
-            "Choose another folder, or remove that one."
-        )

@@ -7,7 +7,8 @@ import nibabel
 import numpy as np
 import pandas as pd
 
-from echolib.data.frames import COLUMNS, FrameSet
+from echolib.data.frame_checks import COLUMNS
+from echolib.data.frames import FrameSet
 from echolib.geometry import outline_to_tracing, polygon_to_mask
 from echolib.networks.models import Encoder, save_model
 

@@ -1,10 +1,16 @@
 """Files are whole or not there; what killed processes left of them is cleared away."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
-from echolib.files import atomic_path, remove_leftovers
+from echolib import files
+from echolib.errors import DataError
+from echolib.files import atomic_path, read_json, remove_leftovers, write_json
 
 
 def test_a_file_is_whole_or_not_there(tmp_path):
@@ -18,13 +24,88 @@ def test_a_file_is_whole_or_not_there(tmp_path):
     assert path.read_text() == "whole" and os.listdir(path.parent) == ["table.csv"]
 
 
-def test_old_leftovers_of_files_that_are_there_are_removed(tmp_path):
-    with atomic_path(tmp_path / "clip.avi") as temporary:
-        temporary.touch()
-    kept = [".other.12.avi", ".clip.avi", ".clip.mine.avi", "notes.12.avi", "clip.avi"]
-    for name in [*kept, temporary.name, ".clip.7.avi"]:
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    for content in ("first", "second"):
+        with atomic_path(tmp_path / "set") as temporary:
+            temporary.mkdir()
+            (temporary / content).touch()
+    assert os.listdir(tmp_path) == ["set"] and os.listdir(tmp_path / "set") == ["second"]
+
+
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "first").touch()
+    rename, calls = os.replace, []
+
+    def fails_once(source, target):
+        calls.append(target)
+        if len(calls) == 2:
+            raise OSError("no")
+        rename(source, target)
+
+    monkeypatch.setattr(files.os, "replace", fails_once)
+    with pytest.raises(OSError, match="no"), atomic_path(tmp_path / "set") as temporary:
+        temporary.mkdir()
+    assert os.listdir(tmp_path) == ["set"] and os.listdir(tmp_path / "set") == ["first"]
+
+
+def test_old_leftovers_of_older_versions_are_removed_where_their_file_is(tmp_path):
+    kept = [".other.99999999.avi", ".clip.avi", ".clip.mine.avi", "notes.12.avi", "clip.avi"]
+    for name in [*kept, ".clip.99999999.avi"]:
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (0, 0))
-    (tmp_path / ".clip.8.avi").touch()  # fresh: somebody may be writing it
+    kept += [".clip.99999998.avi", f".clip.{os.getpid()}.avi"]
+    (tmp_path / kept[-2]).touch()  # fresh: somebody may be writing it
+    (tmp_path / kept[-1]).touch()
+    os.utime(tmp_path / kept[-1], (time.time() - 3600,) * 2)  # its process lives
     remove_leftovers(tmp_path)
-    assert set(os.listdir(tmp_path)) == {*kept, ".clip.8.avi"}
+    assert set(os.listdir(tmp_path)) == set(kept)
+
+
+@pytest.mark.parametrize("name", ["clip.avi", "set", "UID.1.2.3"])
+def test_what_a_killed_process_leaves_is_removed_at_once(tmp_path, name):
+    script = """
+import os, signal, sys
+from echolib.files import atomic_path
+with atomic_path(sys.argv[1]) as temporary:
+    temporary.mkdir() if sys.argv[1].endswith("set") else temporary.touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / name)])
+    assert killed.returncode == -signal.SIGKILL
+    with atomic_path(tmp_path / name) as temporary:  # of a live process: this one
+        temporary.touch()
+        os.utime(temporary, (time.time() - 3600,) * 2)
+        assert len(os.listdir(tmp_path)) == 2
+        remove_leftovers(tmp_path)
+        assert os.listdir(tmp_path) == [temporary.name]
+
+
+def test_leftovers_of_another_machine_are_kept_for_a_day(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_machine", lambda: "0123abcd")
+    with atomic_path(tmp_path / "a.csv") as one, atomic_path(tmp_path / "b.csv") as other:
+        for path, age in ((one, 3600), (other, 90_000)):
+            path.touch()
+            os.utime(path, (time.time() - age,) * 2)
+        monkeypatch.undo()
+        remove_leftovers(tmp_path)
+        assert os.listdir(tmp_path) == [one.name]
+        other.touch()
+
+
+def test_equal_process_numbers_give_different_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    with atomic_path(tmp_path / "a.csv") as one, atomic_path(tmp_path / "a.csv") as other:
+        assert one != other and one.suffix == other.suffix == ".csv"
+        one.touch(), other.touch()
+
+
+def test_json_that_cannot_be_read_is_one_error(tmp_path):
+    write_json({"a": [1, None]}, tmp_path / "a.json")
+    assert read_json(tmp_path / "a.json") == {"a": [1, None]}
+    for content in (b"{", b"\xff\xfe{}", b"[" * 100_000, b""):
+        (tmp_path / "b.json").write_bytes(content)
+        with pytest.raises(DataError, match=r"b\.json: expected JSON"):
+            read_json(tmp_path / "b.json")
+    with pytest.raises(DataError, match=r"c\.json cannot be read: No such file"):
+        read_json(tmp_path / "c.json")

@@ -3,8 +3,10 @@
 import argparse
 import sys
 import warnings
+from pathlib import Path
 
 from .. import __version__
+from ..files import remove_leftovers
 from ..memory import memory_error
 from . import browser, data, phantom, robustness, training, valve, ventricle
 from .shared import adder
@@ -28,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = build_parser().parse_args(arguments)
     warnings.formatwarning = lambda message, *_, **__: f"echolib {parsed.command}: {message}\n"
     try:
+        if out := getattr(parsed, "out", None):
+            remove_leftovers(out if Path(out).is_dir() else Path(out).absolute().parent)
         parsed.run(parsed)
     except (ValueError, OSError) as error:  # DataError is a ValueError
         print(f"echolib {parsed.command}: {error}", file=sys.stderr)

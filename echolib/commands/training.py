@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..files import atomic_path, write_table
-from ..networks import TARGETS
+from ..networks import PRECISIONS, TARGETS
 from .shared import SIZE, SPLITS, Add, open_labelled, open_packed, report_problems
 
 MINUTES = 10.0
@@ -40,6 +40,11 @@ def add_commands(add: Add) -> None:
         "--cycle", action="store_true",
         help="show each frame between the ED and the ES frame of its clip, as lv_cycle sees it",
     )  # fmt: skip
+    command.add_argument(
+        "--precision", default="auto", choices=PRECISIONS,
+        help="auto: bf16 where the processor or GPU computes in it, else fp32; equal trainings "
+        "need an equal precision (default auto; a resumed training keeps its own)",
+    )  # fmt: skip
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
 
@@ -67,6 +72,7 @@ def train(arguments: argparse.Namespace) -> None:
     config = TrainingConfig(
         **{bound: getattr(arguments, bound)}, loss=arguments.loss or "bce_dice",
         seed=arguments.seed, corrupted=arguments.corrupted, start=arguments.start or "",
+        precision=arguments.precision,
     )  # fmt: skip
     frames = open_packed(arguments.data, arguments.size)
     if arguments.cycle:
@@ -79,7 +85,10 @@ def train(arguments: argparse.Namespace) -> None:
     parts = frames.split("train"), frames.split("val")
     training = Training(model, *parts, arguments.out, config, arguments.resume)
     training.run()
-    print(f"best validation Dice {training.progress.best:.4f} after {training.progress.step} steps")
+    print(
+        f"best validation Dice {training.progress.best:.4f} after {training.progress.step} steps "
+        f"in {training.precision}"
+    )
     print(f"weights in {Path(arguments.out) / 'model.safetensors'}")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..arrays import read_npz
 from ..errors import DataError
 from ..files import write_npz, write_table
 from .shared import CLIP_HELP, PLAYED_AT, adder
@@ -80,8 +81,6 @@ def segment(arguments: argparse.Namespace) -> None:
     """Mask the mitral leaflets in every frame of a clip, or of all clips of a pickle."""
     from dataclasses import replace
 
-    import numpy as np
-
     from ..data import read_clip, read_mitral_pickle
     from ..networks.inference import outline
     from ..valve.finder import load_finder
@@ -104,9 +103,9 @@ def segment(arguments: argparse.Namespace) -> None:
             yield clip.name if pickled else "masks", masks
 
     write_npz(out / "masks.npz", outlined())  # before the pictures, which may fail
-    with np.load(out / "masks.npz", allow_pickle=False) as saved:
-        for clip in clips:
-            _write_pictures(out, clip, saved[clip.name if pickled else "masks"])
+    for clip in clips:
+        name = clip.name if pickled else "masks"
+        _write_pictures(out, clip, read_npz(out / "masks.npz", [name])[name])
     print(f"masks and overlays in {out}")
 
 
@@ -142,18 +141,14 @@ def _write_pictures(out: Path, clip: "Clip", masks: "np.ndarray") -> None:
 
 def submit(arguments: argparse.Namespace) -> None:
     """Write the course task's CSV from masks of all frames of the test clips."""
-    import numpy as np
-
-    from ..data.valve.study import READ_ERRORS
     from ..valve.submission import write_submission
 
     path = Path(arguments.masks)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            masks = {name: archive[name] for name in archive.files}
-    except READ_ERRORS as error:
+        masks = read_npz(path)
+    except DataError as error:
         raise DataError(
-            f"{path}: expected masks.npz as `mitral segment` writes it, found none ({error})."
+            f"{path}: expected masks.npz as `mitral segment` writes it. {error}"
         ) from error
     if not masks:
         raise DataError(f"{path}: expected masks of some videos, found an empty archive.")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import DataError
-from ..files import claim_parts, write_npz, write_table
+from ..files import write_npz, write_table
+from ..parts import Parts
 from .shared import (
     CLIP_HELP,
     PLAYED_AT,
@@ -108,7 +109,7 @@ def _segment_folder(data: "LooseClips", network: "Encoder | Networks", out: Path
     from ..data import Problem, problem_summary
     from ..data.problems import warnings_as_problems
 
-    claim_parts(out, {"echolib": __version__, "networks": _digests(network)})
+    Parts(out, {"echolib": __version__, "networks": _digests(network)})
     problems: list[Problem] = []
     done = 0
     for name, path in data.table.path.items():

@@ -1,7 +1,6 @@
 """The labelled frames of a data set as plain arrays and a table."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,28 +10,22 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from ..arrays import read_npy
 from ..errors import DataError
 from ..files import atomic_path
 from ..geometry import drawn_rounded
 from .clips import Clip
+from .frame_checks import (
+    NUMBER_COLUMNS,
+    SPLITS,
+    TEXT_COLUMNS,
+    check_arrays,
+    check_table,
+    read_frame_table,
+)
 from .letterbox import Letterbox
-from .problems import Problem, full_table
+from .problems import Problem, full_table, read_problems
 
-SPLITS = ("train", "val", "test")
-COLUMNS = [
-    "clip",  # name of the clip that holds the frame
-    "frame",  # 0-based index in the clip
-    "phase",  # ED, ES or empty
-    "split",  # train, val or test
-    "patient",
-    "source",  # name of the data set
-    "fps",  # frames per second, NaN where unknown
-    "spacing",  # mm per px of the packed image, NaN where unknown
-    "height",  # of the source frame, px
-    "width",
-]
-TEXT_COLUMNS = ("clip", "phase", "split", "patient", "source")
-NUMBER_COLUMNS = ("fps", "spacing")
 OPTIONAL_ARRAYS = ("landmarks", "regions", "neighbours")  # of a FrameSet
 ROUNDING_SAMPLE = 25  # frames that decide how the masks of a set were drawn
 
@@ -109,20 +102,11 @@ class FrameSet:
     neighbours: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        count = len(self.table)
-        arrays = {"images": self.images, "masks": self.masks}
-        arrays |= self._optional_arrays
-        wrong = [f"{name} {array.shape}" for name, array in arrays.items() if len(array) != count]
-        if not wrong and self.images.shape != self.masks.shape:
-            wrong = [f"images {self.images.shape}", f"masks {self.masks.shape}"]
-        if wrong:
-            raise ValueError(
-                f"Expected {count} frames, one per row of the table, and masks of the same shape "
-                f"as the images; found {', '.join(wrong)}."
-            )
-        missing = [column for column in COLUMNS if column not in self.table]
-        if missing:
-            raise ValueError(f"The table lacks the columns {missing}; expected all of {COLUMNS}.")
+        """Raise DataError where an array or the table is not as the class documents it."""
+        check_arrays(
+            {"images": self.images, "masks": self.masks} | self._optional_arrays, len(self.table)
+        )
+        check_table(self.table)
 
     @property
     def _optional_arrays(self) -> dict[str, np.ndarray]:
@@ -237,28 +221,18 @@ class FrameSet:
         """Open a saved set with memory-mapped arrays. Raises DataError for an incomplete set."""
         folder = Path(folder)
         try:
-            table = pd.read_csv(
-                folder / "frames.csv",
-                dtype=dict.fromkeys(TEXT_COLUMNS, str),
-                keep_default_na=False,
-                na_values=dict.fromkeys(NUMBER_COLUMNS, ""),
+            table = read_frame_table(folder / "frames.csv")
+            names = [n for n in OPTIONAL_ARRAYS if (folder / f"{n}.npy").is_file()]
+            images, masks, *optional = (
+                read_npy(folder / f"{name}.npy", mapped=True)
+                for name in ("images", "masks", *names)
             )
-            images, masks = (
-                np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks")
-            )
-            optional = {
-                name: np.load(folder / f"{name}.npy", mmap_mode="r")
-                for name in OPTIONAL_ARRAYS
-                if (folder / f"{name}.npy").is_file()
-            }
-            landmarks = optional.pop("landmarks", None)
-            saved = pd.read_csv(folder / "problems.csv", dtype={"row": "Int64"})
-            problems = json.loads(saved.to_json(orient="records"))
-            problems = tuple(Problem(**problem) for problem in problems)
-            return cls(images, masks, landmarks, table, problems, **optional)
-        except (OSError, ValueError, EOFError, TypeError) as error:
+            arrays = {"landmarks": None} | dict(zip(names, optional, strict=True))
+            problems = read_problems(folder / "problems.csv")
+            return cls(images, masks, table=table, problems=problems, **arrays)
+        except DataError as error:
             raise DataError(
-                f"{folder} is not a complete set of packed frames ({error}). "
+                f"{folder} is not a complete set of packed frames. {error} "
                 "Remove the folder and pack the data set again."
             ) from error
 

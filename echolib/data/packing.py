@@ -1,19 +1,25 @@
 """Decode the clips of a data set once, in parallel, into a FrameSet on disk."""
 
 import errno
-import json
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from ..arrays import read_npz
 from ..config import data_folder
 from ..errors import DataError
-from ..files import atomic_path
-from .frames import COLUMNS, Dataset, FrameSet, LabelledFrame, to_square
+from ..files import atomic_path, remove_leftovers, write_npz
+from ..locks import one_at_a_time, remove_dead_lock
+from ..parts import Parts
+from .frame_checks import COLUMNS, NUMBER_COLUMNS, check_table, possible_landmarks
+from .frames import Dataset, FrameSet, LabelledFrame, to_square
 from .problems import Problem, full_table, problem_summary
 
 CLIPS_PER_PART = 100  # a killed process loses the work on at most this many clips
@@ -38,18 +44,34 @@ def pack(
     first case, DataError in the second.
     """
     folder = Path(folder)
-    name = f"{dataset.fingerprint()}-{size}-{FORMAT}"
-    partial = folder.with_name(f".{folder.name}.{name}.partial")
+    with _making(dataset, folder):
+        return _pack(dataset, folder, size, workers, progress)
+
+
+def pack_once(dataset: Dataset, size: int = 112) -> FrameSet:
+    """Load the packed frames of a data set from `data/packed/`, or pack them there first.
+
+    Of several processes that want the same frames, one packs them, and the others wait for it.
+    """
+    folder = data_folder() / "packed" / f"{dataset.name}-{size}-{dataset.fingerprint()}-{FORMAT}"
+    if not folder.is_dir():
+        with _making(dataset, folder):
+            if not folder.is_dir():  # by the process that this one has waited for
+                return _pack(dataset, folder, size)
+    remove_leftovers(folder.parent)
+    remove_dead_lock(folder)
+    if _partial(folder).exists():  # its process was killed after it had finished the folder
+        _remove_unfinished(folder)
+    return FrameSet.load(folder)
+
+
+@contextmanager
+def _making(dataset: Dataset, folder: Path) -> Iterator[None]:
+    """Lock a folder while it is packed, and explain why packing stopped."""
     try:
-        partial.mkdir(parents=True, exist_ok=True)
-        _check_space(partial, len(dataset.table), size)
-        parts = _write_parts(dataset, partial, size, workers, progress)
-        frames = _assemble(dataset, parts, folder)
-    except DataError:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        with one_at_a_time(folder):
+            yield
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
         reason, remedy = _failure(error)
         raise OSError(
             error.errno or errno.EIO,
@@ -57,16 +79,38 @@ def pack(
             f"{remedy}",
             str(folder),
         ) from error
-    shutil.rmtree(partial, ignore_errors=True)
+
+
+def _pack(
+    dataset: Dataset, folder: Path, size: int, workers: int = 2, progress: bool = True
+) -> FrameSet:
+    """Pack a data set while the folder is locked."""
+    identity = {"data": dataset.fingerprint(), "size": size, "format": FORMAT}
+    remove_leftovers(folder.parent)
+    try:
+        parts = Parts.or_anew(_partial(folder), identity)
+        _check_space(parts.folder, len(dataset.table), size)
+        records = _write_parts(dataset, parts, size, workers, progress)
+        frames = _assemble(dataset, parts, records, folder)
+    except (DataError, OSError):
+        _remove_unfinished(folder)
+        raise
+    _remove_unfinished(folder)
     return frames
 
 
-def pack_once(dataset: Dataset, size: int = 112) -> FrameSet:
-    """Load the packed frames of a data set from `data/packed/`, or pack them there first."""
-    folder = data_folder() / "packed" / f"{dataset.name}-{size}-{dataset.fingerprint()}-{FORMAT}"
-    if folder.is_dir():
-        return FrameSet.load(folder)
-    return pack(dataset, folder, size)
+def _partial(folder: Path) -> Path:
+    """The hidden folder of the parts, until `folder` is finished."""
+    return folder.with_name(f".{folder.name}.partial")
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Delete the parts of `folder`, also those of older versions."""
+    if not folder.parent.is_dir():
+        return
+    for path in folder.parent.iterdir():
+        if path.name.startswith(f".{folder.name}.") and path.suffix == ".partial":
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _failure(error: OSError) -> tuple[str, str]:
@@ -90,38 +134,73 @@ def _check_space(folder: Path, clips: int, size: int) -> None:
 
 
 def _write_parts(
-    dataset: Dataset, partial: Path, size: int, workers: int, progress: bool
-) -> list[Path]:
-    """Write one file per `CLIPS_PER_PART` clips, except files that exist already."""
+    dataset: Dataset, parts: Parts, size: int, workers: int, progress: bool
+) -> dict[str, dict]:
+    """Write one part per `CLIPS_PER_PART` clips, except parts that are there already.
+
+    Returns the rows and the problems of each part by its name.
+    """
     clips = list(dataset.table.index)
-    starts = range(0, len(clips), CLIPS_PER_PART)
-    parts = [partial / f"part-{start:07d}.npz" for start in starts]
+    records = {}
     bar = tqdm(total=len(clips), desc=f"packing {dataset.name}", unit="clip", disable=not progress)
     with ThreadPoolExecutor(workers) as pool, bar:  # decoders release the GIL
-        for start, part in zip(starts, parts, strict=True):
-            names = clips[start : start + CLIPS_PER_PART]
-            if not part.is_file():
-                _write_part(part, list(pool.map(dataset.labelled, names)), size)
+        for start in range(0, len(clips), CLIPS_PER_PART):
+            name, names = f"part-{start:07d}", clips[start : start + CLIPS_PER_PART]
+            record = parts.load(name, names)
+            if record is None:
+                frames, problems = _usable(list(pool.map(dataset.labelled, names)))
+                record = _write_arrays(_arrays_file(parts, name), frames, size)
+                record |= {"problems": [vars(problem) for problem in problems]}
+                parts.save(name, names, record, [_arrays_file(parts, name)])
+            records[name] = record
             bar.update(len(names))
-    return parts
+    return records
 
 
-def _write_part(
-    part: Path, clips: list[tuple[list[LabelledFrame], list[Problem]]], size: int
-) -> None:
-    """Write the frames and problems of some clips, as `Dataset.labelled` returns them."""
-    frames = [frame for clip_frames, _ in clips for frame in clip_frames]
-    problems = [vars(problem) for _, clip_problems in clips for problem in clip_problems]
+def _arrays_file(parts: Parts, name: str) -> Path:
+    return parts.folder / f"{name}.npz"
+
+
+def _usable(
+    clips: list[tuple[list[LabelledFrame], list[Problem]]],
+) -> tuple[list[LabelledFrame], list[Problem]]:
+    """Frames and problems of some clips, without frames and numbers that a set must not hold.
+
+    clips: as `Dataset.labelled` returns them.
+    """
+    frames, problems = [], []
+    for clip_frames, clip_problems in clips:
+        problems += clip_problems
+        for frame in clip_frames:
+            where = f"{frame.clip}, frame {frame.frame}"
+            if frame.landmarks is not None and not possible_landmarks(frame.landmarks[None])[0]:
+                problems.append(Problem(where, None, "a landmark is no place in an image"))
+                continue
+            numbers = {name: getattr(frame, name) for name in NUMBER_COLUMNS}
+            wrong = {
+                name: value
+                for name, value in numbers.items()
+                if value is not None and not 0 < value <= NUMBER_COLUMNS[name]
+            }
+            for name, value in wrong.items():
+                reason = f"{name} is {value:g}, taken as unknown"
+                problems.append(Problem(where, None, reason, "noted"))
+            if wrong:
+                frame = replace(frame, **dict.fromkeys(wrong, None))  # type: ignore[arg-type]
+            frames.append(frame)
+    return frames, problems
+
+
+def _write_arrays(path: Path, frames: list[LabelledFrame], size: int) -> dict:
+    """Write the arrays of some frames; returns their rows of the table."""
     squares = [to_square(frame, size) for frame in frames]
     arrays = {}
     for name in FILE_STEMS:
         values = [getattr(square, name) for square in squares]
         if values and all(value is not None for value in values):
             arrays[name] = np.stack(values)
-    rows = [_row(frame, square) for frame, square in zip(frames, squares, strict=True)]
-    records = np.array(json.dumps({"rows": rows, "problems": problems}))
-    with atomic_path(part) as temporary:
-        np.savez(temporary, allow_pickle=False, records=records, **arrays)
+    write_npz(path, arrays.items(), compressed=False)
+    return {"rows": [_row(f, square) for f, square in zip(frames, squares, strict=True)]}
 
 
 def _row(source: LabelledFrame, square: LabelledFrame) -> dict:
@@ -131,37 +210,36 @@ def _row(source: LabelledFrame, square: LabelledFrame) -> dict:
     return {column: values[column] for column in COLUMNS}
 
 
-def _assemble(dataset: Dataset, parts: list[Path], folder: Path) -> FrameSet:
+def _assemble(dataset: Dataset, parts: Parts, records: dict[str, dict], folder: Path) -> FrameSet:
     """Join the parts into one folder, one part at a time to save memory."""
-    records = [json.loads(str(np.load(part)["records"])) for part in parts]
-    rows = [row for record in records for row in record["rows"]]
-    problems = [Problem(**p) for record in records for p in record["problems"]]
+    rows = [row for record in records.values() for row in record["rows"]]
+    problems = [Problem(**p) for record in records.values() for p in record["problems"]]
     problems = [*dataset.problems, *problems]
     if not rows:
         raise DataError(
             f"{dataset.folder}: no labelled frame could be read.\n{problem_summary(problems)}"
         )
+    files = [_arrays_file(parts, name) for name, record in records.items() if record["rows"]]
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"fps": float, "spacing": float})
+    check_table(table)  # before anything is written that cannot be loaded
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         for name, stem in FILE_STEMS.items():
-            _join(parts, name, temporary / f"{stem}.npy", len(rows))
+            _join(files, name, temporary / f"{stem}.npy", len(rows))
         full_table(problems).to_csv(temporary / "problems.csv", index=False)
         table.to_csv(temporary / "frames.csv", index=False)
     return FrameSet.load(folder)
 
 
-def _join(parts: list[Path], name: str, path: Path, count: int) -> None:
-    """Write one array of all parts to `path`; write none where a part with frames lacks it."""
+def _join(files: list[Path], name: str, path: Path, count: int) -> None:
+    """Write one array of all files to `path`; write none where a file lacks it."""
     joined, start = None, 0
-    for part in parts:
-        with np.load(part) as arrays:
-            if "image" not in arrays:
-                continue
-            if name not in arrays:
-                path.unlink(missing_ok=True)
-                return
-            values = arrays[name]
+    for file in files:
+        arrays = read_npz(file)
+        if name not in arrays:
+            path.unlink(missing_ok=True)
+            return
+        values = arrays[name]
         if joined is None:
             shape = (count, *values.shape[1:])
             joined = np.lib.format.open_memmap(path, "w+", values.dtype, shape)

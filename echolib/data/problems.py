@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..errors import DataError
 from .names import CLIP_SUFFIXES, clip_name
 
 LONGEST = 400  # characters of a line of a summary
@@ -59,12 +60,11 @@ def _kind(reason: str, file: str) -> str:
 
 def problem_table(problems: Iterable[Problem]) -> pd.DataFrame:
     """Problems as a table: file, row, reason, action."""
-    columns = ["file", "row", "reason", "action"]
-    return _table(problems, columns)
+    return _table(problems, ["file", "row", "reason", "action"])
 
 
 def full_table(problems: Iterable[Problem]) -> pd.DataFrame:
-    """Problems as a table with all their fields, for files; `problems_of` restores them."""
+    """Problems as a table with all their fields, for files; `read_problems` restores them."""
     return _table(problems, list(Problem.__dataclass_fields__))
 
 
@@ -77,6 +77,22 @@ def problems_of(table: pd.DataFrame) -> list[Problem]:
     """Problems from a table with all their fields, as `full_table` makes it."""
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     return [Problem(**{str(name): value for name, value in row.items()}) for row in rows]
+
+
+def read_problems(path: Path) -> tuple[Problem, ...]:
+    """Read a table of problems from CSV. Raises DataError for any other file."""
+    columns = list(Problem.__dataclass_fields__)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if list(table) != columns:
+            raise ValueError(f"its columns are {list(table)[:10]}")
+        rows = pd.Series([int(row) if row else None for row in table["row"]], dtype="Int64")
+        return tuple(problems_of(table.assign(row=rows)))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path}: expected a table of problems with the columns {columns}, found none "
+            f"({error})."
+        ) from error
 
 
 def problem_summary(problems: Iterable[Problem]) -> str:

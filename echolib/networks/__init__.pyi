@@ -28,3 +28,4 @@ from .plan import TrainingConfig
 from .training import Training
 
 TARGETS: tuple[str, ...]
+PRECISIONS: tuple[str, ...]

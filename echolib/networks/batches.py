@@ -5,12 +5,37 @@ import torch
 from torch import Tensor, nn
 
 from ..data.frames import FrameSet, with_neighbours
+from ..errors import DataError
+from ..memory import require_memory
 from .augment import Augmenter
 from .corruptions import corrupt_some
 from .plan import TrainingConfig
 from .tasks import Task
 
 VALIDATION_BATCH = 64  # frames
+
+
+def check_learnable(frames: FrameSet, inputs: int, name: str) -> None:
+    """Raise DataError for frames that are all black, or whose masks are all empty.
+
+    inputs: number of frames that the network sees. name: of the frames in the message, such as
+    "training".
+    """
+    pictures = [frames.images]
+    if inputs > 1 and frames.neighbours is not None:
+        pictures.append(frames.neighbours)
+    darkest = min(int(np.min(part)) for part in pictures)
+    brightest = max(int(np.max(part)) for part in pictures)
+    if darkest == brightest:
+        raise DataError(
+            f"All pixels of the {len(frames)} {name} frames are {brightest}: expected pictures. "
+            "Pack the data set again, and look at its frames."
+        )
+    if not np.any(frames.masks):
+        raise DataError(
+            f"None of the {len(frames)} {name} frames has a mask that marks a pixel. Check the "
+            "labels, and pack the data set again."
+        )
 
 
 class Batches:
@@ -90,4 +115,5 @@ class Validation:
 
 def _on_device(frames: FrameSet, inputs: int, device: torch.device) -> Tensor:
     """All images of a set (N, inputs, S, S) uint8, on the device."""
+    require_memory(f"The images of {len(frames)} frames", inputs * frames.images.nbytes)
     return torch.from_numpy(with_neighbours(frames, inputs)).to(device)

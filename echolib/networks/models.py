@@ -6,17 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, max_pool2d, pad
 
 from .. import __version__
 from ..config import weights_folder
 from ..errors import DataError
-from ..files import atomic_path
 from ..geometry import LANDMARKS
 from . import TARGETS
+from .weights import (
+    SIZES,
+    check_arguments,
+    check_number,
+    parse_object,
+    read_metadata,
+    read_tensors,
+    write_weights,
+)
 
 FORMAT = "echolib-1"
 WEIGHTS_FILE = "model.safetensors"
@@ -262,7 +268,10 @@ def weights_digest(model: nn.Module) -> str:
 
 
 def save_model(model: Encoder, path: str | Path) -> None:
-    """Write weights, configuration, size and card to a safetensors file, whole or not at all."""
+    """Write weights, configuration, size and card to a safetensors file, whole or not at all.
+
+    Equal models give equal bytes.
+    """
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
     }
@@ -273,8 +282,7 @@ def save_model(model: Encoder, path: str | Path) -> None:
         "arguments": json.dumps(model.arguments),
         "card": json.dumps({"size": model.size} | model.card),
     }
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata))
+    write_weights(path, tensors, metadata)
 
 
 def find_weights(name_or_path: str | Path) -> Path:
@@ -301,12 +309,7 @@ def load_model(name_or_path: str | Path) -> Encoder:
     `save_model`, is damaged, or holds the weights of another model.
     """
     path = find_weights(name_or_path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{path} is not a readable safetensors file: {error}.") from error
+    metadata = read_metadata(path)
     kind = metadata.get("model")
     if metadata.get("format") != FORMAT or kind not in MODELS:
         raise DataError(
@@ -314,16 +317,20 @@ def load_model(name_or_path: str | Path) -> Encoder:
             f"{FORMAT!r} and one of {sorted(MODELS)}. Was it written by echolib's save_model?"
         )
     try:
-        model = MODELS[kind](**json.loads(metadata["arguments"]))
-        model.load_state_dict(tensors)
-        model.card = dict(json.loads(metadata["card"]))
-        model.size = int(model.card.get("size", SIZE))
-        if model.size < 1:
-            raise ValueError(f"it was trained on squares of {model.size} px")
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        arguments = check_arguments(parse_object(metadata["arguments"], "arguments"))
+        card = parse_object(metadata["card"], "card")
+        size = check_number("size", card.get("size", SIZE), SIZES)
+        with torch.device("meta"):  # shapes only: a small file can name a network of gigabytes
+            model = MODELS[kind](**arguments)
+        tensors = read_tensors(path, model.state_dict())
+    except DataError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path} does not fit the model {kind} that it names: {error}. Is it damaged, or from "
             "another version of echolib?"
         ) from error
+    model.to_empty(device="cpu").load_state_dict(tensors)
+    model.card, model.size = card, size
     model.name = Path(name_or_path).name.removesuffix(path.suffix)
-    return model.float().eval()
+    return model.eval()

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
+from . import PRECISIONS
 from .augment import Augmentation
 from .corruptions import SEEN, check_corruptions
 from .losses import LOSSES
@@ -34,6 +35,7 @@ class TrainingConfig:
     average: float = 0.995  # decay of the exponential moving average of the weights
     patience: int = 30  # rounds without a better validation Dice before an early stop
     seed: int = 0
+    precision: str = "auto"  # one of PRECISIONS; auto: bf16 where `config.bf16_pays`
     start: str = ""  # name of the weights that the model started from; only recorded
     augmentation: Augmentation = field(default_factory=Augmentation)
 
@@ -43,6 +45,8 @@ class TrainingConfig:
             raise ValueError(f"The length of a training must be above 0, not {length}.")
         if self.loss not in LOSSES:
             raise ValueError(f"Unknown loss {self.loss!r}; expected one of {sorted(LOSSES)}.")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"Unknown precision {self.precision!r}; expected one of {PRECISIONS}.")
         check_corruptions(self.corruptions)
         if self.corrupted and not self.corruptions:
             raise ValueError(

@@ -17,9 +17,10 @@ from tqdm.auto import tqdm
 
 from ..config import bf16_pays, device
 from ..data.frames import FrameSet
-from ..files import write_table
-from .batches import Batches, Validation
-from .checkpoints import load_checkpoint, save_checkpoint, training_identity
+from ..errors import DataError
+from ..files import remove_leftovers, write_table
+from .batches import Batches, Validation, check_learnable
+from .checkpoints import load_checkpoint, restore, save_checkpoint, training_identity
 from .models import WEIGHTS_FILE, Encoder, first_levels, save_model
 from .plan import Progress, TrainingConfig, warm_up_and_cosine
 from .tasks import task_of
@@ -46,9 +47,11 @@ class Training:
     model: one of `models.MODELS`; its kind decides the task (`tasks`): masks of the cavity and the
     regions beside it, or landmarks. train, val: FrameSets of one size. folder: for `checkpoint.pt`,
     `model.safetensors` (the best averaged weights) and `history.csv`. resume: continue from the
-    checkpoint in the folder, if there is one. The training runs on `config.device()`, in bfloat16
-    if `config.bf16_pays`. Raises ValueError for an empty set or, without `resume`, a folder that
-    holds a training already, and DataError for a checkpoint of another training.
+    checkpoint in the folder, if there is one. The training runs on `config.device()`, in the
+    precision of its configuration; a resumed one keeps the precision that it began in. Raises
+    ValueError for an empty set or, without `resume`, a folder that holds a training already, and
+    DataError for frames from which nothing can be learnt, such as black ones, and for a checkpoint
+    that is damaged or belongs to another training.
     """
 
     def __init__(
@@ -67,8 +70,11 @@ class Training:
         self.source = str(train.table.source.iloc[0])
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(self.folder)
         self.device = device()
         self.task = task_of(model, settings.loss, settings.auxiliary, settings.heatmap)
+        check_learnable(train, self.task.inputs, "training")
+        check_learnable(val, self.task.inputs, "validation")
         self.batches = Batches(train, self.task, settings, self.device)
         self.validation = Validation(val, self.task, self.device)
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
@@ -103,7 +109,8 @@ class Training:
         """Plan the number of steps from the epochs, or from the minutes and some timed steps."""
         started = time.perf_counter()
         steps = math.ceil(self.config.epochs * self.batches.per_epoch)
-        progress = Progress(steps=steps, bf16=bf16_pays(self.device))
+        chosen, fastest = self.config.precision, bf16_pays(self.device)
+        progress = Progress(steps=steps, bf16=fastest if chosen == "auto" else chosen == "bf16")
         if self.config.minutes is not None:
             seconds = self._seconds_per_step(progress.bf16)
             progress.seconds = time.perf_counter() - started
@@ -220,6 +227,7 @@ class Training:
             "validation_frames": len(self.validation.images),
             "validation_dice": round(val_dice, 4),
             "step": state.step,
+            "precision": self.precision,
             "config": asdict(self.config),
         }
         save_model(model, self.folder / WEIGHTS_FILE)
@@ -235,7 +243,15 @@ class Training:
 
     def _resume(self) -> None:
         state = load_checkpoint(self.checkpoint, self.identity)
-        self.model.load_state_dict(state["model"])
-        self.averaged.load_state_dict(state["averaged"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.progress = Progress(**state["progress"])
+        self.progress = restore(self.checkpoint, state, self.model, self.averaged, self.optimizer)
+        if self.config.precision not in ("auto", self.precision):
+            raise DataError(
+                f"{self.checkpoint} was trained in {self.precision}, not in "
+                f"{self.config.precision}. Resume it with the precision {self.precision} or auto, "
+                "or choose another folder."
+            )
+
+    @property
+    def precision(self) -> str:
+        """The precision in which the training computes: "bf16" or "fp32"."""
+        return "bf16" if self.progress.bf16 else "fp32"

@@ -11,7 +11,8 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from ..errors import DataError
-from ..files import atomic_path
+from ..files import remove_leftovers, write_json
+from ..locks import one_at_a_time, remove_dead_lock
 from .workers import in_parallel
 
 # Version of the phantom: raised whenever the same seed gives other bytes.
@@ -53,9 +54,23 @@ def claim_folder(folder: Path, study: dict, files: Iterable[str]) -> bool:
             f"{folder}: expected an empty folder or a phantom study with its {CARD}, found "
             f"{names[:5]} without one. Choose another folder; nothing was written."
         )
-    with atomic_path(folder / CARD) as temporary:
-        temporary.write_text(json.dumps(study, indent=1) + "\n", encoding="utf-8")
+    write_json(study, folder / CARD)
     return False
+
+
+def write_once(folder: Path, study: dict, files: Iterable[str], draw: Callable[[], None]) -> None:
+    """Write a study, unless it is finished; of several processes one writes, the others wait.
+
+    study, files: see `claim_folder`, which raises its DataErrors here. draw: writes the study.
+    """
+    files = tuple(files)
+    if not claim_folder(folder, study, files):
+        with one_at_a_time(folder):
+            if not claim_folder(folder, study, files):
+                draw()
+    remove_dead_lock(folder)
+    for written in (folder, *(path for path in folder.iterdir() if path.is_dir())):
+        remove_leftovers(written)
 
 
 def _check_card(card: Path, study: dict) -> None:
@@ -63,7 +78,7 @@ def _check_card(card: Path, study: dict) -> None:
     text = card.read_text(encoding="utf-8", errors="replace")
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = text[:80]
     if content != study:
         raise DataError(

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from ..data.frames import COLUMNS, FrameSet
+from ..data.frame_checks import COLUMNS
+from ..data.frames import FrameSet
 from ..geometry import LANDMARKS, disk_volume, outline_to_tracing
 from .common import CYCLE_STREAM, FPS, WARM_UP_FRAMES, check_seed
 from .scene import draw_scan, label_map, trace

@@ -12,9 +12,11 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from .. import config
+from ..arrays import read_npz
 from ..errors import DataError
-from ..files import atomic_path, remove_leftovers, write_npz
-from .common import MITRAL_VERSION, check_seed, claim_folder, draw_clips, is_finished
+from ..files import atomic_path, write_npz
+from ..parts import Parts
+from .common import MITRAL_VERSION, check_seed, draw_clips, write_once
 from .mitral_items import KINDS, Kind, draw_item
 from .workers import worker_count
 
@@ -52,10 +54,10 @@ def write_mitral_study(
     it has too few frames for that at 50 per second, its frame rate is lower.
     workers: number of processes, one per core by default; the bytes do not depend on it.
 
-    An interrupted study is resumed, a finished study is returned at once, and two processes may
-    write the same study. Raises ValueError for parameters outside their range, and DataError
-    when the folder holds another study, or other files. In a script, call it under
-    `if __name__ == "__main__":`, because worker processes import the script.
+    An interrupted study is resumed, a finished study is returned at once, and of two processes
+    that want the same study, one waits for the other. Raises ValueError for parameters outside
+    their range, and DataError when the folder holds another study, or other files. In a script,
+    call it under `if __name__ == "__main__":`, because worker processes import the script.
     """
     if not 0 < scale <= 1:
         raise ValueError(f"scale must be above 0 and at most 1, the real set's size, not {scale}.")
@@ -65,11 +67,15 @@ def write_mitral_study(
     plan = [(kind, index) for kind in KINDS for index in range(kind.count(scale))]
     study = {"layout": LAYOUT, "source": "phantom", "version": MITRAL_VERSION, "seed": seed}
     study |= {"scale": scale, "counts": {kind.name: kind.count(scale) for kind in KINDS}}
-    if not claim_folder(folder, study, FILES):
-        task = partial(_write_part, folder=folder, plan=plan, seed=seed, scale=scale)
+
+    def draw() -> None:
+        parts = Parts.or_anew(folder / PARTS, study)
+        task = partial(_write_part, parts=parts, plan=plan, seed=seed, scale=scale)
         draw_clips(task, folder, len(plan), workers, progress)
         _assemble(folder, plan, progress)
-    _remove_parts(folder)
+
+    write_once(folder, study, FILES, draw)
+    shutil.rmtree(folder / PARTS, ignore_errors=True)
     return folder
 
 
@@ -110,35 +116,23 @@ def _truth_part(folder: Path, number: int) -> Path:
 
 
 def _write_part(
-    number: int, folder: Path, plan: list[tuple[Kind, int]], seed: int, scale: float
+    number: int, parts: Parts, plan: list[tuple[Kind, int]], seed: int, scale: float
 ) -> None:
-    """Draw and write item `number` of the plan, unless its file or the finished study exists."""
-    part = _part(folder, number)
-    if part.is_file() or is_finished(folder, FILES):
+    """Draw and write item `number` of the plan, unless its part is there."""
+    kind, index = plan[number]
+    name, holds = f"{number:04d}", [f"{kind.name} {index}"]
+    if parts.load(name, holds) is not None:
         return
-    item, truth = draw_item(*plan[number], seed, scale)
-    with _unless_finished(folder):
-        if truth is not None:  # before the item, so that each written item has its labels
-            write_npz(_truth_part(folder, number), [(item["name"], truth)])
-        with atomic_path(part) as temporary, _gzip(temporary) as file:
-            # without the opcodes PROTO and STOP
-            file.write(memoryview(pickle.dumps(item, PROTOCOL))[2:-1])
-
-
-@contextmanager
-def _unless_finished(folder: Path) -> Iterator[None]:
-    """Ignore missing files if another process has finished the same study meanwhile."""
-    try:
-        yield
-    except OSError:
-        if not is_finished(folder, FILES):
-            raise
-
-
-def _remove_parts(folder: Path) -> None:
-    """Delete the items of a finished study, and files that killed processes left half-written."""
-    shutil.rmtree(folder / PARTS, ignore_errors=True)
-    remove_leftovers(folder)
+    folder = parts.folder.parent
+    item, truth = draw_item(kind, index, seed, scale)
+    files = [_part(folder, number)]
+    with atomic_path(files[0]) as temporary, _gzip(temporary) as file:
+        # without the opcodes PROTO and STOP
+        file.write(memoryview(pickle.dumps(item, PROTOCOL))[2:-1])
+    if truth is not None:
+        files.append(_truth_part(folder, number))
+        write_npz(files[1], [(item["name"], truth)])
+    parts.save(name, holds, item["name"], files)
 
 
 @contextmanager
@@ -159,7 +153,7 @@ def _assemble(folder: Path, plan: list[tuple[Kind, int]], progress: bool) -> Non
     test = [number for number, (kind, _) in enumerate(plan) if kind.name == "test"]
     train = [number for number in range(len(plan)) if number not in test]
     bar = tqdm(total=len(plan), desc="joining the clips", disable=not progress, unit="clip")
-    with bar, _unless_finished(folder):
+    with bar:
         _join_truths(folder, test)
         for name, numbers in (("test.pkl", test), ("train.pkl", train)):
             with atomic_path(folder / name) as temporary, _gzip(temporary) as file:
@@ -176,7 +170,6 @@ def _join_truths(folder: Path, numbers: list[int]) -> None:
 
     def labels() -> Iterator[tuple[str, np.ndarray]]:
         for number in numbers:
-            with np.load(_truth_part(folder, number)) as part:
-                yield from part.items()
+            yield from read_npz(_truth_part(folder, number)).items()
 
     write_npz(folder / "test_truth.npz", labels())

@@ -8,7 +8,8 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from .. import geometry
-from ..data.frames import COLUMNS, FrameSet
+from ..data.frame_checks import COLUMNS
+from ..data.frames import FrameSet
 from .common import FRAME_STREAM, check_seed
 from .effects import check_effects
 from .scene import PLAIN_SHARE, draw_scan, label_map, trace

@@ -13,8 +13,8 @@ import pandas as pd
 from .. import config, geometry
 from ..data.video import read_video
 from ..errors import DataError
-from ..files import atomic_path, remove_leftovers, write_table
-from .common import CLIP_STREAM, FPS, VERSION, WARM_UP_FRAMES, check_seed, claim_folder, draw_clips
+from ..files import atomic_path, write_table
+from .common import CLIP_STREAM, FPS, VERSION, WARM_UP_FRAMES, check_seed, draw_clips, write_once
 from .scene import draw_scan, trace
 from .sector import REFERENCE_SIZE
 from .ultrasound import Scan
@@ -58,10 +58,11 @@ def write_lv_study(
     Volumes are computed from the written tracings by the method of disks, in ml at the heart's
     own scale.
 
-    An interrupted study is resumed, a finished study is returned at once. Raises ValueError for
-    parameters outside their range, and DataError when the folder holds a study with other
-    parameters, or other files. In a script, call it under `if __name__ == "__main__":`, because
-    worker processes import the script.
+    An interrupted study is resumed, a finished study is returned at once, and of two processes
+    that want the same study, one waits for the other. Raises ValueError for parameters outside
+    their range, and DataError when the folder holds a study with other parameters, or other files.
+    In a script, call it under `if __name__ == "__main__":`, because worker processes import the
+    script.
     """
     if clips < 3:
         raise ValueError(f"clips must be 3 or more, one for each split, not {clips}.")
@@ -76,12 +77,13 @@ def write_lv_study(
     folder = Path(folder)
     study = {"layout": "EchoNet-Dynamic", "source": "phantom", "version": VERSION, "seed": seed}
     study |= {"clips": clips, "size": REFERENCE_SIZE, "frames": [shortest, longest], "fps": FPS}
-    if not claim_folder(folder, study, FILES):
+
+    def draw() -> None:
         task = partial(_write_clip, folder=folder, seed=seed, frames=(shortest, longest))
         rows = draw_clips(task, folder, clips, workers, progress)
         _write_tables(folder, rows, _splits(clips, seed))
-        for written in (folder, folder / "Videos"):
-            remove_leftovers(written)
+
+    write_once(folder, study, FILES, draw)
     return folder
 
 
@@ -116,11 +118,11 @@ def _plan_clip(index: int, seed: int, frames: tuple[int, int]) -> _Plan:
 
 
 def _write_clip(index: int, folder: Path, seed: int, frames: tuple[int, int]):
-    """Write clip number `index` unless its file exists; return its rows of both tables."""
+    """Write clip number `index` unless its file is whole; return its rows of both tables."""
     plan = _plan_clip(index, seed, frames)
     name = clip_name(index, seed)
     path = folder / "Videos" / f"{name}.avi"
-    if not path.is_file():
+    if not _is_whole(path, plan.frames):
         moments = plan.start + np.arange(-WARM_UP_FRAMES, plan.frames) / FPS
         images = (plan.scan.frame(moment) for moment in moments)
         with atomic_path(path) as temporary:
@@ -138,6 +140,14 @@ def _write_clip(index: int, folder: Path, seed: int, frames: tuple[int, int]):
         for ends in [tracing.axis, *tracing.chords]:
             traced.append((f"{name}.avi", *(float(f"{v:.4f}") for v in ends.ravel()), frame))
     return listed, traced
+
+
+def _is_whole(path: Path, frames: int) -> bool:
+    """Whether a video is there and has all its frames, not cut off since it was written."""
+    try:
+        return path.is_file() and len(read_video(path).frames) == frames
+    except DataError:
+        return False
 
 
 def write_mjpg(path: Path, images: Iterable[np.ndarray], size: int) -> None:

@@ -12,17 +12,19 @@ from .. import __version__
 from ..config import device
 from ..data.frames import FrameSet
 from ..errors import DataError
-from ..files import claim_parts, write_table
+from ..files import write_table
 from ..geometry import mask_volume
 from ..metrics import case_scores
 from ..networks.corruptions import CORRUPTIONS, SEVERITIES, check_corruptions, corrupt
 from ..networks.inference import predict, square_masks
 from ..networks.models import Encoder, weights_digest
+from ..parts import Parts
 from .doubt import mean_shapes
 
 CLEAN = "clean"
 CASES_FILE = "robustness.csv"
 PARTS_FOLDER = "parts"
+FORMAT = 2  # increase it when parts of an older version lack something
 
 
 def corrupted_images(frames: FrameSet, corruption: str, severity: int, seed: int = 0) -> np.ndarray:
@@ -157,23 +159,25 @@ def run_robustness(
     """Score every model under every condition and write `robustness.csv` to the folder.
 
     Parameters and columns are those of `conditions` and `score_condition`. Finished conditions are
-    kept in `parts/`, and a run that was interrupted does not compute them again. Raises ValueError
-    without frames, and DataError if the parts belong to other models, frames or settings.
+    kept in `parts/`, and a run that was interrupted does not compute them again, unless their part
+    is damaged. Raises ValueError without frames, and DataError if the parts belong to other models,
+    frames or settings.
     """
     if not len(frames):
         raise ValueError("There are no frames to score. Does the data set name its splits?")
     folder = Path(folder)
-    parts = folder / PARTS_FOLDER
     all_conditions = conditions(corruptions, severities)
-    claim_parts(parts, _identity(models, frames, seed, pairs))
+    parts = Parts(folder / PARTS_FOLDER, _identity(models, frames, seed, pairs))
+    holds = [f"{row.clip} {row.frame}" for row in frames.table.itertuples()]
     bar = tqdm(all_conditions, desc="robustness", unit="condition", disable=not progress)
     tables = []
     for corruption, severity in bar:
-        part = parts / f"{corruption}-{severity}.csv"
-        if not part.is_file():
+        name = f"{corruption}-{severity}"
+        rows = parts.load(name, holds)
+        if rows is None:
             cases = score_condition(models, frames, corruption, severity, seed, pairs)
-            write_table(cases, part)
-        tables.append(read_cases(part))
+            rows = parts.save(name, holds, cases.to_dict("records"))
+        tables.append(pd.DataFrame(rows))
     cases = _sort_by_model(pd.concat(tables, ignore_index=True), [*models, *(pairs or {})])
     write_table(cases, folder / CASES_FILE)
     return cases
@@ -184,6 +188,8 @@ def read_cases(path: str | Path) -> pd.DataFrame:
     text = dict.fromkeys(("model", "corruption", "clip", "phase", "patient", "source", "unit"), str)
     try:
         cases = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={"ef_error": ""})
+        if missing := sorted(text.keys() - set(cases)):
+            raise ValueError(f"it lacks the columns {missing}")
         return cases.astype({"severity": int, "dice": float})
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
@@ -203,4 +209,5 @@ def _identity(models: dict, frames: FrameSet, seed: int, pairs) -> dict:
         "levels": levels,
         "device": device().type,
         "echolib": __version__,
+        "format": FORMAT,
     }

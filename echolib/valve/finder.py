@@ -7,7 +7,6 @@ get a crop around the box, enlarged further, so that a leaflet is several pixels
 leaflets form one or two pieces and are often torn, so no piece is removed for being small.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +24,13 @@ from ..data.letterbox import Crop, Letterbox
 from ..data.sector import DARK, SectorBox, sector_window
 from ..data.valve.squares import CLOSE, WHOLE, Bounds, crop_around
 from ..errors import DataError
-from ..files import atomic_path
+from ..files import read_json, write_json
 from ..masks import PackedMasks
 from ..networks.inference import outline, predict_regions
 from ..networks.models import Encoder, UNet, find_weights, load_model
 
 BATCH = 32
+MAX_SIZE = 2048  # px, side of a square
 SETTINGS_FILE = "valve.json"  # beside the networks of a finder
 BOX_FRAMES = 24  # frames of a clip, evenly spread, from which its box is found
 # side of the crop of the second run, as a multiple of the longer side of the box; a frame of
@@ -247,8 +247,7 @@ def find_leaflets(source: Clip | np.ndarray, finder: ValveFinder | None = None) 
 def save_settings(finder: ValveFinder, path: str | Path) -> None:
     """Write the settings of a finder as JSON; its networks are saved separately."""
     settings = {name: getattr(finder, name) for name in SETTINGS}
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    write_json(settings, path)
 
 
 def finder_files(name_or_folder: str | Path) -> tuple[Path, list[Path], dict]:
@@ -274,15 +273,15 @@ def finder_files(name_or_folder: str | Path) -> tuple[Path, list[Path], dict]:
 def _settings(path: Path) -> dict:
     """Read a file of `save_settings`. Raises DataError for any other file."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         settings = {name: float(content[name]) for name in ("threshold", "share", "smoothing")}
         settings |= {name: int(content[name]) for name in ("size", "close_size")}
         views = tuple((float(degrees), float(zoom)) for degrees, zoom in content["views"])
         valid = 0 < settings["threshold"] < 1 and 0 <= settings["share"] <= 1
         valid &= 0 <= settings["smoothing"] < np.inf and bool(views)
         valid &= all(np.isfinite(degrees) and 0.1 < zoom < 10 for degrees, zoom in views)
-        valid &= min(settings["size"], settings["close_size"]) >= 16
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, OverflowError):
+        valid &= all(16 <= settings[name] <= MAX_SIZE for name in ("size", "close_size"))
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError):
         valid = False
     if not valid:
         raise DataError(

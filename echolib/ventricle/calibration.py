@@ -9,7 +9,7 @@ in ten intervals contain the truth (split conformal prediction: Lei et al., J Am
 for clips like those that the calibration was learnt from.
 """
 
-import json
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -19,13 +19,19 @@ from scipy.optimize import nnls
 
 from ..curves import MAD_TO_SD
 from ..errors import DataError
-from ..files import atomic_path
+from ..files import read_json, write_json
 
 SPREADS = ("views", "networks", "beats")  # over which the EF is estimated several times; points
 LEVEL = 0.9  # share of the intervals that contain the truth
 FEWEST = 40  # clips: with fewer, the largest tenth of the errors is hardly known
 FITTED_SHARE = 0.3  # of the clips are used for the line and the error, the others for the factor
 OUTLIER = 3.0  # robust standard deviations: clips with a larger error do not affect the line
+# smallest and largest value of each number; the smallest itself is allowed where it is in ZERO
+RANGES = {
+    "slope": (0.0, 10.0), "intercept": (-1000.0, 1000.0), "base": (0.0, 100.0),
+    "factor": (0.0, 100.0), "doubt": (0.0, 1.0), "level": (0.0, 1.0),
+}  # fmt: skip
+ZERO = ("intercept", "doubt")
 MIN_BASE = 0.25  # of the mean error: estimates that agree can still all be wrong
 
 
@@ -38,6 +44,7 @@ class Calibration:
     doubt: the disagreement of two networks' outlines (1 - Dice) that one clip in twenty exceeds.
     level: share of the intervals that contain the truth. clips, data, networks: number and
     description of the clips that it was learnt from, and the names of the networks' weights.
+    Raises ValueError for values that no calibration has (`RANGES`).
     """
 
     slope: float
@@ -50,6 +57,25 @@ class Calibration:
     clips: int
     data: str
     networks: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in RANGES.items():
+            value = getattr(self, name)
+            if not _is_number(value) or not least <= value <= most:
+                raise ValueError(f"{name}: expected {least:g} to {most:g}, found {value!r}")
+            if value == least and name not in ZERO or name == "level" and value == most:
+                raise ValueError(
+                    f"{name}: expected a value between {least:g} and {most:g}, found {value!r}"
+                )
+        valid = len(self.weights) == len(SPREADS)
+        if not valid or not all(_is_number(w) and 0 <= w <= 1000 for w in self.weights):
+            raise ValueError(
+                f"weights: expected {len(SPREADS)} numbers from 0 to 1000, found {self.weights}"
+            )
+        if type(self.clips) is not int or self.clips < 1:
+            raise ValueError(f"clips: expected their number, found {self.clips!r}")
+        if not all(isinstance(text, str) for text in (self.data, *self.networks)):
+            raise ValueError("data, networks: expected texts")
 
     def half_width(self, spreads: dict[str, float]) -> float:
         """Half the width of the interval, from the spreads named in `SPREADS`; NaN counts as 0."""
@@ -68,27 +94,27 @@ class Calibration:
 
     def save(self, path: str | Path) -> None:
         """Write the calibration as JSON, whole or not at all."""
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        write_json(asdict(self), path)
 
 
 def load_calibration(path: str | Path) -> Calibration:
     """Read a file of `Calibration.save`. Raises DataError for any other file."""
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-        values |= {name: tuple(values[name]) for name in ("weights", "networks")}
-        calibration = Calibration(**values)
-        numbers = [getattr(calibration, f) for f, kind in Calibration.__annotations__.items()
-                   if kind is float]  # fmt: skip
-        if not np.isfinite([*numbers, *calibration.weights]).all():
-            raise ValueError("a value is not a finite number")
-        if len(calibration.weights) != len(SPREADS) or calibration.base <= 0:
-            raise ValueError(f"{len(SPREADS)} weights and a base above 0 are needed")
-        return calibration
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        values = dict(read_json(path))
+        for name in ("weights", "networks"):
+            if not isinstance(values[name], list):
+                raise ValueError(f"{name}: expected a list, found {values[name]!r}")
+            values[name] = tuple(values[name])
+        return Calibration(**values)
+    except (ValueError, TypeError, KeyError) as error:
         raise DataError(
             f"{path} is not a calibration ({error}). Write one with `python -m echolib calibrate`."
         ) from error
+
+
+def _is_number(value: object) -> bool:
+    """True for a finite number; JSON's true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def fit_calibration(clips: pd.DataFrame, data: str, networks: tuple[str, ...]) -> Calibration:
@@ -108,6 +134,11 @@ def fit_calibration(clips: pd.DataFrame, data: str, networks: tuple[str, ...]) -
     count = round(FITTED_SHARE * len(complete))
     fitted, held_out = complete.iloc[order[:count]], complete.iloc[order[count:]]
     slope, intercept = _line(fitted.ef_measured.to_numpy(float), fitted.ef_true.to_numpy(float))
+    if not slope > 0:
+        raise ValueError(
+            f"The measured EF does not rise with the true EF (slope {slope:.3g}), so it cannot be "
+            "corrected. Use networks that were trained on such clips."
+        )
     base, *weights = _error_model(fitted, slope, intercept)
     narrow = Calibration(
         slope, intercept, base, tuple(weights), 1.0, float(complete.doubt.quantile(0.95)), LEVEL,

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,21 +9,24 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from .. import __version__
+from ..arrays import read_npz
 from ..data.clips import Clip
 from ..data.frames import Dataset, LabelledFrame
 from ..data.problems import Problem, full_table, warnings_as_problems
 from ..data.sector import clip_sector
 from ..errors import DataError
-from ..files import atomic_path, claim_parts, write_npz, write_table
+from ..files import write_npz, write_table
 from ..geometry import disk_volume, ejection_fraction, mask_to_tracing
 from ..masks import PackedMasks
 from ..metrics import dice
 from ..networks.models import weights_digest
 from ..networks.orientation import Orientation
+from ..parts import Parts
 from .calibration import SPREADS
 from .clip import ClipFunction, Networks, measure_clip, measure_pair
 from .function import heart_function
 
+PARTS_FOLDER = "parts"
 CLIPS_PER_PART = 25  # clips whose results are written to one file
 FORMAT = 3  # increase it when parts of an older version lack something
 COLUMNS = [
@@ -55,8 +57,8 @@ def measure_study(
     that the expert chose; its rows have no beats and no heart rate, and a warning says so. The
     masks are kept in `parts/`, so that `stored_result` needs no network. A clip that cannot be
     read keeps a row with the reason. Clips that were finished before an interruption are not
-    measured again. Raises DataError where the folder holds the results of another study, or the
-    split has no clip.
+    measured again, unless their part is damaged. Raises DataError where the folder holds the
+    results of another study, or the split has no clip.
     """
     if most is not None and most < 1:
         raise ValueError(f"most: expected 1 or more clips, found {most}.")
@@ -69,25 +71,25 @@ def measure_study(
         )
     if most is not None and most < len(chosen):
         chosen = chosen[np.linspace(0, len(chosen) - 1, most).round().astype(int)]
-    parts = folder / "parts"
     identity = {"data": data.fingerprint(), "split": split, "clips": len(chosen)}
-    identity |= {"format": FORMAT}
-    claim_parts(parts, identity | {"networks": _identity(networks)})
+    identity |= {"format": FORMAT, "networks": _identity(networks)}
+    parts = Parts(folder / PARTS_FOLDER, identity)
     rows: list[dict] = []
     bar = tqdm(total=len(chosen), desc="heart function", unit="clip", disable=not progress)
     for start in range(0, len(chosen), CLIPS_PER_PART):
         names = list(chosen[start : start + CLIPS_PER_PART])
-        part = parts / f"{start:06}.json"
-        if not part.is_file():
+        results = parts.load(f"{start:06}", names)
+        if results is None:
             results = []
             for name in names:
-                results.append(_measure(data, name, networks, parts))
+                results.append(_measure(data, name, networks, parts.folder))
                 bar.update()
-            with atomic_path(part) as temporary:
-                temporary.write_text(json.dumps(results), encoding="utf-8")
+            masks = [_mask_file(parts.folder, name) for name in names]
+            masks = [path for path in masks if path.is_file()]
+            results = parts.save(f"{start:06}", names, results, masks)
         else:
             bar.update(len(names))
-        rows += json.loads(part.read_text(encoding="utf-8"))
+        rows += results
     bar.close()
     return _write_tables(folder, rows, data.problems)
 
@@ -98,18 +100,19 @@ def stored_result(data: Dataset, row: pd.Series, folder: str | Path) -> ClipFunc
     row: the clip's row in the table of clips. Raises DataError where the masks are missing or
     damaged.
     """
-    path = _mask_file(Path(folder) / "parts", row["name"])
+    path = _mask_file(Path(folder) / PARTS_FOLDER, row["name"])
     clip = data.clip(row["name"])
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            masks = PackedMasks(arrays["masks"], clip.frames.shape[2])
-            orientation = Orientation(*arrays["turned"].tolist())
+        arrays = read_npz(path, ["masks", "turned"])
+        masks = PackedMasks(arrays["masks"], clip.frames.shape[2])
         if masks.shape != clip.frames.shape:
-            raise ValueError(f"masks of shape {masks.shape} for frames of {clip.frames.shape}")
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path}: masks of {masks.shape} for frames of {clip.frames.shape}.")
+        upside_down, mirrored = map(bool, arrays["turned"])
+        orientation = Orientation(upside_down, mirrored)
+    except (ValueError, TypeError) as error:
         raise DataError(
-            f"{path}: expected the masks of {row['name']}, found none that can be read ({error}). "
-            f"Remove {path.parents[1]} and measure the study again."
+            f"The masks of {row['name']} cannot be read. {error} Remove {path.parents[1]} and "
+            "measure the study again."
         ) from error
     upright, sector = orientation.turn_masks(masks), orientation.turn(clip_sector(clip).inside)
     function = heart_function(upright, clip.fps, clip.spacing, sector)

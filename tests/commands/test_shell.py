@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from echolib import files
 from echolib.commands.parser import build_parser, main
 from echolib.data import open_data
 from echolib.networks.models import UNet
@@ -55,6 +56,27 @@ def test_phantom_pack_train_evaluate_segment_follow_each_other(tmp_path, capsys)
     assert main(["segment", str(clip), "--out", str(out), "--weights", str(model)]) == 0
     output = capsys.readouterr().out
     assert "best validation Dice" in output and "frames outlined" in output
+
+
+def test_a_command_removes_what_killed_processes_left_where_it_writes(tmp_path, weights):
+    write_avi(tmp_path / "clip.avi", count=3)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / f".masks.{files._machine()}-99999999-0123abcd.npz").touch()
+    command = ["segment", str(tmp_path / "clip.avi"), "--out", str(out)]
+    assert main([*command, "--weights", str(weights)]) == 0
+    assert not list(out.glob(".*"))
+
+
+def test_the_precision_of_a_training_is_an_option(tmp_path, capsys):
+    frame_set().save(tmp_path / "set")
+    command = ["train", str(tmp_path / "set"), "--out", str(tmp_path / "out"), "--size", "32"]
+    command += ["--width", "2", "--epochs", "1", "--precision"]
+    assert main([*command, "fp32"]) == 0
+    assert "in fp32" in capsys.readouterr().out
+    fails(capsys, [*command, "bf16", "--resume"], "checkpoint.pt was trained in fp32, not in bf16")
+    with pytest.raises(SystemExit):
+        main([*command, "fp16"])
 
 
 def test_phantom_writes_a_mitral_study(tmp_path, capsys):

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from echolib.data import FrameSet
-from echolib.data.frames import COLUMNS, with_neighbours
+from echolib.data.frame_checks import COLUMNS
+from echolib.data.frames import with_neighbours
 from echolib.geometry import outline_to_tracing
 from echolib.phantom.common import CYCLE_STREAM
 from echolib.phantom.cycle_frames import PER_HEART, balanced_indices, draw_cycle_frames

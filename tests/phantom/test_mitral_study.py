@@ -4,7 +4,9 @@ import gzip
 import hashlib
 import json
 import pickle
-import shutil
+import signal
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -20,6 +22,13 @@ from echolib.phantom.mitral_items import KINDS
 from echolib.phantom.studies import clip_name
 
 STUDY = {"scale": 0.02, "seed": 3, "progress": False}
+KILLED = """
+import os, signal, sys
+from echolib.files import atomic_path
+with atomic_path(sys.argv[1]) as temporary:
+    temporary.write_bytes(b"half-written")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 FILES = {"train.pkl", "test.pkl", "test_truth.npz", "study.json"}
 
 
@@ -215,14 +224,27 @@ def test_bytes_do_not_depend_on_workers_or_interruption(study, tmp_path, monkeyp
         mitral_study.write_mitral_study(folder, workers=1, **STUDY)
     monkeypatch.undo()
     parts = folder / mitral_study.PARTS
-    assert len(list(parts.iterdir())) == 2 and not (folder / "train.pkl").exists()
-    (parts / ".0002.99999.gz").write_bytes(b"half-written")
+    finished = {"identity.json", "0000.gz", "0000.json", "0001.gz", "0001.json"}
+    assert {path.name for path in parts.iterdir()} == finished
+    assert not (folder / "train.pkl").exists()
+    leftover = subprocess.run(
+        [sys.executable, "-c", KILLED, str(parts / "0002.gz")], capture_output=True, text=True
+    )
+    assert leftover.returncode == -signal.SIGKILL and len(list(parts.glob(".0002.*.gz"))) == 1
     kept = (parts / "0001.gz").stat().st_ino
-    monkeypatch.setattr(mitral_study, "_remove_parts", lambda folder: None)
-    mitral_study.write_mitral_study(folder, workers=2, **STUDY)
-    assert (parts / "0001.gz").stat().st_ino == kept
+    (parts / "0000.gz").write_bytes((parts / "0000.gz").read_bytes()[:-9])
+    assemble = mitral_study._assemble
+
+    def assemble_and_stop(*arguments):
+        assemble(*arguments)
+        assert (parts / "0001.gz").stat().st_ino == kept
+        raise KeyboardInterrupt  # finished, but its parts are not removed
+
+    monkeypatch.setattr(mitral_study, "_assemble", assemble_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        mitral_study.write_mitral_study(folder, workers=2, **STUDY)
     monkeypatch.undo()
-    # finished, but killed before its parts were removed
+    assert parts.is_dir() and not list(parts.glob(".*"))
     mitral_study.write_mitral_study(folder, workers=1, **STUDY)
     assert digests(folder) == digests(study)
 
@@ -230,36 +252,6 @@ def test_bytes_do_not_depend_on_workers_or_interruption(study, tmp_path, monkeyp
 def test_finished_study_is_returned_at_once(study, monkeypatch):
     monkeypatch.setattr(mitral_study, "_write_part", None)
     assert mitral_study.write_mitral_study(study, **STUDY) == study
-
-
-def test_another_process_may_finish_the_study_first(study, tmp_path, monkeypatch):
-    """Then its files are complete, and the parts that this process still needs are gone."""
-    drawn, draw, join = [], mitral_study.draw_item, mitral_study._join_truths
-
-    def finish(folder):
-        monkeypatch.undo()
-        for name in FILES:
-            shutil.copy(study / name, folder)
-        mitral_study._remove_parts(folder)
-
-    def finish_while_drawing(kind, index, *rest):
-        drawn.append(index)
-        if len(drawn) == 2:
-            finish(tmp_path / "drawing")
-        return draw(kind, index, *rest)
-
-    def finish_while_joining(folder, numbers):
-        finish(folder)
-        join(folder, numbers)
-
-    for name, function, place in (
-        ("draw_item", finish_while_drawing, "drawing"),
-        ("_join_truths", finish_while_joining, "joining"),
-    ):
-        monkeypatch.setattr(mitral_study, name, function)
-        mitral_study.write_mitral_study(tmp_path / place, workers=1, **STUDY)
-        assert digests(tmp_path / place) == digests(study)
-    assert len(drawn) == 2
 
 
 def test_missing_parts_raise_an_error(tmp_path):

@@ -138,6 +138,31 @@ def test_finished_conditions_are_not_computed_again(tmp_path, monkeypatch):
     assert again.equals(whole) and len(scored) == len(set(scored)) == 3
 
 
+def without_a_clip(part):
+    stored = json.loads(part.read_text())
+    stored["part"]["content"] = [row for row in stored["part"]["content"] if row["clip"] != "p1"]
+    part.write_text(json.dumps(stored))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        without_a_clip,
+        lambda part: part.write_text(part.read_text().replace('"p1"', '"p99"')),
+        lambda part: part.write_text(part.read_text().replace('"dice": ', '"dice": "0.1", "x": ')),
+        lambda part: part.write_bytes(part.read_bytes()[:500]),
+        lambda part: part.write_bytes((part.parent / "clean-0.json").read_bytes()),
+    ],
+)
+def test_a_damaged_part_is_scored_again(tmp_path, damage):
+    whole = run(tmp_path)
+    part = tmp_path / "parts" / "gaussian-3.json"
+    damage(part)
+    with pytest.warns(UserWarning, match=r"gaussian-3\.json cannot be used .*made anew"):
+        again = run(tmp_path)
+    assert again.equals(whole) and len(again["clip"].unique()) == 6
+
+
 def test_parts_of_another_run_are_refused(tmp_path):
     run(tmp_path)
     for changed in ({"seed": 1}, {"models": {"dark": Darkness()}}, {"pairs": {"x": ("dark",) * 2}}):

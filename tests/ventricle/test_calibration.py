@@ -119,6 +119,23 @@ def test_saved_calibration_is_read_back(tmp_path):
         {"weights": 3},
         {"surprise": 1},
         {"slope": "steep"},
+        {"slope": 0.0},
+        {"slope": -0.5},
+        {"slope": True},
+        {"slope": 10**400},
+        {"factor": -2.0},
+        {"factor": 0},
+        {"level": 7},
+        {"level": 1.0},
+        {"doubt": -0.1},
+        {"doubt": 1.5},
+        {"intercept": float("inf")},
+        {"weights": [1.0, -1.0, 0.0]},
+        {"weights": "abc"},
+        {"clips": 0},
+        {"clips": 2.5},
+        {"networks": [1]},
+        {"networks": "lv"},
     ],
 )
 def test_broken_calibration_is_refused(tmp_path, change):
@@ -129,8 +146,15 @@ def test_broken_calibration_is_refused(tmp_path, change):
         load_calibration(tmp_path / "one.json")
 
 
+def test_an_ef_that_falls_where_the_true_one_rises_gives_no_calibration():
+    table = clips(300)
+    with pytest.raises(ValueError, match="does not rise with the true EF"):
+        fit_calibration(table.assign(ef_measured=-table.ef_measured), "made", NETWORKS)
+
+
 def test_missing_and_foreign_files_are_refused(tmp_path):
     (tmp_path / "list.json").write_text("[1, 2]")
-    for name in ("none.json", "list.json"):
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    for name in ("none.json", "list.json", "deep.json"):
         with pytest.raises(DataError, match="python -m echolib calibrate"):
             load_calibration(tmp_path / name)

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ...geometry import bounding_box
-from ..frames import COLUMNS, FrameSet
+from ..frame_checks import COLUMNS
+from ..frames import FrameSet
 from ..letterbox import Crop, Letterbox
 from .study import ValveClip
 

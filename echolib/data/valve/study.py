@@ -7,17 +7,17 @@ label (H, W, T) bool, frames (0-based numbers of the labelled frames) and datase
 """
 
 import hashlib
-import json
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ...arrays import read_npy, read_npz
 from ...config import data_folder
 from ...errors import DataError
-from ...files import atomic_path
+from ...files import atomic_path, read_json, remove_leftovers, write_json
+from ...locks import one_at_a_time, remove_dead_lock
 from ..clips import Clip
 from ..video import missing_file
 from .plain_pickle import read_plain_pickle
@@ -28,11 +28,6 @@ TRUTH_FILE = "test_truth.npz"
 FORMAT = 1  # increase it when a change of the code changes the converted files
 MAX_LISTED = 10  # problems that an error quotes
 ROWS_PER_BLOCK = 16  # rows of a video transposed at a time, few enough for the processor's cache
-# raised by numpy and json for a damaged file
-READ_ERRORS = (
-    OSError, ValueError, LookupError, TypeError, AttributeError, EOFError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,14 +89,9 @@ class MitralStudy:
         path = self.folder / TRUTH_FILE
         if not path.is_file():
             raise DataError(f"{path} is missing: only phantom studies have labels of test clips.")
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                labels = _time_first(arrays[name])
-        except READ_ERRORS as error:
-            raise DataError(
-                f"{path}: expected labels of {name}, found a damaged or incomplete file ({error}). "
-                "Copy it again."
-            ) from error
+        labels = read_npz(path, [name])[name]
+        if labels.ndim == 3:
+            labels = _time_first(labels)
         if labels.dtype != bool or labels.shape != clips[name].frames.shape:
             raise DataError(
                 f"{path}: expected labels of {name} with the shape of its video, "
@@ -150,23 +140,32 @@ def open_mitral(folder: str | Path) -> MitralStudy:
         if not (folder / file).is_file():
             raise missing_file(folder / file)
     packed = data_folder() / "packed" / f"mitral-{_fingerprint(folder)}"
+    remove_leftovers(packed.parent)
     if not packed.is_dir():
-        with atomic_path(packed) as temporary:
-            temporary.mkdir()
-            tables = {
-                split: _write_clips(read_mitral_pickle(folder / file), temporary, split)
-                for split, file in FILES.items()
-            }
-            (temporary / "items.json").write_text(json.dumps(tables, indent=1), encoding="utf-8")
+        with one_at_a_time(packed):
+            if not packed.is_dir():  # made by the process that this one has waited for
+                _convert(folder, packed)
+    remove_dead_lock(packed)
     try:
-        tables = json.loads((packed / "items.json").read_text(encoding="utf-8"))
+        tables = read_json(packed / "items.json")
         clips = {split: [_open_clip(packed, row) for row in tables[split]] for split in FILES}
-    except READ_ERRORS as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DataError(
             f"{packed} is not a complete converted mitral valve set ({error}). Remove the folder "
             f"and open {folder} again."
         ) from error
     return MitralStudy(folder, **clips)
+
+
+def _convert(folder: Path, packed: Path) -> None:
+    """Read the pickles and write their clips as plain arrays, completely or not at all."""
+    with atomic_path(packed) as temporary:
+        temporary.mkdir()
+        tables = {
+            split: _write_clips(read_mitral_pickle(folder / file), temporary, split)
+            for split, file in FILES.items()
+        }
+        write_json(tables, temporary / "items.json")
 
 
 def _fingerprint(folder: Path) -> str:
@@ -221,10 +220,8 @@ def _open_clip(folder: Path, row: dict) -> ValveClip:
 
     Each mapped file stays open, and some systems allow only 256 open files.
     """
-    arrays = {
-        name: np.load(
-            folder / file, mmap_mode="r" if name == "frames" else None, allow_pickle=False
-        )
+    arrays: dict[str, Any] = {
+        name: read_npy(folder / file, mapped=name == "frames")
         for name, file in row["files"].items()
     }
     return ValveClip(row["name"], dataset=row["dataset"], labelled=tuple(row["labelled"]), **arrays)

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import cv2
@@ -251,6 +252,21 @@ def test_the_second_opening_reads_no_pickle(study, packs, monkeypatch):
     assert np.array_equal(first.train[0].frames, second.train[0].frames)
     assert [clip.labelled for clip in first.train] == [clip.labelled for clip in second.train]
     assert [path.name for path in packs.iterdir()] == [next(packs.glob("mitral-*")).name]
+
+
+def test_two_openings_at_once_convert_once(study, packs, monkeypatch):
+    read, names = mitral.read_plain_pickle, []
+
+    def slowly(path):
+        names.append(path.name)
+        return read(path)
+
+    monkeypatch.setattr(mitral, "read_plain_pickle", slowly)
+    with ThreadPoolExecutor(3) as pool:
+        opened = list(pool.map(open_mitral, [study] * 3))
+    assert sorted(names) == ["test.pkl", "train.pkl"]
+    assert len({len(each.train) for each in opened}) == 1
+    assert len(list(packs.iterdir())) == 1
 
 
 def test_a_changed_pickle_is_converted_again(study, packs):

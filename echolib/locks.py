@@ -1,0 +1,74 @@
+"""What several processes want at the same time is made by one of them; the others wait."""
+
+import errno
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+PATIENCE = 10.0  # s of waiting before it is said
+# of a file system that has no locks, or on which nothing can be written
+WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+@contextmanager
+def one_at_a_time(path: str | Path) -> Iterator[None]:
+    """Hold the lock of a file or folder while it is made; wait while another process holds it.
+
+    The lock is a hidden file beside `path`, which is deleted afterwards. A process that is killed
+    frees its lock. Whoever has waited should look first whether `path` is there now.
+    """
+    from filelock import FileLock
+
+    path = Path(path)
+    if path.parent.is_file():  # `mkdir` would say that it exists
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = _lock_file(path)
+    lock = FileLock(file, fallback_to_soft=False)  # a soft lock outlives a killed process
+    locked = _acquire(lock, path)
+    try:
+        yield
+    finally:
+        if locked:
+            file.unlink(missing_ok=True)  # by its holder only: who waits notices that it is gone
+            lock.release()
+
+
+def remove_dead_lock(path: str | Path) -> None:
+    """Delete the lock file of a finished file or folder, if a killed process left it."""
+    from filelock import FileLock, Timeout
+
+    file = _lock_file(Path(path))
+    with suppress(Timeout, OSError, NotImplementedError):
+        if file.is_file():
+            with FileLock(file, timeout=0, fallback_to_soft=False):
+                file.unlink()
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
+
+
+def _acquire(lock: "FileLock", path: Path) -> bool:
+    """Wait for a lock; False where the file system has none."""
+    from filelock import Timeout
+
+    try:
+        try:
+            lock.acquire(timeout=PATIENCE)
+        except Timeout:
+            warnings.warn(f"Another process is making {path}: waiting for it.", stacklevel=5)
+            lock.acquire()
+    except NotImplementedError:
+        return False
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+        return False
+    return True

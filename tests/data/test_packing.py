@@ -1,0 +1,118 @@
+"""Packing from several processes at once, and what is left of processes that were killed."""
+
+import multiprocessing
+import os
+import shutil
+from contextlib import nullcontext
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from echolib.data import FrameSet, open_data, pack, pack_once, packing
+from echolib.errors import DataError
+from tests.makers import EchoNetFolder
+
+ROUNDS = 50
+
+
+def race(folder, barrier, failed):
+    """Pack the same data set in each round, in a data folder of the round's own."""
+    os.getpid = lambda: 7  # as of two containers that share a disk
+    data = open_data(folder / "echonet")
+    for turn in range(ROUNDS):
+        os.environ["ECHOLIB_DATA"] = str(folder / f"data-{turn}")
+        barrier.wait()
+        try:
+            frames = pack_once(data, 16)
+            assert len(frames) == 4 and np.any(frames.masks) and np.any(frames.images)
+        except Exception as error:
+            failed.put(f"round {turn}: {type(error).__name__}: {error}")
+
+
+def test_two_processes_that_pack_the_same_frames_both_get_them(tmp_path):
+    EchoNetFolder(tmp_path / "echonet", clips=2).write()
+    spawn = multiprocessing.get_context("spawn")
+    barrier, failed = spawn.Barrier(2, timeout=60), spawn.Queue()
+    workers = [spawn.Process(target=race, args=(tmp_path, barrier, failed)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert failed.empty(), failed.get()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    for turn in range(ROUNDS):
+        assert len(os.listdir(tmp_path / f"data-{turn}" / "packed")) == 1
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    monkeypatch.setenv("ECHOLIB_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(packing, "CLIPS_PER_PART", 2)
+    return open_data(EchoNetFolder(tmp_path / "echonet").write())
+
+
+@pytest.mark.parametrize(
+    "file", ["part-0000002.json", "part-0000002.npz", "identity.json", "part-0000004.npz"]
+)
+@pytest.mark.parametrize("damage", ["cut", "zeros", "missing"])
+def test_damaged_parts_of_an_interrupted_run_do_not_stop_the_next(
+    data, tmp_path, monkeypatch, file, damage
+):
+    whole = pack(data, tmp_path / "whole", 16, progress=False)
+    monkeypatch.setattr(packing, "_assemble", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        pack(data, tmp_path / "packed", 16, progress=False)
+    monkeypatch.undo()
+    monkeypatch.setattr(packing, "CLIPS_PER_PART", 2)
+    path = tmp_path / ".packed.partial" / file
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2] + (bytes(len(content) // 2) * (damage != "cut")))
+    if damage == "missing":
+        path.unlink()
+    remade = file.startswith("part") and (damage != "missing" or path.suffix == ".npz")
+    with pytest.warns(UserWarning, match="made anew") if remade else nullcontext():
+        again = pack(data, tmp_path / "packed", 16, progress=False)
+    assert again.fingerprint() == whole.fingerprint()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_finished_set_loses_what_a_killed_process_left_beside_it(data, tmp_path):
+    pack_once(data, 16)
+    (folder,) = (tmp_path / "data" / "packed").iterdir()
+    for name in (f".{folder.name}.partial", f".{folder.name}.oldprint-16-1.partial"):
+        (folder.parent / name).mkdir()
+        (folder.parent / name / "part-0000000.npz").touch()
+    (folder.parent / f".{folder.name}.lock").touch()
+    assert len(pack_once(data, 16)) == 12
+    assert os.listdir(folder.parent) == [folder.name]
+
+
+def test_impossible_landmarks_are_left_out_and_impossible_numbers_are_unknown(
+    data, tmp_path, monkeypatch
+):
+    read = data.labelled
+
+    def labelled(clip):
+        first, second = read(clip)[0]
+        far = first.landmarks.copy()
+        far[3, 0] = {"0X0000": np.inf, "0X0001": np.nan, "0X0002": 1e30}.get(clip, 3)
+        return [replace(first, landmarks=far), replace(second, fps=-5.0, spacing=np.inf)], []
+
+    monkeypatch.setattr(data, "labelled", labelled)
+    frames = pack(data, tmp_path / "packed", 16, progress=False)
+    assert len(frames) == 9 and frames.table.fps.isna().sum() == 6
+    reasons = [(problem.reason, problem.action) for problem in frames.problems]
+    assert reasons.count(("a landmark is no place in an image", "left out")) == 3
+    assert reasons.count(("fps is -5, taken as unknown", "noted")) == 6
+    assert reasons.count(("spacing is inf, taken as unknown", "noted")) == 6
+
+
+def test_a_damaged_finished_set_is_named(data, tmp_path):
+    pack_once(data, 16)
+    (folder,) = (tmp_path / "data" / "packed").iterdir()
+    (folder / "masks.npy").write_bytes(b"\x93NUMPY\x01\x00\x10\x00{'descr': (")
+    with pytest.raises(DataError, match=r"masks\.npy: .*Remove the folder and pack"):
+        pack_once(data, 16)
+    shutil.rmtree(folder)
+    assert isinstance(pack_once(data, 16), FrameSet)

@@ -1,0 +1,109 @@
+"""Parts of a measured study: damaged ones, foreign ones and ones that lack a clip are made anew."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from echolib.data import Clip
+from echolib.errors import DataError
+from echolib.files import write_npz
+from echolib.ventricle import study
+from echolib.ventricle.study import measure_study, stored_result
+
+NAMES = [f"clip{number}" for number in range(6)]
+
+
+class Study:
+    """A data set of six clips, of which nothing but the names is read."""
+
+    folder, name, problems = "made", "made", []
+    table = pd.DataFrame({"split": "test", "patient": NAMES}, index=pd.Index(NAMES, name="clip"))
+
+    def fingerprint(self):
+        return "made"
+
+    def clip(self, name):
+        return Clip(name, np.full((5, 9, 12), 90, np.uint8))
+
+
+NETWORKS = SimpleNamespace(single=None, cycle=None, landmarks=None, calibration=None)
+
+
+@pytest.fixture
+def measured(tmp_path, monkeypatch):
+    """A folder with a measured study, and the names of the clips in the order of measuring."""
+    calls = []
+
+    def measure(data, name, networks, parts):
+        calls.append(name)
+        write_npz(parts / "masks" / f"{name}.npz", [("masks", np.zeros((5, 9, 2), np.uint8))])
+        row = {"name": name, "ef": 50.0 + len(calls) / 3, "edv": float("nan")}
+        return {"clip": row, "beats": [{"name": name, "beat": 1}], "frames": []}
+
+    monkeypatch.setattr(study, "_measure", measure)
+    monkeypatch.setattr(study, "CLIPS_PER_PART", 2)
+    measure_study(Study(), NETWORKS, tmp_path, progress=False)
+    assert calls == NAMES
+    calls.clear()
+    return tmp_path, calls
+
+
+def again(folder):
+    return measure_study(Study(), NETWORKS, folder, progress=False)["clips"]
+
+
+def test_finished_parts_are_not_measured_again(measured):
+    folder, calls = measured
+    first = pd.read_csv(folder / "clips.csv")
+    pd.testing.assert_frame_equal(again(folder), first)
+    assert calls == []
+
+
+def without_a_clip(part):
+    stored = json.loads(part.read_text())
+    del stored["part"]["content"][0]
+    part.write_text(json.dumps(stored))
+
+
+def with_a_foreign_clip(part):
+    part.write_text(part.read_text().replace("clip2", "clip0"))
+
+
+DAMAGES = {
+    "cut": lambda part: part.write_bytes(part.read_bytes()[:-20]),
+    "retyped": lambda part: part.write_text(part.read_text().replace("51.0", '"51"')),
+    "a list": lambda part: part.write_text("[]"),
+    "without a clip": without_a_clip,
+    "with a foreign clip": with_a_foreign_clip,
+    "of another part": lambda part: part.write_bytes((part.parent / "000000.json").read_bytes()),
+    "without masks": lambda part: (part.parent / "masks" / "clip3.npz").unlink(),
+    "other masks": lambda part: (part.parent / "masks" / "clip3.npz").write_bytes(b"PK"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_part_is_measured_again(measured, damage):
+    folder, calls = measured
+    DAMAGES[damage](folder / "parts" / "000002.json")
+    with pytest.warns(UserWarning, match=r"000002\.json cannot be used .*made anew"):
+        clips = again(folder)
+    assert calls == ["clip2", "clip3"] and list(clips.name) == NAMES
+    calls.clear()
+    assert list(again(folder).name) == NAMES and calls == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04", np.zeros((5, 9, 3), np.uint8), np.zeros((5, 9, 2))]
+)
+def test_damaged_masks_are_named(measured, content):
+    folder, _ = measured
+    path = folder / "parts" / "masks" / "clip1.npz"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.savez(path, masks=content)
+    with pytest.raises(DataError, match=r"masks of clip1 cannot be read.*clip1\.npz.*measure"):
+        stored_result(Study(), pd.Series({"name": "clip1"}), folder)
