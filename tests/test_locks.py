@@ -4,7 +4,7 @@ import errno
 import multiprocessing
 import os
 import signal
-import time
+import threading
 
 import pytest
 
@@ -22,15 +22,15 @@ def race(folder, barrier, number):
         target = folder / f"round-{turn}"
         with one_at_a_time(target):
             if not target.exists():
-                (folder / f"made-{turn}-{number}").touch()
-                time.sleep(0.002)
+                for _ in range(100):  # long enough for the other process to come here too
+                    (folder / f"made-{turn}-{number}").touch()
                 target.touch()
 
 
 def hold(folder, ready):
     with one_at_a_time(folder / "target"):
         ready.set()
-        time.sleep(60)
+        threading.Event().wait(60)  # until it is killed
 
 
 def test_of_two_processes_one_makes_and_no_lock_file_is_left(tmp_path):

@@ -24,9 +24,10 @@ COLUMNS = [
     "width",
 ]
 TEXT_COLUMNS = ("clip", "phase", "split", "patient", "source")
-NUMBER_COLUMNS = ("fps", "spacing")  # above 0, or unknown
-WHOLE_COLUMNS = {"frame": 0, "height": 1, "width": 1}  # whole numbers, and the smallest of each
-LARGEST = 10**9  # whole number in a table
+# above 0 and up to this, or unknown: frames per second, mm per px
+NUMBER_COLUMNS = {"fps": 1e5, "spacing": 100.0}
+# whole numbers, the smallest and the largest of each
+WHOLE_COLUMNS = {"frame": (0, 10**7), "height": (1, 10**5), "width": (1, 10**5)}
 FURTHEST = 10_000.0  # px from the corner of a square: no landmark lies so far outside
 # dtype of each array, and its shape after the number of frames; S is the side of the squares
 ARRAYS: dict[str, tuple[type, tuple[int | str, ...]]] = {
@@ -45,17 +46,18 @@ def read_frame_table(path: Path) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as a table: {error}.") from error
     _check_columns(table, str(path))
-    for column in (*NUMBER_COLUMNS, *WHOLE_COLUMNS):
-        numbers = pd.to_numeric(table[column].replace("", "nan"), errors="coerce")
-        least = WHOLE_COLUMNS.get(column)
-        if least is None:
-            valid = np.isfinite(numbers) & (numbers > 0) | (table[column] == "")
-            expected = "numbers above 0, or nothing"
-        else:
-            valid = (numbers >= least) & (numbers <= LARGEST) & (numbers % 1 == 0)
-            expected = f"whole numbers from {least}"
+    for column, most in NUMBER_COLUMNS.items():
+        numbers = _numbers(table[column])
+        valid = (numbers > 0) & (numbers <= most) | (table[column] == "")
+        expected = f"numbers above 0 and up to {most:g}, or nothing"
         _check_all(valid, table[column], f"{path}, column {column}", expected)
-        table[column] = numbers.astype(float if least is None else int)
+        table[column] = numbers.astype(float)
+    for column, (least, most) in WHOLE_COLUMNS.items():
+        numbers = _numbers(table[column])
+        valid = (numbers >= least) & (numbers <= most) & (numbers % 1 == 0)
+        expected = f"whole numbers from {least} to {most}"
+        _check_all(valid, table[column], f"{path}, column {column}", expected)
+        table[column] = numbers.astype(int)
     return table
 
 
@@ -65,6 +67,11 @@ def check_table(table: pd.DataFrame) -> None:
     _check_all(
         table.split.isin(SPLITS), table.split, "Column split of the frames", f"one of {SPLITS}"
     )
+
+
+def _numbers(texts: pd.Series) -> pd.Series:
+    """Texts as numbers, NaN where they are none."""
+    return pd.to_numeric(texts.replace("", "nan"), errors="coerce")
 
 
 def _check_columns(table: pd.DataFrame, where: str) -> None:

@@ -1,7 +1,6 @@
 """Decode the clips of a data set once, in parallel, into a FrameSet on disk."""
 
 import errno
-import math
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -177,8 +176,12 @@ def _usable(
             if frame.landmarks is not None and not possible_landmarks(frame.landmarks[None])[0]:
                 problems.append(Problem(where, None, "a landmark is no place in an image"))
                 continue
-            wrong = {name: getattr(frame, name) for name in NUMBER_COLUMNS}
-            wrong = {name: v for name, v in wrong.items() if v is not None and not 0 < v < math.inf}
+            numbers = {name: getattr(frame, name) for name in NUMBER_COLUMNS}
+            wrong = {
+                name: value
+                for name, value in numbers.items()
+                if value is not None and not 0 < value <= NUMBER_COLUMNS[name]
+            }
             for name, value in wrong.items():
                 reason = f"{name} is {value:g}, taken as unknown"
                 problems.append(Problem(where, None, reason, "noted"))

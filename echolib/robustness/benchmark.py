@@ -188,6 +188,8 @@ def read_cases(path: str | Path) -> pd.DataFrame:
     text = dict.fromkeys(("model", "corruption", "clip", "phase", "patient", "source", "unit"), str)
     try:
         cases = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={"ef_error": ""})
+        if missing := sorted(text.keys() - set(cases)):
+            raise ValueError(f"it lacks the columns {missing}")
         return cases.astype({"severity": int, "dice": float})
     except (OSError, ValueError, KeyError) as error:
         raise DataError(

@@ -68,7 +68,9 @@ def test_an_unknown_split_is_refused(tmp_path, split):
     ("column", "value"),
     [
         ("fps", "fast"), ("fps", "inf"), ("fps", -50), ("fps", 0), ("fps", "1e999"),
-        ("spacing", "0,5"), ("spacing", -1.0), ("frame", "first"), ("frame", -1), ("frame", 1.5),
+        ("spacing", "0,5"), ("spacing", -1.0),
+        ("spacing", 1e308), ("fps", 1e308), ("height", 10**9),
+        ("frame", "first"), ("frame", -1), ("frame", 1.5),
         ("frame", 1e300), ("frame", ""), ("height", 0), ("width", "wide"), ("width", "nan"),
     ],
 )  # fmt: skip

@@ -16,9 +16,10 @@ ROUNDS = 20
 def draw(folder, number):
     """Write a study's parts and tables, and fail if another process does the same."""
     (folder / "items").mkdir()
-    (folder / "items" / "0").write_text(str(number))
-    (folder / "one.csv").write_text((folder / "items" / "0").read_text())
-    (folder / "items" / "0").unlink()
+    for _ in range(100):  # long enough for the other process to come here too
+        (folder / "items" / "0").write_text(str(number))
+        assert (folder / "items" / "0").read_text() == str(number)
+    (folder / "items" / "0").rename(folder / "one.csv")
     (folder / "items").rmdir()
 
 
