@@ -86,6 +86,15 @@ def test_arrays_and_weights_are_compared_by_content(tmp_path):
     assert kill.differences(first, second) == ["a.npz", "net.safetensors"]
 
 
+def test_reports_may_differ_in_their_date_only(tmp_path):
+    first, second = folders(tmp_path)
+    (first / "a.html").write_text("EF 55 %, 2026-11-25 23:59")
+    (second / "a.html").write_text("EF 55 %, 2026-11-26 00:00")
+    assert kill.differences(first, second) == []
+    (second / "a.html").write_text("EF 54 %, 2026-11-26 00:00")
+    assert kill.differences(first, second) == ["a.html"]
+
+
 def test_missing_and_additional_files_are_differences(tmp_path):
     first, second = folders(tmp_path)
     (first / "a.txt").write_text("")
