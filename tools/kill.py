@@ -11,6 +11,7 @@ first; files that differ between these two, such as checkpoints with times, are 
 import argparse
 import io
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -33,6 +34,7 @@ PYTHON = (sys.executable, "-P", "-m", "echolib")
 SECONDS = 600  # that an undisturbed command may take
 GRACE = 5  # s in which the processes of a killed one must end
 OLD = 120  # s: as if the user came back so much later; younger files may have a living writer
+MOMENT = re.compile(rb"\d{4}-\d\d-\d\d( \d\d:\d\d)?")  # when a report was written
 TIMES = ["seconds", "images_per_second"]  # columns that differ from run to run
 INPUTS = (  # made once, in this order; {in} is their folder
     "phantom --out {in}/study --clips 44 --seed 5",
@@ -145,7 +147,7 @@ def content(path: Path) -> object:
             for name, facts in header.items()
             if name != "__metadata__"
         } | header.get("__metadata__", {})
-    return data
+    return MOMENT.sub(b"", data) if path.suffix == ".html" else data
 
 
 def files_below(folder: Path) -> dict[str, Path]:
@@ -211,7 +213,7 @@ def _verdict(
     if differ := [name for name in differences(run / "out", whole) if name not in unstable]:
         return f"other results: {differ[:3]}"
     if left := leftovers(run):
-        return f"left behind: {left[:3]}"
+        return f"left behind: {[re.sub(r'[0-9]+', '#', name) for name in left[:3]]}"
     return f"{orphans} processes outlived it" if orphans else "equal"
 
 

@@ -86,6 +86,15 @@ def test_arrays_and_weights_are_compared_by_content(tmp_path):
     assert kill.differences(first, second) == ["a.npz", "net.safetensors"]
 
 
+def test_reports_may_differ_in_their_date_only(tmp_path):
+    first, second = folders(tmp_path)
+    (first / "a.html").write_text("EF 55 %, 2026-11-25 23:59")
+    (second / "a.html").write_text("EF 55 %, 2026-11-26 00:00")
+    assert kill.differences(first, second) == []
+    (second / "a.html").write_text("EF 54 %, 2026-11-26 00:00")
+    assert kill.differences(first, second) == ["a.html"]
+
+
 def test_missing_and_additional_files_are_differences(tmp_path):
     first, second = folders(tmp_path)
     (first / "a.txt").write_text("")
@@ -96,9 +105,10 @@ def test_missing_and_additional_files_are_differences(tmp_path):
 def test_what_is_hidden_or_unfinished_is_left_behind(tmp_path):
     (tmp_path / "out" / ".packed.partial").mkdir(parents=True)
     (tmp_path / "out" / ".frames.123.csv").write_text("")
+    (tmp_path / "run.partial").mkdir()
     (tmp_path / "out" / "frames.csv").write_text("")
     assert [*kill.files_below(tmp_path)] == ["out/frames.csv"]
-    assert kill.leftovers(tmp_path) == [".frames.123.csv", ".packed.partial"]
+    assert kill.leftovers(tmp_path) == [".frames.123.csv", ".packed.partial", "run.partial"]
     kill.grow_old(tmp_path)
     ages = [(tmp_path / "out" / name).stat().st_mtime for name in (".frames.123.csv", "frames.csv")]
     assert ages[1] - ages[0] > kill.OLD - 5
