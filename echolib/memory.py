@@ -102,9 +102,12 @@ def format_size(size: float) -> str:
 
 def free_memory() -> int:
     """Bytes of memory that are free on this machine, or in the container that runs the process."""
-    import psutil  # here, because most parts of the package never ask
+    try:
+        import psutil  # here, because most parts of the package never ask
 
-    free = int(psutil.virtual_memory().available)
+        free = int(psutil.virtual_memory().available)
+    except ImportError:  # a machine for trainings only, which has nothing but torch
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for limit, usage in CGROUPS:
         try:
             allowed, used = int(Path(limit).read_text()), int(Path(usage).read_text())

@@ -1,5 +1,7 @@
 """The limit of memory: from a setting or the free memory, and lower for what grows a lot."""
 
+import sys
+
 import pytest
 
 from echolib import memory
@@ -34,6 +36,12 @@ def test_the_default_is_half_of_what_is_free(monkeypatch: pytest.MonkeyPatch):
     assert memory.memory_limit(stored=7000) == memory.GROWN  # 500-fold would be 3.5 MB
     assert memory.memory_limit(stored=4 << 20) == 500 * (4 << 20)
     assert memory.memory_limit(stored=1 << 30) == 10 << 30
+
+
+def test_free_memory_is_known_without_psutil(monkeypatch: pytest.MonkeyPatch):
+    expected = memory.free_memory()
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    assert 0.2 * expected < memory.free_memory() < 2 * expected
 
 
 def test_the_limit_of_a_container_counts(tmp_path, monkeypatch: pytest.MonkeyPatch):

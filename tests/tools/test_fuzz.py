@@ -105,7 +105,7 @@ def test_the_place_is_the_innermost_frame_in_the_package(judged):
     from echolib.data import read_clip
 
     answer = judged(lambda folder: read_clip(folder / "other.avi"))
-    assert answer["place"] == "data/clips.py:_file_kind"
+    assert answer["place"] == "data/clips.py:is_dicom"
     assert answer["state"] == "refused"
 
 

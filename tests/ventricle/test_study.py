@@ -39,9 +39,10 @@ def measured(tmp_path, monkeypatch):
 
     def measure(data, name, networks, parts):
         calls.append(name)
-        write_npz(parts / "masks" / f"{name}.npz", [("masks", np.zeros((5, 9, 2), np.uint8))])
+        arrays = [("masks", np.zeros((5, 9, 2), np.uint8)), ("turned", np.zeros(2, bool))]
+        write_npz(parts / "masks" / f"{name}.npz", arrays)
         row = {"name": name, "ef": 50.0 + len(calls) / 3, "edv": float("nan")}
-        return {"clip": row, "beats": [{"name": name, "beat": 1}], "frames": []}
+        return {"clip": row, "beats": [{"name": name, "beat": 1}], "frames": [], "problems": []}
 
     monkeypatch.setattr(study, "_measure", measure)
     monkeypatch.setattr(study, "CLIPS_PER_PART", 2)
