@@ -2,16 +2,14 @@
 
 import io
 import struct
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
+from fractions import Fraction
 from typing import cast
 
 import av
 import cv2
 import numpy as np
 from PIL import Image
-from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
@@ -22,6 +20,8 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
     RLELossless,
     UltrasoundMultiFrameImageStorage,
 )
@@ -155,6 +155,8 @@ def native_dicom(photometric: str = "MONOCHROME2", bits: int = 8) -> Dataset:
         bits_stored=bits,
         generate_instance_uid=False,
     )
+    if bits > 8:
+        dataset.WindowCenter, dataset.WindowWidth = 2 ** (bits - 1), 2**bits
     if photometric == "PALETTE COLOR":
         dataset.PhotometricInterpretation = photometric
         for name in ("Red", "Green", "Blue"):
@@ -183,7 +185,7 @@ def implicit_dicom() -> Dataset:
 
 
 def compressed_dicom(syntax: str) -> Dataset:
-    """Frames that pydicom encodes: RLE or JPEG 2000."""
+    """Frames that pydicom encodes: RLE, JPEG 2000 or JPEG-LS."""
     dataset = native_dicom()
     dataset.compress(syntax, generate_instance_uid=False)
     return dataset
@@ -199,28 +201,16 @@ def encapsulated_dicom(syntax: UID, streams: list[bytes]) -> Dataset:
     return dataset
 
 
-def gdcm_dicom(kind: str) -> Dataset:
-    """Frames that GDCM encodes. kind: one of its names, such as JPEGLSLossless."""
-    import gdcm
-
-    dataset = native_dicom()
-    with tempfile.TemporaryDirectory(prefix="echolib-seed-") as folder:
-        native, encoded = (str(Path(folder) / name) for name in ("native.dcm", "encoded.dcm"))
-        dataset.save_as(native, enforce_file_format=True)
-        reader, change = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax()
-        reader.SetFileName(native)
-        reader.Read()
-        change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, kind)))
-        change.SetInput(reader.GetImage())
-        change.Change()
-        writer = gdcm.ImageWriter()
-        writer.SetFileName(encoded)
-        writer.SetFile(reader.GetFile())
-        writer.SetImage(change.GetOutput())
-        writer.Write()
-        result = dcmread(encoded)
-    dataset["PixelData"] = result["PixelData"]  # the rest has new identifiers each time
-    dataset.file_meta.TransferSyntaxUID = result.file_meta.TransferSyntaxUID
+def lossless_dicom() -> Dataset:
+    """Frames in lossless JPEG, with FFmpeg's encoder, which knows three samples per pixel only."""
+    context = av.CodecContext.create("ljpeg", "w")
+    context.height, context.width, context.pix_fmt = HEIGHT, WIDTH, "yuvj444p"
+    context.time_base, context.thread_count = Fraction(1, RATE), 1
+    frames = [av.VideoFrame.from_ndarray(frame, format="gray") for frame in draw_frames()]
+    packets = [context.encode(frame.reformat(format=context.pix_fmt)) for frame in frames]
+    packets.append(context.encode(None))
+    dataset = encapsulated_dicom(JPEGLosslessSV1, [bytes(p) for some in packets for p in some])
+    dataset.PhotometricInterpretation = "YBR_FULL"
     return dataset
 
 
@@ -249,8 +239,8 @@ CLIPS: dict[str, Callable[[], bytes]] = {
     "jpeg.dcm": lambda: save_dicom(encapsulated_dicom(JPEGBaseline8Bit, _jpegs())),
     "rle.dcm": lambda: save_dicom(compressed_dicom(RLELossless)),
     "jpeg2000.dcm": lambda: save_dicom(compressed_dicom(JPEG2000Lossless)),
-    "jpegls.dcm": lambda: save_dicom(gdcm_dicom("JPEGLSLossless")),
-    "lossless.dcm": lambda: save_dicom(gdcm_dicom("JPEGLosslessProcess14_1")),
+    "jpegls.dcm": lambda: save_dicom(compressed_dicom(JPEGLSLossless)),
+    "lossless.dcm": lambda: save_dicom(lossless_dicom()),
     "deflated.dcm": lambda: save_dicom(deflated_dicom()),
     "mpeg.dcm": lambda: save_dicom(
         encapsulated_dicom(MPEG2MPML, [encode_video("mpeg", "mpeg2video")])
