@@ -155,6 +155,8 @@ def native_dicom(photometric: str = "MONOCHROME2", bits: int = 8) -> Dataset:
         bits_stored=bits,
         generate_instance_uid=False,
     )
+    if bits > 8:
+        dataset.WindowCenter, dataset.WindowWidth = 2 ** (bits - 1), 2**bits
     if photometric == "PALETTE COLOR":
         dataset.PhotometricInterpretation = photometric
         for name in ("Red", "Green", "Blue"):
@@ -200,17 +202,15 @@ def encapsulated_dicom(syntax: UID, streams: list[bytes]) -> Dataset:
 
 
 def lossless_dicom() -> Dataset:
-    """Frames in lossless JPEG, by FFmpeg."""
-    streams = []
-    for frame in as_rgb(draw_frames()):
-        context = av.CodecContext.create("ljpeg", "w")
-        context.height, context.width, context.pix_fmt = HEIGHT, WIDTH, "bgr24"
-        context.time_base = Fraction(1, RATE)
-        picture = av.VideoFrame.from_ndarray(frame, "rgb24").reformat(format="bgr24")
-        packets = [*context.encode(picture), *context.encode(None)]
-        streams.append(b"".join(bytes(packet) for packet in packets))
-    dataset = encapsulated_dicom(JPEGLosslessSV1, streams)
-    dataset.PhotometricInterpretation = "RGB"
+    """Frames in lossless JPEG, with FFmpeg's encoder, which knows three samples per pixel only."""
+    context = av.CodecContext.create("ljpeg", "w")
+    context.height, context.width, context.pix_fmt = HEIGHT, WIDTH, "yuvj444p"
+    context.time_base, context.thread_count = Fraction(1, RATE), 1
+    frames = [av.VideoFrame.from_ndarray(frame, format="gray") for frame in draw_frames()]
+    packets = [context.encode(frame.reformat(format=context.pix_fmt)) for frame in frames]
+    packets.append(context.encode(None))
+    dataset = encapsulated_dicom(JPEGLosslessSV1, [bytes(p) for some in packets for p in some])
+    dataset.PhotometricInterpretation = "YBR_FULL"
     return dataset
 
 

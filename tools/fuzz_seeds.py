@@ -321,5 +321,5 @@ def make_seed(name: str) -> Seed | None:
     with tempfile.TemporaryDirectory(prefix="echolib-seed-") as folder:
         try:
             return SEEDS[name](Path(folder))
-        except (UnknownCodecError, ImportError):
+        except (UnknownCodecError, ImportError, RuntimeError):
             return None

@@ -152,5 +152,8 @@ def submit(arguments: argparse.Namespace) -> None:
         ) from error
     if not masks:
         raise DataError(f"{path}: expected masks of some videos, found an empty archive.")
-    write_submission(arguments.out, masks)
+    try:
+        write_submission(arguments.out, masks)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error
     print(f"{len(masks)} videos in {arguments.out}")

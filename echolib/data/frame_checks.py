@@ -11,6 +11,7 @@ from ..errors import DataError
 from ..geometry import LANDMARKS
 
 SPLITS = ("train", "val", "test")
+PHASES = ("ED", "ES", "")
 COLUMNS = [
     "clip",  # name of the clip that holds the frame
     "frame",  # 0-based index in the clip
@@ -62,10 +63,13 @@ def read_frame_table(path: Path) -> pd.DataFrame:
 
 
 def check_table(table: pd.DataFrame) -> None:
-    """Raise DataError for missing columns, and for splits other than `SPLITS`."""
+    """Raise DataError for missing columns, and for splits and phases other than the known."""
     _check_columns(table, "The table of the frames")
     _check_all(
         table.split.isin(SPLITS), table.split, "Column split of the frames", f"one of {SPLITS}"
+    )
+    _check_all(
+        table.phase.isin(PHASES), table.phase, "Column phase of the frames", f"one of {PHASES}"
     )
 
 

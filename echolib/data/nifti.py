@@ -13,7 +13,7 @@ SUFFIXES = (".nii.gz", ".nii")  # the first has priority
 SPACINGS = (0.005, 20.0)  # mm per px that a heart scan can have
 SQUARE = 0.01  # relative difference up to which pixels count as square
 MOST_GREY = 1e6  # a larger grey level is none
-SCALED = 8  # bytes of a pixel that the header scales: it becomes a float64
+SCALED = 8  # bytes more of a pixel that is scaled to a grey level: it becomes a float64
 
 
 def nifti_file(folder: Path, stem: str) -> Path | None:
@@ -78,9 +78,9 @@ def _axes(image: Any) -> list[int]:
 
 def _check_memory(path: Path, image: Any) -> None:
     """Raise DataError where the header declares more pixels than fit the limit of memory."""
-    size = image.header.get_data_dtype().itemsize
-    slope, inter = image.dataobj.slope, image.dataobj.inter
-    size = size if (slope, inter) == (1, 0) else max(size, SCALED)
+    kind = image.header.get_data_dtype()
+    as_stored = kind == np.uint8 and (image.dataobj.slope, image.dataobj.inter) == (1, 0)
+    size = 1 if as_stored else kind.itemsize + SCALED
     require_memory(f"{path}: its image", math.prod(image.shape) * size, path.stat().st_size)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from ...errors import DataError
 
 if TYPE_CHECKING:
+    import av
     from pydicom.pixels.decoders.base import Decoder, DecodeRunner
     from pydicom.uid import UID
 
@@ -74,9 +75,22 @@ def decode_lossless(data: bytes, runner: "DecodeRunner") -> bytes:
         raise ValueError(f"a frame of lossless JPEG is damaged ({error.strerror})") from error
     if len(frames) != 1 or frames[0].is_corrupt:
         raise ValueError("a frame of lossless JPEG is damaged")
-    pixels = frames[0].to_ndarray()
+    pixels = _samples(frames[0])
     if pixels.ndim == 3:
-        pixels = pixels[..., ::-1]  # FFmpeg gives three samples in the order of BGR
         runner.set_option("planar_configuration", 0)
     runner.set_option("bits_allocated", 8 * pixels.itemsize)
     return np.ascontiguousarray(pixels).tobytes()
+
+
+def _samples(frame: "av.VideoFrame") -> np.ndarray:
+    """(H, W) or (H, W, 3) samples in the order of the file, from FFmpeg's picture of them."""
+    pixels, kind = frame.to_ndarray(), frame.format.name
+    if kind.startswith("gray"):
+        return pixels
+    if kind.startswith("bgr"):
+        return pixels[..., ::-1]
+    if kind.startswith("yuv") and pixels.shape[0] == 3:  # three whole planes
+        return np.moveaxis(pixels, 0, -1)
+    if kind.startswith(("gbr", "rgb")):  # PyAV gives both as RGB
+        return pixels
+    raise ValueError(f"lossless JPEG in the pixel format {kind} is not known here")
