@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from echolib.data import Camus, EchoNet, LabelledFrame, labelled_frames
+from echolib.data.grey import GreyFrames
 from echolib.data.video import read_video
 from echolib.figures.film import write_video
 from echolib.figures.overlay import enlarge
@@ -32,12 +33,12 @@ PATIENTS = 100  # of CAMUS
 
 def by_opencv(path: Path) -> np.ndarray:
     """Grey frames (T, H, W) uint8, as this project read them before it took PyAV."""
-    capture, frames = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG), []
+    capture, frames = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG), GreyFrames(str(path))
     while True:
         decoded, frame = capture.read()
         if not decoded:
-            return np.stack(frames)
-        frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY))
+            return frames.finish()
+        frames.add(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
 
 
 def by_pyav(path: Path) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Grey frames from the colour frames of a file, one by one, without burned-in colour."""
 
 import warnings
-from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -116,10 +115,3 @@ def require_frames(name: str, count: int, size: tuple[int, ...], stored: int | N
     height, width = size
     pixels = (count + AT_ONCE) * height * width
     require_memory(f"{name}: {count} frames of {width} x {height} px", pixels, stored)
-
-
-def to_grey(frames: Iterable[np.ndarray], grey: GreyFrames) -> np.ndarray:
-    """Grey frames (T, H, W) uint8 from frames (H, W) or (H, W, 3), collected by `grey`."""
-    for frame in frames:
-        grey.add(frame)
-    return grey.finish()

@@ -80,7 +80,7 @@ def _check_memory(path: Path, image: Any) -> None:
     """Raise DataError where the header declares more pixels than fit the limit of memory."""
     kind = image.header.get_data_dtype()
     as_stored = kind == np.uint8 and (image.dataobj.slope, image.dataobj.inter) == (1, 0)
-    size = 1 if as_stored else kind.itemsize + SCALED
+    size = 2 * kind.itemsize + (0 if as_stored else SCALED)  # columns first, then rows first
     require_memory(f"{path}: its image", math.prod(image.shape) * size, path.stat().st_size)
 
 

@@ -174,7 +174,7 @@ def test_a_header_that_declares_gigabytes_is_refused_before_it_is_read(
     raw = header.binaryblock + bytes(100)
     path.write_bytes(gzip.compress(raw) if suffix == ".nii.gz" else raw)
     monkeypatch.setenv("ECHOLIB_MEMORY", "2G")
-    size = "50.3 GB" if scaled else "5.59 GB"
+    size = "55.9 GB" if scaled else "11.2 GB"
     with pytest.raises(DataError, match=f"bomb{suffix}: its image would take {size} of memory"):
         read_nifti(path)
 
