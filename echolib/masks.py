@@ -29,11 +29,13 @@ class PackedMasks:
     @classmethod
     def pack(cls, masks: Iterable[np.ndarray]) -> "PackedMasks":
         """Pack masks (H, W) bool, taken one by one; at least one."""
-        width, packed = 0, []
+        data, shape = bytearray(), (0, 0)  # grows in place, where a list would need a copy
         for mask in masks:
-            width = mask.shape[1]
-            packed.append(np.packbits(mask, axis=-1))
-        return cls(np.stack(packed), width)
+            shape = mask.shape
+            data += np.packbits(mask, axis=-1).tobytes()
+        height, width = shape
+        bits = np.frombuffer(data, np.uint8).reshape(-1, height, -(-width // 8))
+        return cls(bits, width)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -1,6 +1,7 @@
 """The sector that a probe shows: where it lies in a frame, and how to crop to it."""
 
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -80,7 +81,7 @@ def _brightest(frames: np.ndarray) -> np.ndarray:
     """(H, W) maximum of some frames (T, H, W), spread over the clip."""
     count = len(frames)
     chosen = np.linspace(0, count - 1, min(SAMPLED, count)).round().astype(int)
-    return frames[chosen].max(axis=0)
+    return reduce(np.maximum, (frames[index] for index in chosen))  # without a copy of them
 
 
 def sector_window(frames: np.ndarray) -> tuple[slice, slice]:

@@ -287,6 +287,7 @@ def _outline(clip: Clip, networks: Networks) -> tuple[Outlines, HeartFunction, H
     function = first
     probabilities = networks.predict(squares, single, [_ed_es(beat) for beat in first.beats])
     if probabilities is not single:  # else the masks are measured already
+        del masks
         masks, function = measure(probabilities)
     return Outlines(box, squares, masks), first, function
 
