@@ -3,8 +3,9 @@
     python -m benchmarks.memory [--root FOLDER]
 
 Each case runs in a process of its own; its peak is that of the process, less what the imports
-take. `--root` measures another checkout, for a comparison. Files are made here, in a temporary
-folder, and are the same for every checkout.
+take. Bytes a source pixel are those of full HD, less what the same command takes for a small clip
+of as many frames (networks, a batch, libraries). `--root` measures another checkout, for a
+comparison. Files are made here, in a temporary folder, and are the same for every checkout.
 """
 
 import argparse
@@ -41,16 +42,17 @@ SHELL = "from echolib.__main__ import main"
 FRAMES, HEIGHT, WIDTH = 300, 1080, 1920
 
 
-def full_hd(path: Path) -> None:
-    """Ten seconds of H.264, a bright disk in a sector that beats."""
+def full_hd(path: Path, scale: float = 1.0) -> None:
+    """Ten seconds of H.264, a dark disk that beats in a sector. scale: of both sides."""
     import av
 
-    y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+    height, width = round(HEIGHT * scale), round(WIDTH * scale)
+    y, x = np.mgrid[:height, :width].astype(np.float32) / scale
     sector = (np.abs(x - 960) < 0.75 * (y - 40)) & (np.hypot(x - 960, y - 40) < 950)
-    noise = np.random.default_rng(0).integers(20, 120, (HEIGHT, WIDTH)).astype(np.uint8)
+    noise = np.random.default_rng(0).integers(20, 120, (height, width)).astype(np.uint8)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=30, options={"preset": "ultrafast"})
-        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
         for frame in range(FRAMES):
             radius = 200 + 40 * np.cos(2 * np.pi * frame / 30)
             cavity = np.hypot(x - 1060, (y - 450) / 1.5) < radius
@@ -185,27 +187,29 @@ def main() -> None:
             make(path)
             files = [file for file in path.rglob("*") if file.is_file()] or [path]
             size = sum(file.stat().st_size for file in files)
-            measure(arguments.root, case, path, size, RUN.format(imports=imports, call=call))
+            code = RUN.format(imports=imports, call=call)
+            peak, seconds, said = measure(arguments.root, path, code)
+            line = f"{case:28} {size:>12,} bytes: peak {peak:6,.0f} MB, {seconds:.1f} s, {said}"
+            if make is full_hd:
+                small = path.with_name("small.mp4")
+                full_hd(small, scale=0.1)
+                extra = peak - measure(arguments.root, small, code)[0]
+                line += f", {extra * 2**20 / (FRAMES * HEIGHT * WIDTH):.2f} bytes a source pixel"
+            print(line, flush=True)
 
 
-def measure(root: str, case: str, path: Path, size: int, code: str) -> None:
-    """Run one case in a process of its own and print its line."""
+def measure(root: str, path: Path, code: str) -> tuple[float, float, str]:
+    """Run one case in a process of its own: peak in MB, seconds, and what was said."""
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", code, str(path)], env={**os.environ, "PYTHONPATH": root},
         capture_output=True, text=True, cwd=root,
     )  # fmt: skip
     if done.returncode:
-        seconds = time.perf_counter() - start
-        print(f"{case:28} {size:>12,} bytes: exit {done.returncode} after {seconds:.0f} s")
-        return
+        return np.nan, time.perf_counter() - start, f"exit {done.returncode}"
     peak, seconds, said = done.stdout.splitlines()[-1].split(maxsplit=2)
     said = (done.stderr.splitlines() or [said])[-1][:140] if said == "read" else said
-    ratio = f", {float(peak) * 2**20 / (FRAMES * HEIGHT * WIDTH):.2f} bytes a source pixel"
-    print(
-        f"{case:28} {size:>12,} bytes: peak {float(peak):6,.0f} MB"
-        f"{ratio if 'full HD' in case else ''}, {float(seconds):.1f} s, {said}", flush=True,
-    )  # fmt: skip
+    return float(peak), float(seconds), said
 
 
 if __name__ == "__main__":

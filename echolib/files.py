@@ -1,5 +1,6 @@
 """Writing files whole or not at all, so that nothing half-written is ever left behind."""
 
+import errno
 import hashlib
 import json
 import math
@@ -67,7 +68,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     an existing folder is replaced by a new one.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = _temporary(path)
     try:
         yield temporary
@@ -77,6 +78,16 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             os.replace(temporary, path)
     finally:
         _remove(temporary)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder where there is none. Raises OSError, which names a file in its place."""
+    for place in (folder, *folder.parents):
+        if place.is_file():
+            raise NotADirectoryError(
+                errno.ENOTDIR, "expected a folder, found a file. Choose another place", str(place)
+            )
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _replace_folder(new: Path, path: Path) -> None:

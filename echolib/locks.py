@@ -1,12 +1,13 @@
 """What several processes want at the same time is made by one of them; the others wait."""
 
 import errno
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from .files import make_folder
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -26,9 +27,7 @@ def one_at_a_time(path: str | Path) -> Iterator[None]:
     from filelock import FileLock
 
     path = Path(path)
-    if path.parent.is_file():  # `mkdir` would say that it exists
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     file = _lock_file(path)
     lock = FileLock(file, fallback_to_soft=False)  # a soft lock outlives a killed process
     locked = _acquire(lock, path)

@@ -31,7 +31,7 @@ def memory_limit(stored: int | None = None) -> int:
     """Bytes that one piece of data may take.
 
     stored: its bytes in the file, where it is compressed. What claims to grow more than 500-fold
-    may take 1 GiB at most, unless `ECHOLIB_MEMORY` is set. Raises ValueError for a setting that is
+    may take 1 GiB at most, unless `ECHOLIB_MEMORY` is set. Raises DataError for a setting that is
     no size.
     """
     setting = os.environ.get(VARIABLE, "")
@@ -81,11 +81,11 @@ def memory_error(error: BaseException) -> str | None:
 
 
 def parse_size(text: str) -> int:
-    """Bytes from a text such as `2G`, `500M` or `1000000`. Raises ValueError for another text."""
+    """Bytes from a text such as `2G`, `500M` or `1000000`. Raises DataError for another text."""
     match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
     size = int(float(match[1]) * UNITS[match[2].upper()]) if match else 0
     if size < 1:
-        raise ValueError(f"{VARIABLE}: expected a size such as 8G or 500M, found {text!r}.")
+        raise DataError(f"{VARIABLE}: expected a size such as 8G or 500M, found {text!r}.")
     return size
 
 

@@ -109,3 +109,12 @@ def test_json_that_cannot_be_read_is_one_error(tmp_path):
             read_json(tmp_path / "b.json")
     with pytest.raises(DataError, match=r"c\.json cannot be read: No such file"):
         read_json(tmp_path / "c.json")
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "out").touch()
+    with (
+        pytest.raises(NotADirectoryError, match="expected a folder, found a file.*/out'"),
+        atomic_path(tmp_path / "out" / "deeper" / "table.csv"),
+    ):
+        pass

@@ -25,7 +25,7 @@ def test_sizes_are_written_as_people_do(text: str, size: int):
 @pytest.mark.parametrize("text", ["0", "-1G", "much", "1e999", "nan", "G"])
 def test_a_setting_that_is_no_size_is_named(text: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(memory.VARIABLE, text)
-    with pytest.raises(ValueError, match="ECHOLIB_MEMORY: expected a size such as 8G"):
+    with pytest.raises(DataError, match="ECHOLIB_MEMORY: expected a size such as 8G"):
         memory.memory_limit()
 
 
