@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MPEG = re.compile(r"1\.2\.840\.10008\.1\.2\.4\.10([0-8])(\.1)?")  # MPEG-2, H.264 and HEVC
 STREAMS = {"0": "mpegvideo", "1": "mpegvideo", "7": "hevc", "8": "hevc"}  # others are H.264
 JPEG_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP")  # JPEG, JPEG 2000
+ITEM = b"\xfe\xff\x00\xe0"  # of compressed pixels: the tag of the first item
+SYNTAX_HEAD = 4096  # bytes in which a compressed frame says what it is
 UNDEFINED = 0xFFFFFFFF  # length of an element that ends with a marker
 GREY_SPREAD = 4  # levels by which samples of a grey pixel differ, or chroma from 128
 GREY_SHARE = 0.7  # of the pixels that must be grey for the samples to decide
@@ -86,12 +88,12 @@ def decode_frames(
     stream: at the start of the element that holds the pixels. stretch: width of a pixel in
     heights. Returns the frames, and the frame rate of an MPEG stream, None for others.
     """
-    syntax = dataset.file_meta.TransferSyntaxUID
-    source = _Source(dataset, stream, path, syntax, 0)
+    source = _Source(dataset, stream, path, dataset.file_meta.TransferSyntaxUID, 0)
     _read_element(source)
+    syntax = source.syntax
     mpeg = MPEG.fullmatch(syntax)
     if mpeg:
-        return _mpeg(source, STREAMS.get(mpeg[1], "h264"))
+        return _mpeg(source, STREAMS.get(mpeg[1], "h264"), stretch)
     find_decoder(syntax, path)  # raises an error where there is none
     _fill_gaps(source)
     announced = source.announced
@@ -124,6 +126,7 @@ def _read_element(source: _Source) -> None:
     start = stream.tell()
     there = stream.seek(0, 2) - start
     stream.seek(start)
+    _mend_syntax(source)
     if source.length == UNDEFINED:
         source.length = there
     elif source.length > there:
@@ -131,6 +134,31 @@ def _read_element(source: _Source) -> None:
             f"{source.path}: expected {source.length} bytes of pixels, found {there}: the file "
             "ends before its pixels do. Copy or export it again."
         )
+
+
+def _mend_syntax(source: _Source) -> None:
+    """Change the transfer syntax where the element begins as one of another kind."""
+    from pydicom import uid
+
+    start = source.stream.tell()
+    head = source.stream.read(SYNTAX_HEAD)
+    source.stream.seek(start)
+    compressed = head.startswith(ITEM)
+    if compressed == source.syntax.is_encapsulated:
+        return
+    found = uid.ExplicitVRLittleEndian
+    if compressed:
+        frame = re.search(rb"\xff\xd8.*?\xff([\xc0-\xc3\xf7])|\xff\x4f\xff\x51", head, re.DOTALL)
+        if frame is None:
+            return
+        found = {b"\xc3": uid.JPEGLosslessSV1, b"\xf7": uid.JPEGLSLossless, None: uid.JPEG2000}.get(
+            frame[1], uid.JPEGBaseline8Bit
+        )
+    source.warn(
+        f"the transfer syntax is {source.syntax.name}, but the pixels begin otherwise. They are "
+        f"read as {found.name}."
+    )
+    source.syntax = source.options["transfer_syntax_uid"] = found
 
 
 def _fill_gaps(source: _Source) -> None:
@@ -190,25 +218,35 @@ def _count_fragments(source: _Source) -> int:
 
 def _count_native(source: _Source) -> int:
     """Number of uncompressed frames, by their bytes; mends tags that do not fit these."""
-    options, announced = source.options, source.announced or 1
-    samples, tag = options["samples_per_pixel"], source.photometric
-    pixels = options["rows"] * options["columns"] * options["bits_allocated"] / 8
-    listed = 2 if tag == "YBR_FULL_422" else samples
-    found = next(
-        (n for n in (listed, 1, 2, 3) if 0 <= source.length - announced * n * pixels <= 1), listed
-    )
-    if found != listed:
-        options["samples_per_pixel"] = 1 if found == 1 else 3
+    options, tag = source.options, source.photometric
+    pixels, allocated = options["rows"] * options["columns"], options["bits_allocated"]
+    listed = (2 if tag == "YBR_FULL_422" else options["samples_per_pixel"], allocated)
+
+    def frames(layout: tuple[int, int]) -> int:
+        """Number of whole frames of so many samples and bits; 0 if bytes are left over."""
+        count, rest = divmod(source.length, layout[0] * pixels * layout[1] / 8)
+        return int(count) if rest <= 1 else 0  # the element is padded to an even length
+
+    others = [(samples, bits) for bits in (allocated, 8, 16) for samples in (1, 2, 3)]
+    layouts = [listed, (listed[0], 8), (listed[0], 16), *others]  # the likeliest first
+    fitting = [layout for layout in layouts if frames(layout) == source.announced]
+    if source.announced > 1 and fitting and fitting[0] != listed:
+        samples, bits = fitting[0]
+        options |= {"samples_per_pixel": 1 if samples == 1 else 3, "bits_allocated": bits}
+        if bits != allocated:
+            options["bits_stored"] = bits
         options.setdefault("planar_configuration", 0)
-        options["photometric_interpretation"] = ("MONOCHROME2", "YBR_FULL_422", "RGB")[found - 1]
+        if samples != listed[0]:
+            names = ("MONOCHROME2", "YBR_FULL_422", "RGB")
+            options["photometric_interpretation"] = names[samples - 1]
         source.warn(
-            f"the tag PhotometricInterpretation says {tag}, but the pixels have {found} samples "
-            f"each. They are read as {source.photometric}."
+            f"the tags PhotometricInterpretation and BitsAllocated say {tag} and {allocated}, but "
+            f"the pixels have {samples} samples of {bits} bits each. They are read as "
+            f"{source.photometric}."
         )
-    size = found * pixels
-    whole = int(source.length // size) if size else 0
-    fits = source.length - whole * size <= 1  # the element is padded to an even length
-    return whole if fits else min(announced, whole)
+        return source.announced
+    whole = int(source.length // (listed[0] * pixels * allocated / 8))
+    return frames(listed) or min(source.announced or 1, whole)
 
 
 # --- Frames ---------------------------------------------------------------------------------------
@@ -263,10 +301,10 @@ def _is_ybr(frame: np.ndarray, photometric: str, source: _Source) -> bool:
 # --- MPEG -----------------------------------------------------------------------------------------
 
 
-def _mpeg(source: _Source, kind: str) -> tuple[np.ndarray, float | None]:
+def _mpeg(source: _Source, kind: str, stretch: float) -> tuple[np.ndarray, float | None]:
     """Decode the MPEG stream that a DICOM file wraps, and its rate where a container gives one.
 
-    kind: FFmpeg's name of a stream without a container.
+    kind: FFmpeg's name of a stream without a container. stretch: as for `decode_frames`.
     """
     from pydicom.encaps import generate_fragments, parse_basic_offsets
 
@@ -278,4 +316,8 @@ def _mpeg(source: _Source, kind: str) -> tuple[np.ndarray, float | None]:
     if abs(announced - count) > 1:
         source.warn(f"the tag NumberOfFrames says {announced}, but {count} decode. They are used.")
     timed = contained is not None or kind == "mpegvideo"  # a bare H.264 stream has no clock
-    return video.frames, video.fps if timed else None
+    frames = video.frames
+    stored = (source.options.get("rows"), source.options.get("columns"))
+    if stretch != 1 and frames.shape[1:] == stored:  # the stream did not say so itself
+        frames = np.stack([make_square(frame, stretch) for frame in frames])
+    return frames, video.fps if timed else None

@@ -9,6 +9,7 @@ import pydicom
 import pytest
 from pydicom.encaps import encapsulate_extended
 from pydicom.uid import (
+    ExplicitVRLittleEndian,
     HTJ2KLossless,
     JPEGBaseline8Bit,
     JPEGLosslessSV1,
@@ -122,7 +123,7 @@ def test_chroma_of_half_the_pixels(tmp_path):
     read = read_without_warning(save(dataset, tmp_path / "clip.dcm")).frames
     np.testing.assert_allclose(read.astype(int), frames, atol=1)
     dataset.PhotometricInterpretation = "RGB"  # too few bytes for three samples per pixel
-    with pytest.warns(UserWarning, match="says RGB, but the pixels have 2 samples each"):
+    with pytest.warns(UserWarning, match="say RGB and 8, but the pixels have 2 samples"):
         read = read_clip(save(dataset, tmp_path / "clip.dcm")).frames
     np.testing.assert_allclose(read.astype(int), frames, atol=1)
 
@@ -287,6 +288,48 @@ def expect_all_frames(dataset, announced, folder):
     with pytest.warns(UserWarning, match=f"NumberOfFrames says .*{announced or 'no'}.* holds 7"):
         read = read_clip(save(dataset, folder / "clip.dcm")).frames
     np.testing.assert_allclose(read.astype(int), make_frames(), atol=6)
+
+
+@pytest.mark.parametrize("count", [2, 3, 6])
+def test_frames_are_not_taken_for_samples(tmp_path, count):
+    frames = np.concatenate([make_frames(), make_frames()])[:count]
+    dataset = make_dataset(frames, "MONOCHROME2")
+    del dataset.NumberOfFrames
+    with pytest.warns(UserWarning, match=f"holds {count}"):
+        read = read_clip(save(dataset, tmp_path / "clip.dcm")).frames
+    np.testing.assert_array_equal(read, frames)
+
+
+@pytest.mark.parametrize(("bits", "other"), [(8, 16), (16, 8)])
+def test_bits_that_contradict_the_bytes_are_named(tmp_path, bits, other):
+    values = wide(4095) if bits == 16 else make_frames()
+    dataset = make_dataset(values, "MONOCHROME2", min(bits, 12))
+    dataset.BitsAllocated, dataset.BitsStored = other, min(other, 12)
+    dataset["PixelData"].VR = "OB"
+    with pytest.warns(UserWarning, match=f"samples of {bits} bits"):
+        read = read_clip(save(dataset, tmp_path / "clip.dcm")).frames
+    assert read.shape == values.shape
+    assert np.corrcoef(read.ravel(), values.ravel())[0, 1] > 0.9
+
+
+def test_a_transfer_syntax_that_contradicts_the_pixels_is_named(tmp_path):
+    frames = make_frames()
+    dataset = encapsulated(
+        make_dataset(frames, "MONOCHROME2"), grey_jpegs(frames), ExplicitVRLittleEndian
+    )
+    dataset["PixelData"].is_undefined_length = True
+    path = tmp_path / "jpeg.dcm"
+    pydicom.dcmwrite(path, dataset, enforce_file_format=False)
+    with pytest.warns(UserWarning, match="read as JPEG Baseline"):
+        read = read_clip(path).frames
+    np.testing.assert_allclose(read.astype(int), frames, atol=6)
+    dataset = make_dataset(frames, "MONOCHROME2")
+    save(dataset, path)
+    data = path.read_bytes()
+    assert data.count(b"1.2.840.10008.1.2.1\0") == 1
+    path.write_bytes(data.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0"))
+    with pytest.warns(UserWarning, match="read as Explicit VR Little Endian"):
+        np.testing.assert_array_equal(read_clip(path).frames, frames)
 
 
 # Compression
