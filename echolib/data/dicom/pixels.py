@@ -31,6 +31,7 @@ SYNTAX_HEAD = 4096  # bytes in which a compressed frame says what it is
 UNDEFINED = 0xFFFFFFFF  # length of an element that ends with a marker
 GREY_SPREAD = 4  # levels by which samples of a grey pixel differ, or chroma from 128
 GREY_SHARE = 0.7  # of the pixels that must be grey for the samples to decide
+EQUAL, UNEQUAL = 0.9, 0.7  # share of the pixels with equal samples: in the right and wrong order
 KEYWORDS = {0x0010: "PixelData", 0x0009: "DoubleFloatPixelData", 0x0008: "FloatPixelData"}
 
 
@@ -38,14 +39,16 @@ KEYWORDS = {0x0010: "PixelData", 0x0009: "DoubleFloatPixelData", 0x0008: "FloatP
 class _Source:
     """An open file at its pixels, and how they are stored.
 
-    options: what pydicom's decoders need to know, mended. length: bytes of the element.
+    options: what pydicom's decoders need to know, mended. start, length: place and bytes of the
+    pixels in the stream.
     """
 
     dataset: "Dataset"
     stream: BinaryIO
     path: Path
     syntax: "UID"
-    length: int
+    start: int = 0
+    length: int = 0
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -63,8 +66,8 @@ class _Source:
 
     def frames(self) -> Iterator[tuple[np.ndarray, str]]:
         """Yield decoded frames and their photometric interpretation, from the first one on."""
-        start = self.stream.tell()
         decoder, plugin = find_decoder(self.syntax, self.path)
+        self.stream.seek(self.start)
         if self.syntax.is_encapsulated:
             for frame, properties in decoder.iter_array(
                 self.stream, raw=True, decoding_plugin=plugin, **self.options
@@ -72,12 +75,11 @@ class _Source:
                 yield frame, str(properties["photometric_interpretation"])
         else:  # frame by frame: pydicom 3.0's iterator loses count of YBR_FULL_422
             for index in range(self.options["number_of_frames"]):
-                self.stream.seek(start)
+                self.stream.seek(self.start)
                 frame, properties = decoder.as_array(
                     self.stream, index=index, raw=True, **self.options
                 )
                 yield frame, str(properties["photometric_interpretation"])
-        self.stream.seek(start)
 
 
 def decode_frames(
@@ -88,7 +90,7 @@ def decode_frames(
     stream: at the start of the element that holds the pixels. stretch: width of a pixel in
     heights. Returns the frames, and the frame rate of an MPEG stream, None for others.
     """
-    source = _Source(dataset, stream, path, dataset.file_meta.TransferSyntaxUID, 0)
+    source = _Source(dataset, stream, path, dataset.file_meta.TransferSyntaxUID)
     _read_element(source)
     syntax = source.syntax
     mpeg = MPEG.fullmatch(syntax)
@@ -123,9 +125,8 @@ def _read_element(source: _Source) -> None:
         vr, source.length = unpack(f"{order}2s2xL", stream.read(8))
         source.options["pixel_vr"] = vr.decode("ascii")
     source.options["transfer_syntax_uid"] = source.syntax
-    start = stream.tell()
-    there = stream.seek(0, 2) - start
-    stream.seek(start)
+    source.start = stream.tell()
+    there = stream.seek(0, 2) - source.start
     _mend_syntax(source)
     if source.length == UNDEFINED:
         source.length = there
@@ -140,9 +141,8 @@ def _mend_syntax(source: _Source) -> None:
     """Change the transfer syntax where the element begins as one of another kind."""
     from pydicom import uid
 
-    start = source.stream.tell()
+    source.stream.seek(source.start)
     head = source.stream.read(SYNTAX_HEAD)
-    source.stream.seek(start)
     compressed = head.startswith(ITEM)
     if compressed == source.syntax.is_encapsulated:
         return
@@ -208,10 +208,9 @@ def _count_fragments(source: _Source) -> int:
     table = source.dataset.get("ExtendedOffsetTable")
     if table:
         return len(table) // 8
-    start = source.stream.tell()
+    source.stream.seek(source.start)
     offsets = parse_basic_offsets(source.stream)
     firsts = [fragment[:8] for fragment in generate_fragments(source.stream)]
-    source.stream.seek(start)
     marked = sum(first.startswith(JPEG_STARTS) for first in firsts)
     return len(offsets) or marked or len(firsts)
 
@@ -266,9 +265,34 @@ def _pictures(source: _Source) -> Iterator[np.ndarray]:
             yield levels(frame)
 
 
+def _mend_planes(source: _Source) -> None:
+    """Read uncompressed samples plane by plane, or pixel by pixel, where the tag says otherwise.
+
+    In most pixels of a display the three samples are equal, or the two chromas; read in the wrong
+    order, they come from different pixels.
+    """
+    options, equal = source.options, {}
+    listed = options["planar_configuration"]
+    if source.syntax.is_encapsulated or source.photometric == "YBR_FULL_422":
+        return
+    for planes in (1 - listed, listed):  # the listed one stays set
+        options["planar_configuration"] = planes
+        frame, _ = next(source.frames())
+        grey = (frame[..., 0] == frame[..., 1]) & (frame[..., 1] == frame[..., 2])
+        chroma = (frame[..., 1] == 128) & (frame[..., 2] == 128)
+        equal[planes] = max(float(grey.mean()), float(chroma.mean()))
+    if equal[listed] < UNEQUAL and equal[1 - listed] > EQUAL:
+        options["planar_configuration"] = 1 - listed
+        source.warn(
+            f"the tag PlanarConfiguration says {listed}, but the samples are in the order of "
+            f"{1 - listed}, and are read so."
+        )
+
+
 def _colour_pictures(source: _Source) -> Iterator[np.ndarray]:
     from pydicom.pixels import convert_color_space
 
+    _mend_planes(source)
     in_ybr, shift = None, 0
     for stored, photometric in source.frames():
         if in_ybr is None:  # the first frame decides
@@ -308,6 +332,7 @@ def _mpeg(source: _Source, kind: str, stretch: float) -> tuple[np.ndarray, float
     """
     from pydicom.encaps import generate_fragments, parse_basic_offsets
 
+    source.stream.seek(source.start)
     parse_basic_offsets(source.stream)  # the stream is then behind the table
     stream = b"".join(generate_fragments(source.stream))
     contained = video_kind(stream[:HEAD])

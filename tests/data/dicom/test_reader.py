@@ -107,6 +107,21 @@ def test_a_colour_tag_that_contradicts_the_samples_is_named(tmp_path, wrong, pla
     np.testing.assert_allclose(read.astype(int), frames, atol=1)
 
 
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL"])
+@pytest.mark.parametrize("planar", [0, 1])
+def test_an_order_of_samples_that_contradicts_the_tag_is_named(tmp_path, planar, photometric):
+    frames = make_frames()
+    frames[:, ::2] += 9  # neighbours differ, as in speckle
+    frames[:, :, ::2] += 6
+    samples = ybr(frames) if photometric == "YBR_FULL" else np.repeat(frames[..., None], 3, axis=-1)
+    dataset = make_dataset(samples, photometric, PlanarConfiguration=1 - planar)
+    if planar:
+        dataset.PixelData = np.ascontiguousarray(samples.transpose(0, 3, 1, 2)).tobytes()
+    with pytest.warns(UserWarning, match=f"PlanarConfiguration says {1 - planar}"):
+        read = read_clip(save(dataset, tmp_path / "clip.dcm")).frames
+    np.testing.assert_allclose(read.astype(int), frames, atol=1)
+
+
 @pytest.mark.parametrize("right", ["YBR_FULL", "RGB"])
 def test_a_right_colour_tag_is_believed_where_the_samples_do_not_decide(tmp_path, right):
     samples = np.random.default_rng(0).integers(0, 255, (2, HEIGHT, WIDTH, 3), dtype=np.uint8)
