@@ -11,10 +11,13 @@ from echolib.figures.film import write_gif, write_video
 from echolib.figures.overlay import (
     GREEN,
     PINK,
+    Film,
     add_outlines,
     draw_outlines,
     enlarge,
+    outlined,
 )
+from echolib.masks import PackedMasks
 from tests.data.files import read_rgb
 
 
@@ -102,6 +105,20 @@ def test_a_reference_has_its_own_colour():
 def test_masks_that_do_not_match_are_refused(masks, reason):
     with pytest.raises(ValueError, match=reason):
         add_outlines(enlarge(make_frames()), masks, PINK)
+
+
+def test_a_film_draws_a_picture_only_when_it_is_asked_for():
+    frames, masks = make_frames(4), make_masks(4)
+    drawn = []
+    film = Film((4, 5, 6, 3), lambda index: drawn.append(index) or np.full((5, 6, 3), index))
+    assert len(film) == 4 and film.ndim == 4 and not drawn
+    assert film[-1][0, 0, 0] == 3 and drawn == [3]
+    with pytest.raises(IndexError, match="picture 4 of 4"):
+        film[4]
+    assert np.array_equal(film[1:, ::2, 0, 0], [[1] * 3, [2] * 3, [3] * 3])
+    pictures = draw_outlines(frames, masks, 2, fill=0.3)
+    assert np.array_equal(outlined(frames, PackedMasks.pack(masks), 2, fill=0.3), pictures)
+    assert np.array_equal(outlined(frames, masks, 2, fill=0.3)[2], pictures[2])
 
 
 def moving_square(count=12, shape=(97, 131)) -> np.ndarray:
