@@ -320,7 +320,9 @@ def test_a_data_set_without_readable_frames_is_one_error(tmp_path):
 def test_only_a_full_disk_needs_more_space(tmp_path):
     data = open_data(EchoNetFolder(tmp_path / "echonet").write())
     (tmp_path / "file").touch()
-    with pytest.raises(NotADirectoryError, match="stopped: Not a directory .*/file/") as caught:
+    with pytest.raises(
+        NotADirectoryError, match="stopped: expected a folder, found a file.*/file\\)"
+    ) as caught:
         pack(data, tmp_path / "file" / "packed", progress=False)
     assert "that this folder can be written: " in str(caught.value)
     assert "space" not in str(caught.value) and "another disk" not in str(caught.value)

@@ -74,7 +74,7 @@ def test_rare_ejection_fractions_become_more_frequent():
     table = pd.DataFrame(
         {"clip": number.astype(str), "split": np.where(number < 63, "train", "val")}
     )
-    table = table.reindex(columns=COLUMNS)
+    table = table.reindex(columns=COLUMNS).assign(phase="")
     empty = np.zeros((len(table), 4, 4), np.uint8)
     frames = FrameSet(empty, empty > 0, np.array(landmarks), table)
     rows = balanced_indices(frames, np.random.default_rng(0))

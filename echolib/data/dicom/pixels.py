@@ -197,8 +197,8 @@ def _compare(source: _Source, announced: int, count: int) -> None:
             "frame. Copy or export it again."
         )
     if announced != count and (announced or count > 1):
-        tag = announced or "no number"
-        source.warn(f"the tag NumberOfFrames says {tag}, but the file holds {count}. All are used.")
+        tag = f"NumberOfFrames says {announced}" if announced else "there is no NumberOfFrames"
+        source.warn(f"{tag}, but the file holds {count} frames. All are used.")
 
 
 def _count_fragments(source: _Source) -> int:
@@ -339,7 +339,7 @@ def _mpeg(source: _Source, kind: str, stretch: float) -> tuple[np.ndarray, float
     video = decode(BytesIO(stream), contained or kind, f"{source.path}, its stream", len(stream))
     announced, count = source.announced, len(video.frames)
     if abs(announced - count) > 1:
-        source.warn(f"the tag NumberOfFrames says {announced}, but {count} decode. They are used.")
+        source.warn(f"NumberOfFrames says {announced}, but {count} decode. They are used.")
     timed = contained is not None or kind == "mpegvideo"  # a bare H.264 stream has no clock
     frames = video.frames
     stored = (source.options.get("rows"), source.options.get("columns"))
