@@ -25,13 +25,22 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def sweep(out: Path) -> None:
+    """Delete what killed processes left where a command writes: a file, or a folder of folders."""
+    if not out.is_dir():
+        remove_leftovers(out.absolute().parent)
+        return
+    for folder in (out, *filter(Path.is_dir, out.iterdir())):
+        remove_leftovers(folder)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 2 for bad input, explained in one line."""
     parsed = build_parser().parse_args(arguments)
     warnings.formatwarning = lambda message, *_, **__: f"echolib {parsed.command}: {message}\n"
     try:
         if out := getattr(parsed, "out", None):
-            remove_leftovers(out if Path(out).is_dir() else Path(out).absolute().parent)
+            sweep(Path(out))
         parsed.run(parsed)
     except (ValueError, OSError) as error:  # DataError is a ValueError
         print(f"echolib {parsed.command}: {error}", file=sys.stderr)

@@ -41,7 +41,8 @@ class Calibration:
 
     slope, intercept: EF = intercept + slope x measured EF. base, weights: half the width of the
     interval before it is widened is base + the sum of the weights x `SPREADS`. factor: widens it.
-    doubt: the disagreement of two networks' outlines (1 - Dice) that one clip in twenty exceeds.
+    doubt: the disagreement of two networks' outlines (1 - Dice) that one clip in twenty exceeds; 1
+    without a landmarks network.
     level: share of the intervals that contain the truth. clips, data, networks: number and
     description of the clips that it was learnt from, and the names of the networks' weights.
     Raises ValueError for values that no calibration has (`RANGES`).
@@ -140,9 +141,11 @@ def fit_calibration(clips: pd.DataFrame, data: str, networks: tuple[str, ...]) -
             "corrected. Use networks that were trained on such clips."
         )
     base, *weights = _error_model(fitted, slope, intercept)
+    doubt = float(complete.doubt.quantile(0.95))
+    doubt = 1.0 if np.isnan(doubt) else doubt  # without landmarks, which nothing exceeds
     narrow = Calibration(
-        slope, intercept, base, tuple(weights), 1.0, float(complete.doubt.quantile(0.95)), LEVEL,
-        len(complete), data, tuple(networks),
+        slope, intercept, base, tuple(weights), 1.0, doubt, LEVEL, len(complete), data,
+        tuple(networks),
     )  # fmt: skip
     errors = np.abs(held_out.ef_true - (intercept + slope * held_out.ef_measured)).to_numpy()
     widths = [narrow.half_width(dict(row)) for _, row in held_out[list(SPREADS)].iterrows()]

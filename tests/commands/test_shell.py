@@ -61,11 +61,12 @@ def test_phantom_pack_train_evaluate_segment_follow_each_other(tmp_path, capsys)
 def test_a_command_removes_what_killed_processes_left_where_it_writes(tmp_path, weights):
     write_avi(tmp_path / "clip.avi", count=3)
     out = tmp_path / "out"
-    out.mkdir()
-    (out / f".masks.{files._machine()}-99999999-0123abcd.npz").touch()
+    (out / "videos").mkdir(parents=True)
+    for folder in (out, out / "videos"):
+        (folder / f".masks.{files._machine()}-99999999-0123abcd.npz").touch()
     command = ["segment", str(tmp_path / "clip.avi"), "--out", str(out)]
     assert main([*command, "--weights", str(weights)]) == 0
-    assert not list(out.glob(".*"))
+    assert not list(out.rglob(".*"))
 
 
 def test_the_precision_of_a_training_is_an_option(tmp_path, capsys):

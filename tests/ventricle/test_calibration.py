@@ -51,6 +51,13 @@ def test_interval_covers_nine_in_ten_of_new_clips():
     assert 0.88 <= inside.mean() <= 0.92
 
 
+def test_a_calibration_without_a_landmarks_network_knows_no_doubt(tmp_path):
+    calibration = fit_calibration(clips(200).assign(doubt=np.nan), "made", NETWORKS)
+    assert calibration.doubt == 1
+    calibration.save(tmp_path / "calibration.json")
+    assert load_calibration(tmp_path / "calibration.json") == calibration
+
+
 def test_bias_is_corrected():
     calibration = fit_calibration(clips(2000), "made", NETWORKS)
     other = clips(500, seed=2)
