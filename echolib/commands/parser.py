@@ -6,7 +6,6 @@ import warnings
 from pathlib import Path
 
 from .. import __version__
-from ..files import remove_leftovers
 from ..memory import memory_error
 from . import browser, data, phantom, robustness, training, valve, ventricle
 from .shared import adder
@@ -27,6 +26,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def sweep(out: Path) -> None:
     """Delete what killed processes left where a command writes: a file, or a folder of folders."""
+    from ..files import remove_leftovers  # here, so that --help needs no numpy
+
     if not out.is_dir():
         remove_leftovers(out.absolute().parent)
         return
