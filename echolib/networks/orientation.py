@@ -25,7 +25,7 @@ from .models import SIZE, Encoder, LandmarkUNet, heatmap_spread
 SAMPLED = 8  # frames of a clip, spread evenly, that are compared with their mirror images
 HIGH_CENTRE = 0.47  # `centre_of_area` of a sector that is narrow at the bottom: at most 0.46
 SURER = 0.9  # largest ratio of the spreads, mirrored to as shown, that counts as mirrored
-SURE = 8 / 112  # of the square's side: with a larger spread a network recognises no ventricle
+SURE = 7.5 / 112  # of the square: with a larger spread a network recognises no ventricle
 
 
 @dataclass(frozen=True)
