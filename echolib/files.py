@@ -122,6 +122,12 @@ def remove_leftovers(folder: str | Path) -> None:
                     _remove(Path(entry))
 
 
+def sweep(folder: Path) -> None:
+    """Remove the leftovers, see `remove_leftovers`, in a folder and in the folders in it."""
+    for place in (folder, *(path for path in folder.iterdir() if path.is_dir())):
+        remove_leftovers(place)
+
+
 def _time_to_keep(machine: str, process: int) -> float:
     """Seconds without a change after which a temporary file has no writer any more."""
     if machine not in ("", _machine()) or _is_alive(process):

@@ -2,7 +2,7 @@
 
 import errno
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ def one_at_a_time(path: str | Path) -> Iterator[None]:
     """Hold the lock of a file or folder while it is made; wait while another process holds it.
 
     The lock is a hidden file beside `path`, which is deleted afterwards. A process that is killed
-    frees its lock. Whoever has waited should look first whether `path` is there now.
+    frees its lock.
     """
     from filelock import FileLock
 
@@ -37,6 +37,18 @@ def one_at_a_time(path: str | Path) -> Iterator[None]:
         if locked:
             file.unlink(missing_ok=True)  # by its holder only: who waits notices that it is gone
             lock.release()
+
+
+def make_once(path: Path, is_made: Callable[[], bool], make: Callable[[], object]) -> None:
+    """Make a file or folder unless it is made; of several processes one makes it, the others wait.
+
+    is_made: whether it is there, whole. make: makes it.
+    """
+    if not is_made():
+        with one_at_a_time(path):
+            if not is_made():  # by the process that this one has waited for
+                make()
+    remove_dead_lock(path)
 
 
 def remove_dead_lock(path: str | Path) -> None:

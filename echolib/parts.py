@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import DataError
-from .files import read_json, remove_leftovers, write_json
+from .files import read_json, sweep, write_json
 
 IDENTITY_FILE = "identity.json"
 
@@ -29,8 +29,7 @@ class Parts:
         self.folder = Path(folder)
         self._identity = json.loads(json.dumps(identity))
         self._claim()
-        for place in (self.folder, *(path for path in self.folder.iterdir() if path.is_dir())):
-            remove_leftovers(place)
+        sweep(self.folder)
 
     @classmethod
     def or_anew(cls, folder: str | Path, identity: dict) -> "Parts":

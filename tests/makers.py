@@ -1,5 +1,6 @@
 """Small data sets made for tests: ellipses that stand in for ventricles."""
 
+import multiprocessing
 from pathlib import Path
 
 import cv2
@@ -106,6 +107,22 @@ def ventricle_set(count: int = 24, size: int = 48, seed: int = 0) -> FrameSet:
     images = np.clip(np.where(masks, 30, 130) + noise, 0, 255).astype(np.uint8)
     table = frame_set(count, size).table
     return FrameSet(images, masks, np.stack(landmarks).astype(np.float32), table)
+
+
+def race(task, *arguments) -> list[int]:
+    """Run a task in two new processes at the same time; returns their exit codes.
+
+    task: a function of a module, called with the arguments, a barrier for both processes, and the
+    number of the process, 0 or 1.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    barrier = spawn.Barrier(2, timeout=60)
+    processes = [spawn.Process(target=task, args=(*arguments, barrier, n)) for n in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    return [process.exitcode for process in processes]
 
 
 HEIGHT, WIDTH, SPACING = 120, 90, 0.5  # of the made CAMUS frames, px and mm per px

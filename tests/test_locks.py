@@ -10,11 +10,12 @@ import pytest
 
 from echolib import locks
 from echolib.locks import one_at_a_time, remove_dead_lock
+from tests.makers import race
 
 ROUNDS = 20
 
 
-def race(folder, barrier, number):
+def make_in_rounds(folder, barrier, number):
     """Make a file in each round unless it is there; count in `folder` who made it."""
     os.getpid = lambda: 7  # as of two containers that share a disk
     for turn in range(ROUNDS):
@@ -34,14 +35,7 @@ def hold(folder, ready):
 
 
 def test_of_two_processes_one_makes_and_no_lock_file_is_left(tmp_path):
-    spawn = multiprocessing.get_context("spawn")
-    barrier = spawn.Barrier(2, timeout=60)
-    workers = [spawn.Process(target=race, args=(tmp_path, barrier, n)) for n in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert race(make_in_rounds, tmp_path) == [0, 0]
     assert len(list(tmp_path.glob("made-*"))) == ROUNDS
     assert not list(tmp_path.glob(".*"))
 

@@ -24,15 +24,14 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def sweep(out: Path) -> None:
+def _sweep(out: Path) -> None:
     """Delete what killed processes left where a command writes: a file, or a folder of folders."""
-    from ..files import remove_leftovers  # here, so that --help needs no numpy
+    from ..files import remove_leftovers, sweep  # here: the help needs no such thing
 
-    if not out.is_dir():
+    if out.is_dir():
+        sweep(out)
+    else:
         remove_leftovers(out.absolute().parent)
-        return
-    for folder in (out, *filter(Path.is_dir, out.iterdir())):
-        remove_leftovers(folder)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.formatwarning = lambda message, *_, **__: f"echolib {parsed.command}: {message}\n"
     try:
         if out := getattr(parsed, "out", None):
-            sweep(Path(out))
+            _sweep(Path(out))
         parsed.run(parsed)
     except (ValueError, OSError) as error:  # DataError is a ValueError
         print(f"echolib {parsed.command}: {error}", file=sys.stderr)

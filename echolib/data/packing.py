@@ -16,7 +16,7 @@ from ..arrays import read_npz
 from ..config import data_folder
 from ..errors import DataError
 from ..files import atomic_path, remove_leftovers, write_npz
-from ..locks import one_at_a_time, remove_dead_lock
+from ..locks import make_once, one_at_a_time
 from ..parts import Parts
 from .frame_checks import COLUMNS, NUMBER_COLUMNS, check_table, possible_landmarks
 from .frames import Dataset, FrameSet, LabelledFrame, to_square
@@ -44,7 +44,7 @@ def pack(
     first case, DataError in the second.
     """
     folder = Path(folder)
-    with _making(dataset, folder):
+    with _explained(dataset, folder), one_at_a_time(folder):
         return _pack(dataset, folder, size, workers, progress)
 
 
@@ -54,23 +54,19 @@ def pack_once(dataset: Dataset, size: int = 112) -> FrameSet:
     Of several processes that want the same frames, one packs them, and the others wait for it.
     """
     folder = data_folder() / "packed" / f"{dataset.name}-{size}-{dataset.fingerprint()}-{FORMAT}"
-    if not folder.is_dir():
-        with _making(dataset, folder):
-            if not folder.is_dir():  # by the process that this one has waited for
-                return _pack(dataset, folder, size)
+    with _explained(dataset, folder):
+        make_once(folder, folder.is_dir, lambda: _pack(dataset, folder, size))
     remove_leftovers(folder.parent)
-    remove_dead_lock(folder)
     if _partial(folder).exists():  # its process was killed after it had finished the folder
         _remove_unfinished(folder)
     return FrameSet.load(folder)
 
 
 @contextmanager
-def _making(dataset: Dataset, folder: Path) -> Iterator[None]:
-    """Lock a folder while it is packed, and explain why packing stopped."""
+def _explained(dataset: Dataset, folder: Path) -> Iterator[None]:
+    """Explain why packing stopped."""
     try:
-        with one_at_a_time(folder):
-            yield
+        yield
     except OSError as error:
         reason, remedy = _failure(error)
         raise OSError(
@@ -224,26 +220,32 @@ def _assemble(dataset: Dataset, parts: Parts, records: dict[str, dict], folder: 
     check_table(table)  # before anything is written that cannot be loaded
     with atomic_path(folder) as temporary:
         temporary.mkdir()
-        for name, stem in FILE_STEMS.items():
-            _join(files, name, temporary / f"{stem}.npy", len(rows))
+        _join(files, temporary, len(rows))
         full_table(problems).to_csv(temporary / "problems.csv", index=False)
         table.to_csv(temporary / "frames.csv", index=False)
     return FrameSet.load(folder)
 
 
-def _join(files: list[Path], name: str, path: Path, count: int) -> None:
-    """Write one array of all files to `path`; write none where a file lacks it."""
-    joined, start = None, 0
+def _join(files: list[Path], folder: Path, count: int) -> None:
+    """Write the arrays of all files to a folder, except those that a file lacks.
+
+    count: number of frames in all files.
+    """
+    joined: dict[str, np.memmap] = {}
+    lacking: set[str] = set()
+    start = 0
     for file in files:
         arrays = read_npz(file)
-        if name not in arrays:
-            path.unlink(missing_ok=True)
-            return
-        values = arrays[name]
-        if joined is None:
-            shape = (count, *values.shape[1:])
-            joined = np.lib.format.open_memmap(path, "w+", values.dtype, shape)
-        joined[start : start + len(values)] = values
-        start += len(values)
-    if joined is not None:
-        joined.flush()
+        end = start + len(arrays["image"])
+        lacking |= FILE_STEMS.keys() - arrays.keys()
+        for name in FILE_STEMS.keys() - lacking:
+            values = arrays[name]
+            if name not in joined:
+                path, shape = folder / f"{FILE_STEMS[name]}.npy", (count, *values.shape[1:])
+                joined[name] = np.lib.format.open_memmap(path, "w+", values.dtype, shape)
+            joined[name][start:end] = values
+        start = end
+    for array in joined.values():
+        array.flush()  # raises OSError where the disk is full
+    for name in joined.keys() & lacking:
+        (folder / f"{FILE_STEMS[name]}.npy").unlink()

@@ -11,8 +11,8 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from ..errors import DataError
-from ..files import remove_leftovers, write_json
-from ..locks import one_at_a_time, remove_dead_lock
+from ..files import sweep, write_json
+from ..locks import make_once
 from .workers import in_parallel
 
 # Version of the phantom: raised whenever the same seed gives other bytes.
@@ -64,13 +64,8 @@ def write_once(folder: Path, study: dict, files: Iterable[str], draw: Callable[[
     study, files: see `claim_folder`, which raises its DataErrors here. draw: writes the study.
     """
     files = tuple(files)
-    if not claim_folder(folder, study, files):
-        with one_at_a_time(folder):
-            if not claim_folder(folder, study, files):
-                draw()
-    remove_dead_lock(folder)
-    for written in (folder, *(path for path in folder.iterdir() if path.is_dir())):
-        remove_leftovers(written)
+    make_once(folder, lambda: claim_folder(folder, study, files), draw)
+    sweep(folder)
 
 
 def _check_card(card: Path, study: dict) -> None:

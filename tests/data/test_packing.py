@@ -11,12 +11,12 @@ import pytest
 
 from echolib.data import FrameSet, open_data, pack, pack_once, packing
 from echolib.errors import DataError
-from tests.makers import EchoNetFolder
+from tests.makers import EchoNetFolder, race
 
 ROUNDS = 50
 
 
-def race(folder, barrier, failed):
+def pack_in_rounds(folder, failed, barrier, number):
     """Pack the same data set in each round, in a data folder of the round's own."""
     os.getpid = lambda: 7  # as of two containers that share a disk
     data = open_data(folder / "echonet")
@@ -32,15 +32,10 @@ def race(folder, barrier, failed):
 
 def test_two_processes_that_pack_the_same_frames_both_get_them(tmp_path):
     EchoNetFolder(tmp_path / "echonet", clips=2).write()
-    spawn = multiprocessing.get_context("spawn")
-    barrier, failed = spawn.Barrier(2, timeout=60), spawn.Queue()
-    workers = [spawn.Process(target=race, args=(tmp_path, barrier, failed)) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    failed = multiprocessing.get_context("spawn").Queue()
+    codes = race(pack_in_rounds, tmp_path, failed)
     assert failed.empty(), failed.get()
-    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert codes == [0, 0]
     for turn in range(ROUNDS):
         assert len(os.listdir(tmp_path / f"data-{turn}" / "packed")) == 1
 

@@ -1,6 +1,5 @@
 """A phantom study that several processes want at once is written by one of them."""
 
-import multiprocessing
 import os
 from functools import partial
 
@@ -8,6 +7,7 @@ import pytest
 
 from echolib import files
 from echolib.phantom.common import write_once
+from tests.makers import race
 
 STUDY = {"source": "phantom", "seed": 1}
 ROUNDS = 20
@@ -23,7 +23,7 @@ def draw(folder, number):
     (folder / "items").rmdir()
 
 
-def race(folder, barrier, number):
+def write_in_rounds(folder, barrier, number):
     os.getpid = lambda: 7  # as of two containers that share a disk
     for turn in range(ROUNDS):
         study = folder / f"study-{turn}"
@@ -33,14 +33,7 @@ def race(folder, barrier, number):
 
 
 def test_two_processes_write_a_study_once(tmp_path):
-    spawn = multiprocessing.get_context("spawn")
-    barrier = spawn.Barrier(2, timeout=60)
-    workers = [spawn.Process(target=race, args=(tmp_path, barrier, n)) for n in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert race(write_in_rounds, tmp_path) == [0, 0]
     assert sorted(os.listdir(tmp_path)) == sorted(f"study-{turn}" for turn in range(ROUNDS))
     assert set(os.listdir(tmp_path / "study-0")) == {"study.json", "one.csv"}
 

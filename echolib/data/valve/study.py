@@ -17,7 +17,7 @@ from ...arrays import read_npy, read_npz
 from ...config import data_folder
 from ...errors import DataError
 from ...files import atomic_path, read_json, remove_leftovers, write_json
-from ...locks import one_at_a_time, remove_dead_lock
+from ...locks import make_once
 from ..clips import Clip
 from ..video import missing_file
 from .plain_pickle import read_plain_pickle
@@ -141,11 +141,7 @@ def open_mitral(folder: str | Path) -> MitralStudy:
             raise missing_file(folder / file)
     packed = data_folder() / "packed" / f"mitral-{_fingerprint(folder)}"
     remove_leftovers(packed.parent)
-    if not packed.is_dir():
-        with one_at_a_time(packed):
-            if not packed.is_dir():  # made by the process that this one has waited for
-                _convert(folder, packed)
-    remove_dead_lock(packed)
+    make_once(packed, packed.is_dir, lambda: _convert(folder, packed))
     try:
         tables = read_json(packed / "items.json")
         clips = {split: [_open_clip(packed, row) for row in tables[split]] for split in FILES}
