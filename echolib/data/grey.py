@@ -28,14 +28,23 @@ class GreyFrames:
     information: the brightness is kept, and a warning is given.
     """
 
-    def __init__(self, name: str, announced: int = 0, stored: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        announced: int = 0,
+        size: tuple[int, int] | None = None,
+        stored: int | None = None,
+    ) -> None:
         """Start without frames.
 
-        name: of the file, for messages. announced: the number of frames that the file announces,
-        0 where unknown. stored: bytes of the compressed frames in the file, see `memory`.
+        name: of the file, for messages. announced, size: the number of frames and the (H, W) px
+        that the file declares, 0 and None where unknown. stored: bytes of the compressed frames in
+        the file, see `memory`. Raises DataError where what is declared does not fit the memory.
         """
         self.name, self.stored = name, stored
         self.announced = announced
+        if size is not None:
+            self._require(announced, size)
         self.count = 0
         self._frames: np.ndarray | None = None
         self._burned_in: dict[int, np.ndarray] = {}  # bits, of the frames that have coloured pixels
@@ -104,14 +113,8 @@ class GreyFrames:
         return self._frames
 
     def _require(self, count: int, size: tuple[int, ...]) -> None:
-        require_frames(self.name, count, size, self.stored)
-
-
-def require_frames(name: str, count: int, size: tuple[int, ...], stored: int | None = None) -> None:
-    """Raise DataError where so many frames of that (H, W) take more memory than the limit.
-
-    name: of the file. stored: bytes of the compressed frames in the file, see `memory`.
-    """
-    height, width = size
-    pixels = (count + AT_ONCE) * height * width
-    require_memory(f"{name}: {count} frames of {width} x {height} px", pixels, stored)
+        """Raise DataError where so many frames of that (H, W) take more memory than the limit."""
+        height, width = size
+        pixels = (count + AT_ONCE) * height * width
+        what = f"{self.name}: {count} frames of {width} x {height} px"
+        require_memory(what, pixels, self.stored)

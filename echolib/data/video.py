@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 
 from ..errors import DataError
-from .grey import GreyFrames, require_frames
+from .grey import GreyFrames
 from .pictures import believed_stretch, displayed, make_square
 
 if TYPE_CHECKING:
@@ -143,16 +143,16 @@ def decode(file: BinaryIO, kind: str, name: str, stored: int, stop: int | None =
         packets = 0
         if stop is None:  # counted first, so that what is too large is refused at once
             with av.open(file, "r", kind, metadata_errors="ignore") as container:
-                packets = _count_packets(container)
+                packets = _count_packets(container, _video_stream(container, name))
             file.seek(place)
         with av.open(file, "r", kind, options=options, metadata_errors="ignore") as container:
-            stream = container.streams.best("video")
-            if stream is not None and stream.codec_context is None:
+            stream = _video_stream(container, name)
+            if stream.codec_context is None:
                 raise DataError(
                     f"{name}: expected a video that FFmpeg decodes, found another codec "
                     f"({_log(file, place, kind)}). {_convert(name)}"
                 )
-            return _Decoding(container, name, stored, packets, stop).video()
+            return _Decoding(container, stream, name, stored, packets, stop).video()
     except av.FFmpegError as error:
         raise DataError(
             f"{name}: expected a video, found {stored} bytes that FFmpeg cannot open as {kind} "
@@ -161,13 +161,25 @@ def decode(file: BinaryIO, kind: str, name: str, stored: int, stop: int | None =
         ) from error
 
 
-def _count_packets(container: "InputContainer") -> int:
-    """Number of packets of the first video stream, each of which holds a frame or less."""
+def _video_stream(container: "InputContainer", name: str) -> "VideoStream":
+    """The stream of pictures that FFmpeg takes as the main one. Raises DataError without any."""
+    stream = container.streams.best("video")
+    if stream is None:
+        kinds = ", ".join(other.type for other in container.streams) or "nothing"
+        raise DataError(
+            f"{name}: expected a video, found a file without pictures ({kinds}). "
+            "Choose another file."
+        )
+    return cast("VideoStream", stream)
+
+
+def _count_packets(container: "InputContainer", stream: "VideoStream") -> int:
+    """Number of packets of a stream, each of which holds a frame or less."""
     import av
 
     count = 0
     try:
-        for packet in container.demux(container.streams.best("video")):
+        for packet in container.demux(stream):
             count += packet.size > 0
     except av.FFmpegError:
         pass  # what comes after a damaged packet is not decoded either
@@ -193,19 +205,18 @@ def _log(file: BinaryIO, place: int, kind: str) -> str:
 
 
 class _Decoding:
-    """One pass through the first video stream of an open container."""
+    """One pass through a video stream of an open container."""
 
     def __init__(
-        self, container: "InputContainer", name: str, stored: int, packets: int, stop: int | None
+        self,
+        container: "InputContainer",
+        stream: "VideoStream",
+        name: str,
+        stored: int,
+        packets: int,
+        stop: int | None,
     ) -> None:
-        if not container.streams.video:
-            kinds = ", ".join(stream.type for stream in container.streams) or "nothing"
-            raise DataError(
-                f"{name}: expected a video, found a file without pictures ({kinds}). "
-                "Choose another file."
-            )
-        self.container = container
-        self.stream = cast("VideoStream", container.streams.best("video"))
+        self.container, self.stream = container, stream
         self.name, self.stored, self.packets, self.stop = name, stored, packets, stop
         self.times: list[float] = []  # s, NaN where a frame has none
         self.damaged = 0  # packets that do not decode, and frames that FFmpeg calls corrupt
@@ -215,8 +226,8 @@ class _Decoding:
         """Decode the frames, and compare them with what the file announces."""
         context = self.stream.codec_context
         context.thread_count = 1  # several clips may be decoded at the same time
-        require_frames(self.name, self.packets, (context.height, context.width), self.stored)
-        collected = GreyFrames(self.name, self.packets, self.stored)
+        size = context.height, context.width
+        collected = GreyFrames(self.name, self.packets, size, self.stored)
         picture_of = None
         for frame in self._frames():
             if picture_of is None:

@@ -2,6 +2,7 @@
 
 import warnings
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -222,6 +223,17 @@ def test_an_unknown_codec_is_named(tmp_path):
     path = write_video(tmp_path / "clip.avi", make_frames())
     path.write_bytes(path.read_bytes().replace(b"MJPG", b"ZZZZ"))
     expect_error(path, "codec", "ZZZZ", "ffmpeg -i")
+
+
+def test_a_file_without_pictures_is_refused(tmp_path):
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=8000, layout="mono")
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        sound.sample_rate = 8000
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode())
+    expect_error(path, "without pictures (audio)")
 
 
 def test_frames_whose_size_changes_are_refused(tmp_path):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from ...errors import DataError
-from ..grey import GreyFrames, require_frames
+from ..grey import GreyFrames
 from ..pictures import make_square, square_size
 from ..video import HEAD, decode, video_kind
 from .decoders import find_decoder
@@ -103,9 +103,8 @@ def decode_frames(
     _compare(source, announced, count)
     source.options["number_of_frames"] = count
     stored = source.length if syntax.is_encapsulated else None
-    rows, columns = source.options["rows"], source.options["columns"]
-    require_frames(str(path), count, square_size((rows, columns), stretch)[::-1], stored)
-    grey = GreyFrames(str(path), count, stored)
+    width, height = square_size((source.options["rows"], source.options["columns"]), stretch)
+    grey = GreyFrames(str(path), count, (height, width), stored)
     for picture in _pictures(source):
         grey.add(make_square(picture, stretch))
     return grey.finish(), None
