@@ -10,7 +10,6 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from ..config import bf16_pays, device
 from ..data.clips import Clip
 from ..data.frames import Dataset, FrameSet, LabelledFrame, labelled_frames
 from ..data.letterbox import Letterbox
@@ -22,8 +21,8 @@ from ..masks import PackedMasks
 from ..metrics import case_scores
 from .models import Encoder, finds_landmarks
 from .orientation import find_orientation, outline_upright
+from .run import BATCH, raw_answers
 
-BATCH = 64
 THRESHOLD = 0.5
 
 
@@ -116,7 +115,7 @@ def predict(network: Encoder, images: np.ndarray, batch: int = BATCH) -> np.ndar
     `config.device()`, in bfloat16 if `config.bf16_pays`.
     """
     if finds_landmarks(network):
-        return np.concatenate(list(_answers(network, images, batch)))
+        return np.concatenate(list(raw_answers(network, images, batch)))
     return predict_regions(network, images, batch, first=1)[:, 0]
 
 
@@ -127,28 +126,8 @@ def predict_regions(
 
     images: as for `predict`. first: the number of regions to return, default all.
     """
-    answers = (torch.from_numpy(a[:, :first]) for a in _answers(network, images, batch))
+    answers = (torch.from_numpy(a[:, :first]) for a in raw_answers(network, images, batch))
     return np.concatenate([answer.sigmoid().numpy() for answer in answers])
-
-
-def _answers(network: Encoder, images: np.ndarray, batch: int) -> Iterator[np.ndarray]:
-    """A network's raw answers batch by batch, float32."""
-    place = device()
-    network = network.to(place).to(memory_format=torch.channels_last).eval()
-    images = images if images.ndim == 4 else images[:, None]
-    inputs = network.arguments.get("inputs", 1)
-    if images.shape[1] != inputs:
-        raise ValueError(
-            f"The network sees {inputs} frames at a time, but these images hold {images.shape[1]}. "
-            "One that sees the beat outlines clips together with a network of single frames: "
-            "`load_networks`, or `--weights lv lv_cycle`."
-        )
-    half = torch.autocast(place.type, torch.bfloat16, enabled=bf16_pays(place))
-    for start in range(0, max(1, len(images)), batch):  # no images: an empty answer
-        chunk = torch.from_numpy(np.array(images[start : start + batch])).to(place).float() / 255
-        with torch.inference_mode(), half:
-            answer = network(chunk.contiguous(memory_format=torch.channels_last))
-        yield answer.float().cpu().numpy()
 
 
 def clean_mask(probabilities: np.ndarray) -> np.ndarray:

@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ..config import bf16_pays, device
 from ..data.clips import Clip
 from ..data.sector import centre_of_area, sector_box
 from ..masks import PackedMasks
 from .models import SIZE, Encoder, LandmarkUNet, heatmap_spread
+from .run import raw_answers
 
 SAMPLED = 8  # frames of a clip, spread evenly, that are compared with their mirror images
 HIGH_CENTRE = 0.47  # `centre_of_area` of a sector that is narrow at the bottom: at most 0.46
@@ -126,9 +126,5 @@ def outline_upright(
 
 def _spread(network: LandmarkUNet, squares: np.ndarray) -> float:
     """Mean spread of the landmarks' heatmaps in squares (n, S, S) uint8, px."""
-    place = device()
-    images = torch.from_numpy(np.ascontiguousarray(squares))[:, None].to(place).float() / 255
-    network = network.to(place).to(memory_format=torch.channels_last).eval()
-    half = torch.autocast(place.type, torch.bfloat16, enabled=bf16_pays(place))
-    with torch.inference_mode(), half:
-        return float(heatmap_spread(network.heatmaps(images)).mean())
+    (heatmaps,) = raw_answers(network, squares, SAMPLED, network.heatmaps)
+    return float(heatmap_spread(torch.from_numpy(heatmaps)).mean())

@@ -1,0 +1,42 @@
+"""Runs a network on images: on which device, in which precision, batch by batch."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..config import bf16_pays, device
+from .models import Encoder
+
+BATCH = 64
+
+
+def raw_answers(
+    network: Encoder,
+    images: np.ndarray,
+    batch: int = BATCH,
+    ask: Callable[[Tensor], Tensor] | None = None,
+) -> Iterator[np.ndarray]:
+    """Yield a network's raw answers batch by batch, float32.
+
+    images: (N, S, S) uint8, or (N, inputs, S, S) for a network of several inputs. ask: the
+    network's function that answers, by default its forward pass. Runs on `config.device()`, in
+    bfloat16 if `config.bf16_pays`. Raises ValueError for another number of inputs.
+    """
+    place = device()
+    network = network.to(place).to(memory_format=torch.channels_last).eval()
+    images = images if images.ndim == 4 else images[:, None]
+    inputs = network.arguments.get("inputs", 1)
+    if images.shape[1] != inputs:
+        raise ValueError(
+            f"The network sees {inputs} frames at a time, but these images hold {images.shape[1]}. "
+            "One that sees the beat outlines clips together with a network of single frames: "
+            "`load_networks`, or `--weights lv lv_cycle`."
+        )
+    half = torch.autocast(place.type, torch.bfloat16, enabled=bf16_pays(place))
+    for start in range(0, max(1, len(images)), batch):  # no images: an empty answer
+        chunk = torch.from_numpy(np.array(images[start : start + batch])).to(place).float() / 255
+        with torch.inference_mode(), half:
+            answer = (ask or network)(chunk.contiguous(memory_format=torch.channels_last))
+        yield answer.float().cpu().numpy()
