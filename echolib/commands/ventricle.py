@@ -15,7 +15,6 @@ from .shared import (
     SPLITS,
     Add,
     open_clips,
-    open_labelled,
     report_problems,
 )
 
@@ -299,8 +298,7 @@ def calibrate(arguments: argparse.Namespace) -> None:
     if out.suffix != ".json" or out.is_dir():
         raise ValueError(f"--out: expected a JSON file such as function.json, found {out}.")
     networks = load_networks(tuple(arguments.weights or WEIGHTS), calibration=None)
-    open_labelled(arguments.data)
-    data = open_clips(arguments.data)
+    data = open_clips(arguments.data, labelled=True)
     tables = measure_study(data, networks, out.with_suffix(""), arguments.split)
     report_problems(problems_of(tables["problems"]))
     description = f"{_description(data)}, split {arguments.split}"

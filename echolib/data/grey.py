@@ -8,9 +8,8 @@ import numpy as np
 from ..errors import DataError
 from ..memory import require_memory
 
-COLOUR_SPREAD = (
-    20  # grey levels; a pixel is coloured if its channels differ by more, lit if brighter
-)
+# grey levels; a pixel is coloured if its channels differ by more, lit if it is brighter
+COLOUR_SPREAD = 20
 TINTED_SHARE = 0.5  # of the lit pixels: where more are coloured, the whole display is tinted
 RIM = np.ones((3, 3), np.uint8)
 GROWTH = 16  # frames by which the array grows where more come than a file announces

@@ -12,7 +12,7 @@ from echolib import config
 from echolib.data import Camus, Clip, DataError, labelled_frames
 from echolib.data.frames import LabelledFrame, to_square
 from echolib.metrics import dice
-from echolib.networks import inference
+from echolib.networks import run
 from echolib.networks.inference import (
     BATCH,
     clean_mask,
@@ -134,7 +134,7 @@ def mean_agreement(images, monkeypatch):
     """Mean Dice of `lv`'s masks in float32 and in bfloat16."""
     network, masks = load_model("lv"), {}
     for bf16 in (False, True):
-        monkeypatch.setattr(inference, "bf16_pays", lambda device, bf16=bf16: bf16)
+        monkeypatch.setattr(run, "bf16_pays", lambda device, bf16=bf16: bf16)
         masks[bf16] = square_masks(predict(network, images), network.size)
     return np.mean([dice(*pair) for pair in zip(masks[False], masks[True], strict=True)])
 
