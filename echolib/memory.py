@@ -18,6 +18,7 @@ FREE_SHARE = 0.5  # of the free memory that one piece of data may take
 # more than this is most likely damaged or forged, and has to be small.
 GROWTH = 500
 GROWN = 2**30  # bytes, largest size of data that claims to grow by more
+MEMINFO = Path("/proc/meminfo")
 CGROUPS = (  # files with the memory that a container may use and uses, of both versions
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     (
@@ -107,7 +108,7 @@ def free_memory() -> int:
 
         free = int(psutil.virtual_memory().available)
     except ImportError:  # a machine for trainings only, which has nothing but torch
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        free = _available_memory()
     for limit, usage in CGROUPS:
         try:
             allowed, used = int(Path(limit).read_text()), int(Path(usage).read_text())
@@ -115,3 +116,14 @@ def free_memory() -> int:
             continue
         free = min(free, max(0, allowed - used))
     return free
+
+
+def _available_memory() -> int:
+    """Bytes that are free without swapping, without psutil: cached files give way to data."""
+    try:
+        found = re.search(r"^MemAvailable:\s*(\d+) kB$", MEMINFO.read_text(), re.MULTILINE)
+    except OSError:  # no Linux
+        found = None
+    if found:
+        return int(found[1]) * 1024
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -44,6 +44,19 @@ def test_free_memory_is_known_without_psutil(monkeypatch: pytest.MonkeyPatch):
     assert 0.2 * expected < memory.free_memory() < 2 * expected
 
 
+def test_cached_files_count_as_free_without_psutil(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "meminfo"
+    file.write_text(
+        "MemTotal: 2000000 kB\nMemFree: 300 kB\nMemAvailable: 1000 kB\nCached: 800 kB\n"
+    )
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    monkeypatch.setattr(memory, "MEMINFO", file)
+    monkeypatch.setattr(memory, "CGROUPS", ())
+    assert memory.free_memory() == 1000 * 1024
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "none")  # another system
+    assert memory.free_memory() > 1000 * 1024
+
+
 def test_the_limit_of_a_container_counts(tmp_path, monkeypatch: pytest.MonkeyPatch):
     files = tmp_path / "memory.max", tmp_path / "memory.current"
     for file, text in zip(files, (f"{2 << 20}\n", f"{1 << 20}\n"), strict=True):
