@@ -46,13 +46,13 @@ class Heart:
     ejection: float = ranged(0.03, 0.70, FACTS)  # of the volume; traced outlines lose more
     longitudinal_share: float = ranged(0.22, 0.42, CHOSEN)  # of the ejection, by shortening
     septal_motion: float = ranged(0.25, 0.70, CHOSEN)  # share of the inward motion
-    thickening: float = ranged(0.0, 0.35, CAMUS)
+    thickening: float = ranged(0.05, 0.50, CAMUS)
     apical_lift: float = ranged(0.00, 0.22, CHOSEN)  # of the length, at full ejection
     coning: float = ranged(0.0, 0.45, CHOSEN)  # how much more pointed the apex is at end-systole
     dilation: float = ranged(0.2, 1.0, CHOSEN)  # how much a weak ventricle is enlarged
 
     # walls
-    septum: float = ranged(5.0, 15.0, CAMUS, mean=8.7, sd=1.8)
+    septum: float = ranged(5.0, 16.0, CAMUS, mean=9.6, sd=1.9)
     lateral_wall: float = ranged(5.0, 15.0, CAMUS, mean=9.7, sd=1.9)
     apical_share: float = ranged(0.40, 1.10, CAMUS)  # thickness at the apex / at the side
 
@@ -85,9 +85,9 @@ class Heart:
     inset_base: float = ranged(0.5, 6.0, CAMUS, mean=3.4, sd=0.8)
     # mm added to that distance at end-systole. They are small: version 2 added millimetres, and a
     # network trained on it predicted more contraction on CAMUS than the expert had drawn
-    contracted_septal: float = ranged(-0.8, 0.8, CAMUS, mean=0.0, sd=0.3)
-    contracted_lateral: float = ranged(-0.8, 1.2, CAMUS, mean=0.2, sd=0.4)
-    contracted_apex: float = ranged(-1.0, 1.2, CAMUS, mean=0.1, sd=0.4)
+    contracted_septal: float = ranged(-0.8, 1.6, CAMUS, mean=0.4, sd=0.4)
+    contracted_lateral: float = ranged(-0.8, 2.2, CAMUS, mean=0.6, sd=0.5)
+    contracted_apex: float = ranged(-1.0, 2.4, CAMUS, mean=0.6, sd=0.6)
 
     # set by `draw_heart` in some hearts
     akinesia: float = 0.0  # share of its motion that a diseased part of the wall has lost
@@ -169,6 +169,9 @@ def _with_pathology(
         heart,
         length=heart.length * (1 + 0.6 * weakness),
         width_share=heart.width_share * (1 + 0.7 * weakness),
+        tip_depth=heart.tip_depth * (1 - 0.7 * max(0.0, weakness)),
+        septum=heart.septum * (1 - 0.5 * weakness),
+        lateral_wall=heart.lateral_wall * (1 - 0.5 * weakness),
     )
     if kind == "hypertrophic":  # thick walls around a small cavity
         thicker = 1.2 + 0.4 * severity

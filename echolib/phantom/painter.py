@@ -29,7 +29,7 @@ class Painter:
         without: frozenset[str],
     ) -> None:
         self.sector, self.heart, self.without = sector, heart, without
-        self.tissue = draw_parameters(Tissue, generator)
+        self.relaxed = self.tissue = draw_parameters(Tissue, generator)  # at end-diastole, and now
         self.details = draw_details(generator)
 
     def paint(self, shape: Shape, phase: float) -> tuple[np.ndarray, np.ndarray]:
@@ -39,6 +39,7 @@ class Painter:
         (samples, beams) float32, and a mask of the blood, bool of the same shape.
         """
         self._pose = heart_pose(self.heart, shape.contraction, phase)
+        self.tissue = self.relaxed.contracted(shape.contraction)
         self._map = np.full(self.sector.beam_shape, self.tissue.background, np.float32)
         self._paint_surroundings(shape)
         self._paint_walls(shape)
@@ -152,8 +153,9 @@ class Painter:
         tissue = self.tissue
         if "stray echoes" not in self.without:
             self._paint_streaks(shape)
-        for chamber in (shape.right_ventricle, shape.right_atrium, shape.left_atrium):
-            self._fill(chamber, tissue.blood)
+        for atrium in (shape.right_atrium, shape.left_atrium):
+            self._fill(atrium, tissue.atrium)
+        self._fill(shape.right_ventricle, tissue.blood)
         self._fill(shape.cavity, tissue.blood)
         # thin in the middle, at the oval fossa; thick where it joins the walls
         thickness = np.interp(np.linspace(0, 1, 14), [0, 0.3, 0.6, 1], [1.8, 0.8, 0.7, 1.6])

@@ -3,7 +3,7 @@
 Levels are in dB relative to the brightest myocardium.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,7 @@ class Tissue:
     # levels of other parts of the wall, from 0 (blood) to 1 (septum). They are often as dark as
     # blood: then only the bright line outside the wall indicates where its inner edge lies
     lateral_share: float = ranged(0.10, 1.1, CAMUS)
-    apical_share: float = ranged(0.15, 1.1, CAMUS)
+    apical_share: float = ranged(0.0, 0.9, CAMUS)
     septal_rim_loss: float = ranged(0, 14, CHOSEN)  # the dim rim next to the cavity
     lateral_rim_loss: float = ranged(0, 16, CAMUS)
     septal_rim: float = ranged(0.8, 3.5, CHOSEN)
@@ -43,6 +43,12 @@ class Tissue:
     apical_layer: float = ranged(0.0, 10.0, CAMUS)  # width of that layer at the tip
     near: float = ranged(-34, -4, CHOSEN)  # chest wall under the probe
     near_depth: float = ranged(3.0, 11.0, CHOSEN)
+    # what changes with the contraction, from end-diastole to end-systole, and tells the two apart
+    # in a single frame. The atria are small and hazy at end-diastole, wide and dark at end-systole
+    atrial_haze: float = ranged(-0.1, 1.1, CAMUS)  # at end-diastole: 0 as blood, 1 as the septum
+    atrial_clearing: float = ranged(0.6, 1.1, CAMUS)  # share of that haze that end-systole loses
+    lateral_brightening: float = ranged(-0.1, 0.35, CAMUS)  # added to lateral_share
+    layer_growth: float = ranged(0.0, 1.5, CAMUS)  # of the rough inner layer's width
 
     @property
     def blood(self) -> float:
@@ -51,8 +57,23 @@ class Tissue:
 
     @property
     def lateral(self) -> float:
-        """Level of the lateral wall."""
+        """Level of the lateral wall at end-diastole."""
         return self.blood + self.lateral_share * self.contrast
+
+    def contracted(self, contraction: float) -> "Tissue":
+        """The tissue at a contraction in [0, 1]: what changes over the cycle is set."""
+        return replace(
+            self,
+            lateral_share=self.lateral_share + contraction * self.lateral_brightening,
+            atrial_haze=self.atrial_haze * (1 - contraction * self.atrial_clearing),
+            layer_width=self.layer_width * (1 + contraction * self.layer_growth),
+            apical_layer=self.apical_layer * (1 + contraction * self.layer_growth),
+        )
+
+    @property
+    def atrium(self) -> float:
+        """Level inside the atria."""
+        return self.blood + max(0.0, self.atrial_haze) * self.contrast
 
     @property
     def lateral_loss(self) -> float:

@@ -158,7 +158,7 @@ class Scan:
         cavity = 0.5 * (shape.septal_cavity + shape.lateral_cavity)[10:30]
         share = scanner.plain_fields if self.renderer == "plain" else 1.0
         gain = self._values_at(self.gain, septum) + self._values_at(self.receiver, septum)
-        septum_level = self.painter.tissue.septum + share * gain.mean()
+        septum_level = self.painter.relaxed.septum + share * gain.mean()
         haze_power = share**2 * self._values_at(self._haze_power, cavity).mean()
         haze_level = 10 * np.log10(haze_power + 1e-12)
         haze_level += share * self._values_at(self.receiver, cavity).mean()
