@@ -153,7 +153,8 @@ class Scan:
 
         The gain makes the septum visible, but does not make the haze in the cavity bright.
         """
-        shape, scanner = ventricle_shape(self.heart, 0.0), self.scanner
+        shape, scanner, sector = ventricle_shape(self.heart, 0.0), self.scanner, self.sector
+        septum_grey = sector.black + scanner.septum_grey * (sector.white - sector.black)
         septum = 0.5 * (shape.septal_cavity + shape.septal_outside)[10:30]
         cavity = 0.5 * (shape.septal_cavity + shape.lateral_cavity)[10:30]
         share = scanner.plain_fields if self.renderer == "plain" else 1.0
@@ -162,7 +163,7 @@ class Scan:
         haze_power = share**2 * self._values_at(self._haze_power, cavity).mean()
         haze_level = 10 * np.log10(haze_power + 1e-12)
         haze_level += share * self._values_at(self.receiver, cavity).mean()
-        wanted = (scanner.septum_grey - 1) * scanner.dynamic_range - septum_level
+        wanted = (septum_grey - 1) * scanner.dynamic_range - septum_level
         allowed = (scanner.haze_grey - 1) * scanner.dynamic_range - haze_level
         return float(min(wanted, allowed)) + 2
 
