@@ -14,6 +14,9 @@ from .ranges import CAMUS, CHOSEN, FACTS, PROTOTYPE, draw_parameters, ranged
 from .valve import ValveAnatomy
 
 
+VISIBLE_TRABECULAE = (0.15, 0.5)  # echo levels from which on trabeculae are seen, and stand out
+
+
 @dataclass(frozen=True)
 class Heart:
     """The dimensions of one heart: mm at end-diastole, shares without unit, angles in degrees."""
@@ -43,11 +46,11 @@ class Heart:
     bend: float = ranged(-0.07, 0.07, CHOSEN, mean=0.0, sd=0.025)  # bow of the axis / length
 
     # contraction
-    ejection: float = ranged(0.03, 0.70, FACTS)  # of the volume; traced outlines lose more
-    longitudinal_share: float = ranged(0.22, 0.42, CHOSEN)  # of the ejection, by shortening
+    ejection: float = ranged(0.02, 0.70, FACTS)  # of the volume; traced outlines lose more
+    longitudinal_share: float = ranged(0.18, 0.40, CHOSEN)  # of the ejection, by shortening
     septal_motion: float = ranged(0.25, 0.70, CHOSEN)  # share of the inward motion
     thickening: float = ranged(0.05, 0.50, CAMUS)
-    apical_lift: float = ranged(0.00, 0.22, CHOSEN)  # of the length, at full ejection
+    apical_lift: float = ranged(0.00, 0.12, CHOSEN)  # of the length, at full ejection
     coning: float = ranged(0.0, 0.45, CHOSEN)  # how much more pointed the apex is at end-systole
     dilation: float = ranged(0.2, 1.0, CHOSEN)  # how much a weak ventricle is enlarged
 
@@ -76,18 +79,26 @@ class Heart:
     leaflet_thickness: float = ranged(1.4, 4.0, CAMUS)
     coaptation_depth: float = ranged(0.01, 0.11, CHOSEN)
 
+    # trabeculae: a rough layer inside the wall. They close up as the ventricle contracts
+    trabeculae: float = ranged(0.0, 3.2, CAMUS)  # width of the layer at end-diastole, mm
+    apical_trabeculae: float = ranged(0.0, 6.0, CAMUS)  # the same at the tip
+    trabecular_growth: float = ranged(0.0, 1.2, CAMUS)  # of the width, towards end-systole
+    trabecular_level: float = ranged(0.05, 0.95, CAMUS)  # echo level: 0 as blood, 1 as the wall
+    # share of a visible layer that the expert counts as wall: little of it at end-diastole, when
+    # blood fills the gaps, most of it at end-systole
+    relaxed_trabeculae: float = ranged(0.0, 0.5, CAMUS)
+    contracted_trabeculae: float = ranged(0.6, 1.0, CAMUS)
+
     # distance in mm from the wall's bright edge, or at the base from the leaflets' hinges, to the
-    # outline that an expert draws inside them; it is larger where muscles and trabeculae fill the
-    # margin of the contracting cavity
+    # outline that an expert draws inside them; what trabeculae add to it comes on top
     inset_septal: float = ranged(0.4, 3.6, CAMUS, mean=1.5, sd=0.5)
     inset_lateral: float = ranged(0.3, 4.5, CAMUS, mean=1.9, sd=0.6)
     inset_apex: float = ranged(0.5, 6.5, CAMUS, mean=2.8, sd=1.0)
     inset_base: float = ranged(0.5, 6.0, CAMUS, mean=3.4, sd=0.8)
-    # mm added to that distance at end-systole. They are small: version 2 added millimetres, and a
-    # network trained on it predicted more contraction on CAMUS than the expert had drawn
-    contracted_septal: float = ranged(-0.8, 1.6, CAMUS, mean=0.4, sd=0.4)
-    contracted_lateral: float = ranged(-0.8, 2.2, CAMUS, mean=0.6, sd=0.5)
-    contracted_apex: float = ranged(-1.0, 2.4, CAMUS, mean=0.6, sd=0.6)
+    # mm added to that distance at end-systole
+    contracted_septal: float = ranged(-0.8, 0.8, CAMUS, mean=0.0, sd=0.3)
+    contracted_lateral: float = ranged(-0.8, 1.2, CAMUS, mean=0.2, sd=0.4)
+    contracted_apex: float = ranged(-1.0, 1.2, CAMUS, mean=0.1, sd=0.4)
 
     # set by `draw_heart` in some hearts
     akinesia: float = 0.0  # share of its motion that a diseased part of the wall has lost
@@ -105,6 +116,15 @@ class Heart:
             if not 0 < getattr(self, name) < np.inf:
                 raise ValueError(f"{name} of a heart must be above 0, not {getattr(self, name)}.")
 
+    def traced_trabeculae(self, contraction: float) -> float:
+        """Share of the trabecular layer that an expert counts as wall; 0 for one that is not seen.
+
+        contraction: in [0, 1].
+        """
+        change = self.contracted_trabeculae - self.relaxed_trabeculae
+        seen = np.interp(self.trabecular_level, VISIBLE_TRABECULAE, [0.0, 1.0])
+        return float(seen * (self.relaxed_trabeculae + contraction * change))
+
     @property
     def width(self) -> float:
         """End-diastolic width of the cavity in mm."""
@@ -114,11 +134,13 @@ class Heart:
 # share of the hearts with each pathology; a heart has at most one, besides a low ejection fraction
 PATHOLOGY = {"hypertrophic": 0.12, "regional": 0.12, "foreshortened": 0.10, "none": 0.66}
 INSETS = tuple(
-    name for name in Heart.__dataclass_fields__ if name.startswith(("inset_", "contracted_"))
+    name
+    for name in Heart.__dataclass_fields__
+    if name.startswith(("inset_", "contracted_", "relaxed_"))
 )
 # hearts form three groups by their ejection: share of all hearts, and (mean, sd) of the ejection
-EJECTION_SHARES = (0.68, 0.18, 0.14)
-EJECTIONS = ((0.455, 0.05), (0.36, 0.06), (0.15, 0.07))
+EJECTION_SHARES = (0.64, 0.20, 0.16)
+EJECTIONS = ((0.35, 0.06), (0.24, 0.06), (0.07, 0.05))
 # (mean, sd) in hearts whose mitral valve is drawn in detail. They are those of version 2, so that
 # the mitral study, and what was trained and measured on it, stay as they are until that study has
 # its next version.
@@ -140,7 +162,7 @@ def draw_heart(
     group = generator.choice(len(ejections), p=EJECTION_SHARES)
     if "pathology" in without:
         group = 0
-    ejection = float(np.clip(generator.normal(*ejections[group]), 0.03, 0.70))
+    ejection = float(np.clip(generator.normal(*ejections[group]), 0.02, 0.70))
     waviness = generator.normal(size=(2, 4)) * np.array([0.035, 0.035, 0.025, 0.015])
     heart = draw_parameters(Heart, generator, ejection=ejection, waviness=waviness)
     kind = generator.choice(list(PATHOLOGY), p=list(PATHOLOGY.values()))

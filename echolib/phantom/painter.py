@@ -5,7 +5,7 @@ import numpy as np
 from .anatomy import Heart, heart_pose
 from .ranges import draw_parameters
 from .sector import ScanSector, fill_beams
-from .shape import PROFILE, Shape
+from .shape import Shape, trabecular_layer
 from .tissue import Tissue, draw_details
 from .valve import ValveAnatomy
 
@@ -193,11 +193,9 @@ class Painter:
         """Paint the trabeculae as a layer between wall and blood, thickest at the apex."""
         tissue = self.tissue
         wall = 0.5 * (tissue.lateral + tissue.apical)
-        level = tissue.blood + tissue.layer_level * (wall - tissue.blood)
-        thicker = np.exp(-((PROFILE / 0.15) ** 2)) * tissue.apical_layer
-        for edge, sign in ((shape.septal_cavity, 1), (shape.lateral_cavity, -1)):
-            sideways = sign * np.minimum(tissue.layer_width, 0.4 * np.abs(edge[:, 0]))
-            inner = edge + np.stack([sideways, thicker], axis=1)
+        level = tissue.blood + self.heart.trabecular_level * (wall - tissue.blood)
+        for edge in (shape.septal_cavity, shape.lateral_cavity):
+            inner = edge + trabecular_layer(self.heart, edge, shape.contraction)
             self._fill(np.concatenate([edge, inner[::-1]]), level)
 
     def _paint_outflow(self, shape: Shape) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 
 from .anatomy import Heart
 
-MAX_INSET = 0.5  # of the half width, so that a small cavity keeps an outline
+MAX_INSET = 0.6  # of the half width, so that a small cavity keeps an outline
+MAX_LAYER = 0.4  # of the half width, so that trabeculae leave a lumen
 PROFILE_POINTS = 36
 # denser near the apex, where the wall turns
 PROFILE = np.linspace(0.0, 1.0, PROFILE_POINTS) ** 1.2
@@ -245,13 +246,28 @@ def _tricuspid_valve(rv_floor: np.ndarray, opening: float, length: float):
     return tuple(leaflets)
 
 
+def trabecular_layer(heart: Heart, edge: np.ndarray, contraction: float) -> np.ndarray:
+    """Offsets (n, 2) from a wall's inner edge to the inside of its trabeculae, thickest at the tip.
+
+    edge: (n, 2), from apex to base.
+    """
+    growth = 1 + heart.trabecular_growth * contraction
+    reach = MAX_LAYER * np.abs(edge[:, 0])
+    sideways = -np.sign(edge[:, 0]) * np.minimum(growth * heart.trabeculae, reach)
+    tip = np.exp(-((PROFILE / 0.15) ** 2)) * growth * heart.apical_trabeculae
+    return np.stack([sideways, np.minimum(tip, MAX_LAYER * np.ptp(edge[:, 1]))], axis=1)
+
+
 def _expert_outline(heart, septal, lateral, contraction) -> tuple[np.ndarray, np.ndarray]:
     """The outline that an expert draws (2n - 1, 2), and its long axis (2, 2).
 
     The outline lies slightly inside the geometric wall: an expert stays inside the dim rim next
-    to the bright wall, and closes the base at the leaflets' hinges.
+    to the bright wall, counts trabeculae as wall the more the ventricle contracts, and closes the
+    base at the leaflets' hinges.
     """
+    traced = heart.traced_trabeculae(contraction)
     apex = heart.inset_apex + contraction * heart.contracted_apex
+    apex += traced * trabecular_layer(heart, septal, contraction)[0, 1]
     drop = apex + heart.inset_base
     septal_inset = heart.inset_septal + contraction * heart.contracted_septal
     lateral_inset = heart.inset_lateral + contraction * heart.contracted_lateral
@@ -263,6 +279,7 @@ def _expert_outline(heart, septal, lateral, contraction) -> tuple[np.ndarray, np
         reach = edge[:, 0] - middle
         # near the apex the wall runs across the axis: there the inset is already applied along it
         sideways = inset * np.clip(np.abs(reach) / (0.25 * heart.width), 0, 1)
+        sideways += traced * np.abs(trabecular_layer(heart, edge, contraction)[:, 0])
         sideways = np.minimum(sideways, MAX_INSET * np.abs(reach))
         across = middle + np.sign(reach) * (np.abs(reach) - sideways)
         edges.append(np.stack([across, along], axis=1))

@@ -38,9 +38,6 @@ class Tissue:
     atrial_wall: float = ranged(-20, 0, CHOSEN)
     valve: float = ranged(-15, 7, CAMUS)
     crux: float = ranged(-8, 8, CAMUS)  # where septum, valves and atria meet
-    layer_level: float = ranged(0.1, 0.85, CAMUS)  # rough inner layer: 0 as blood, 1 as the wall
-    layer_width: float = ranged(0.0, 3.5, CAMUS)
-    apical_layer: float = ranged(0.0, 10.0, CAMUS)  # width of that layer at the tip
     near: float = ranged(-34, -4, CHOSEN)  # chest wall under the probe
     near_depth: float = ranged(3.0, 11.0, CHOSEN)
     # what changes with the contraction, from end-diastole to end-systole, and tells the two apart
@@ -48,7 +45,7 @@ class Tissue:
     atrial_haze: float = ranged(-0.1, 1.1, CAMUS)  # at end-diastole: 0 as blood, 1 as the septum
     atrial_clearing: float = ranged(0.6, 1.1, CAMUS)  # share of that haze that end-systole loses
     lateral_brightening: float = ranged(-0.1, 0.35, CAMUS)  # added to lateral_share
-    layer_growth: float = ranged(0.0, 1.5, CAMUS)  # of the rough inner layer's width
+    rim_fading: float = ranged(0.2, 1.0, CAMUS)  # share of the dim rims' loss that is lost
 
     @property
     def blood(self) -> float:
@@ -66,8 +63,8 @@ class Tissue:
             self,
             lateral_share=self.lateral_share + contraction * self.lateral_brightening,
             atrial_haze=self.atrial_haze * (1 - contraction * self.atrial_clearing),
-            layer_width=self.layer_width * (1 + contraction * self.layer_growth),
-            apical_layer=self.apical_layer * (1 + contraction * self.layer_growth),
+            septal_rim_loss=self.septal_rim_loss * (1 - contraction * self.rim_fading),
+            lateral_rim_loss=self.lateral_rim_loss * (1 - contraction * self.rim_fading),
         )
 
     @property
