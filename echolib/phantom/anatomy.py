@@ -86,14 +86,14 @@ class Heart:
     trabecular_level: float = ranged(0.05, 0.95, CAMUS)  # echo level: 0 as blood, 1 as the wall
     # share of a visible layer that the expert counts as wall: little of it at end-diastole, when
     # blood fills the gaps, most of it at end-systole
-    relaxed_trabeculae: float = ranged(0.0, 0.5, CAMUS)
+    relaxed_trabeculae: float = ranged(0.0, 0.3, CAMUS)
     contracted_trabeculae: float = ranged(0.6, 1.0, CAMUS)
 
     # distance in mm from the wall's bright edge, or at the base from the leaflets' hinges, to the
     # outline that an expert draws inside them; what trabeculae add to it comes on top
-    inset_septal: float = ranged(0.4, 3.6, CAMUS, mean=1.5, sd=0.5)
-    inset_lateral: float = ranged(0.3, 4.5, CAMUS, mean=1.9, sd=0.6)
-    inset_apex: float = ranged(0.5, 6.5, CAMUS, mean=2.8, sd=1.0)
+    inset_septal: float = ranged(0.0, 3.0, CAMUS, mean=1.0, sd=0.5)
+    inset_lateral: float = ranged(0.0, 4.0, CAMUS, mean=1.5, sd=0.6)
+    inset_apex: float = ranged(0.0, 5.0, CAMUS, mean=1.8, sd=0.9)
     inset_base: float = ranged(0.5, 6.0, CAMUS, mean=3.4, sd=0.8)
     # mm added to that distance at end-systole
     contracted_septal: float = ranged(-0.8, 0.8, CAMUS, mean=0.0, sd=0.3)

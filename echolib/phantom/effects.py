@@ -13,6 +13,7 @@ EFFECTS = {
     "stray echoes": "echoes of tissue that is not part of the heart",
     # the ultrasound
     "speckle": "interference of scatterers too small to be resolved",
+    "compounding": "speckle that the scanner averages away, by looking from several angles",
     "point spread": "blur along and across the beam, wider with depth",
     "texture": "patches and fibres in the tissue",
     "specular echoes": "stronger echoes of surfaces that face the probe",

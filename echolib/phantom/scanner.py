@@ -24,6 +24,8 @@ class Scanner:
     gamma: float = ranged(0.75, 1.35, CHOSEN)
     persistence: float = ranged(0.05, 0.45, CHOSEN)  # share of the previous frame
     smoothing: float = ranged(0.2, 2.4, CAMUS)  # sd in samples of a small screen
+    # share of the speckle that the scanner averages away, by looking from several angles
+    compounding: float = ranged(0.0, 0.8, CAMUS)
     specular: float = ranged(0.0, 7.0, CHOSEN)  # dB at surfaces facing the probe
     blood_memory: float = ranged(0.3, 0.9, CHOSEN)  # correlation from frame to frame
     tissue_noise: float = ranged(0.15, 0.35, CHOSEN)  # speckle that does not move with the tissue
@@ -51,6 +53,7 @@ def silence(scanner: Scanner, without: frozenset[str]) -> Scanner:
         "deep haze": {"deep_haze": SILENT},
         "thermal noise": {"noise": SILENT},
         "persistence": {"persistence": 0.0},
+        "compounding": {"compounding": 0.0},
         "specular echoes": {"specular": 0.0},
         "texture": {"grain": 0.0, "streaks": 0.0},
         "point spread": {"lateral_degrees": 0.2, "axial_mm": 0.2, "smoothing": 0.0},

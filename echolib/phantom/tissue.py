@@ -45,7 +45,7 @@ class Tissue:
     atrial_haze: float = ranged(-0.1, 1.1, CAMUS)  # at end-diastole: 0 as blood, 1 as the septum
     atrial_clearing: float = ranged(0.6, 1.1, CAMUS)  # share of that haze that end-systole loses
     lateral_brightening: float = ranged(-0.1, 0.35, CAMUS)  # added to lateral_share
-    rim_fading: float = ranged(0.2, 1.0, CAMUS)  # share of the dim rims' loss that is lost
+    rim_fading: float = ranged(0.0, 0.6, CAMUS)  # share of the dim rims' loss that is lost
 
     @property
     def blood(self) -> float:
@@ -105,22 +105,22 @@ def draw_details(generator: np.random.Generator) -> dict[str, list]:
     uniform = generator.uniform
     muscles = [
         Blob((uniform(0.35, 0.68), _side(generator, 0.75) * uniform(0.5, 0.95)),
-             (uniform(0.05, 0.13), uniform(0.02, 0.06)), uniform(-16, 0))
-        for _ in range(generator.poisson(1.0))
+             (uniform(0.05, 0.13), uniform(0.02, 0.06)), uniform(-26, -2))
+        for _ in range(generator.poisson(0.8))
     ]  # fmt: skip
     trabeculae = [
         Blob((uniform(0.05, 0.9), _side(generator) * uniform(0.75, 1.0)),
-             (uniform(0.015, 0.06), uniform(0.008, 0.03)), uniform(-14, -2))
-        for _ in range(generator.poisson(3.5))
+             (uniform(0.015, 0.06), uniform(0.008, 0.03)), uniform(-24, -4))
+        for _ in range(generator.poisson(3.0))
     ]  # fmt: skip
     trabeculae += [  # short bright bars across the cavity, like false tendons
         Blob((uniform(0.25, 0.95), _side(generator) * uniform(0.0, 0.8)),
-             (uniform(0.008, 0.03), uniform(0.02, 0.09)), uniform(-18, 2))
-        for _ in range(generator.poisson(0.8))
+             (uniform(0.008, 0.03), uniform(0.02, 0.09)), uniform(-24, 0))
+        for _ in range(generator.poisson(0.6))
     ]  # fmt: skip
     chordae = [  # share of the way to the base, of the half width; level; width in mm
-        (uniform(0.35, 0.6), uniform(-0.3, 0.9), uniform(-30, -8), uniform(0.8, 1.8))
-        for _ in range(generator.poisson(1.2))
+        (uniform(0.35, 0.6), uniform(-0.3, 0.9), uniform(-34, -10), uniform(0.8, 1.8))
+        for _ in range(generator.poisson(1.0))
     ]
     strays = [  # in the world: across and depth as shares of the sector; half axes, mm; level
         (uniform(-0.95, 0.95), uniform(0.05, 1.0), uniform(1.5, 9), uniform(1, 7), uniform(-16, 6))

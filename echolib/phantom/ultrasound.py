@@ -221,8 +221,10 @@ class Scan:
     def _render_physical(self, levels, blood, shape: Shape, time: float) -> np.ndarray:
         """Physical renderer: envelope, log compression, smoothing, persistence; grey in [0, 1]."""
         scanner, keep = self.scanner, np.float32(self.scanner.persistence)
-        envelope = self._envelope(levels, blood, shape, time)
-        grey = self._compress(20 * np.log10(envelope + 1e-6) + self.receiver)
+        envelope, mean = self._envelope(levels, blood, shape, time)
+        share = np.float32(scanner.compounding)
+        decibels = (1 - share) * np.log10(envelope + 1e-6) + share * np.log10(mean + 1e-6)
+        grey = self._compress(20 * decibels + self.receiver)
         smoothing = scanner.smoothing * self.sector.fineness
         if smoothing > 0.35:
             grey = cv2.GaussianBlur(grey, (0, 0), smoothing, None, 1.3 * smoothing)
@@ -232,7 +234,10 @@ class Scan:
         return grey
 
     def _envelope(self, levels, blood, shape: Shape, time: float) -> np.ndarray:
-        """Received amplitude of one frame: speckle, blur, haze and fresh noise."""
+        """Received amplitude of one frame, (samples, beams) each: with speckle, and without.
+
+        With speckle, blur, haze and fresh noise; and its mean over many looks from other angles.
+        """
         scanner, generator = self.scanner, self.generator
         fresh = generator.standard_normal((2, *self.sector.beam_shape, 2), np.float32)
         tissue, flow, grain = self._sample_textures(shape, time)
@@ -247,7 +252,10 @@ class Scan:
         haze = np.sqrt(lobes**2 + self._haze_power)
         field += self._apply_point_spread(fresh[1]) * haze[..., None]
         field += self._static_haze
-        return np.hypot(field[..., 0], field[..., 1])
+        lateral, axial = self._spread_widths
+        power = cv2.GaussianBlur(amplitude**2, (0, 0), lateral, None, axial)
+        mean = SMOOTH_ECHO * np.sqrt(power + haze**2)
+        return np.hypot(field[..., 0], field[..., 1]), mean
 
     def _sample_textures(self, shape: Shape, time: float):
         """Moved texture of tissue and blood (samples, beams, 2), and patchiness of tissue in dB."""
