@@ -23,7 +23,10 @@ def add_commands(add: Add) -> None:
         "--minutes", type=float, default=MINUTES, help=f"wall time (default {MINUTES:g})"
     )
     length.add_argument("--epochs", type=float)
-    command.add_argument("--width", type=int, default=16, help="channels of the first level")
+    command.add_argument(
+        "--width", type=int,
+        help="channels of the first level (default 24, or those of the weights to start from)",
+    )  # fmt: skip
     command.add_argument(
         "--loss", help="of masks, such as bce_dice (the default), bce_dice_area or bce_iou"
     )
@@ -60,7 +63,7 @@ def train(arguments: argparse.Namespace) -> None:
     import torch
 
     from ..data.frames import within_cycle
-    from ..networks.models import load_model, new_model, start_from
+    from ..networks.models import load_model, new_model, shape_of, start_from
     from ..networks.plan import TrainingConfig
     from ..networks.training import Training
 
@@ -78,9 +81,13 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.cycle:
         frames = within_cycle(frames)
     torch.manual_seed(arguments.seed)
-    model = new_model(arguments.target, arguments.width, frames.outputs, frames.inputs)
-    if arguments.start:
-        anew = start_from(model, load_model(arguments.start))
+    source = load_model(arguments.start) if arguments.start else None
+    shape = {} if source is None else shape_of(source)
+    if arguments.width is not None:
+        shape["width"] = arguments.width
+    model = new_model(arguments.target, outputs=frames.outputs, inputs=frames.inputs, **shape)
+    if source is not None:
+        anew = start_from(model, source)
         print(f"weights of {arguments.start}; {', '.join(anew) or 'nothing'} made anew")
     parts = frames.split("train"), frames.split("val")
     training = Training(model, *parts, arguments.out, config, arguments.resume)

@@ -1,5 +1,6 @@
 from .augment import Augmentation, Augmenter
 from .corruptions import CORRUPTIONS, SEEN, SEVERITIES, UNSEEN, corrupt
+from .heatmaps import soft_argmax
 from .inference import (
     Case,
     outline,
@@ -21,7 +22,7 @@ from .models import (
     load_model,
     new_model,
     save_model,
-    soft_argmax,
+    shape_of,
     start_from,
 )
 from .plan import TrainingConfig

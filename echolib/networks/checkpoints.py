@@ -86,13 +86,17 @@ def load_checkpoint(path: Path, identity: dict) -> dict:
 
 
 def _identity(path: Path, text: str) -> dict:
+    """The identity of a checkpoint; networks from before there was a fold have a fold of 1."""
     try:
-        return dict(json.loads(text))
+        identity = dict(json.loads(text))
     except (ValueError, TypeError, RecursionError) as error:
         raise DataError(
             f"{path}: its identity is no JSON object ({error}). Remove it and train again, or "
             "choose another folder."
         ) from error
+    if isinstance(identity.get("arguments"), dict):
+        identity["arguments"].setdefault("fold", 1)
+    return identity
 
 
 def restore(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from .models import cell_centres, soft_argmax
+from .heatmaps import cell_centres, soft_argmax
 
 SPREAD = 2.0  # px, standard deviation of the blob that a heatmap should be
 LEAST_AREA = 50.0  # px added to both areas before their ratio is taken

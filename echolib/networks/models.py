@@ -7,14 +7,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, max_pool2d, pad
+from torch.nn.functional import avg_pool2d, max_pool2d, pad, pixel_shuffle, pixel_unshuffle
 
 from .. import __version__
 from ..config import weights_folder
 from ..errors import DataError
 from ..geometry import LANDMARKS
 from . import TARGETS
+from .heatmaps import CELL, soft_argmax
 from .weights import (
+    FOLDS,
     SIZES,
     check_arguments,
     check_number,
@@ -27,7 +29,6 @@ from .weights import (
 FORMAT = "echolib-1"
 WEIGHTS_FILE = "model.safetensors"
 SIZE = 112  # px, default side of the squares that a network sees
-CELL = 2  # px, side of the cells of a heatmap
 
 
 class ConvBlock(nn.Sequential):
@@ -49,6 +50,9 @@ class Encoder(nn.Module):
 
     width: channels of the first level, doubled at each of `depth` halvings of the resolution.
     inputs: channels of the image: 1, or more if the network also sees neighbouring frames.
+    fold: 2 folds each 2 x 2 px of an image into four channels, so that the first level works at
+    half the size, where a convolution costs a quarter; 1 leaves the image as it is. Source of the
+    folding: Shi et al., CVPR 2016 (its inverse). Raises ValueError for another fold.
 
     Attributes: `size` is the side in px of the squares that the network was trained on, `name` its
     name, and `card` facts about its training as JSON values.
@@ -58,14 +62,16 @@ class Encoder(nn.Module):
     mean: Tensor
     sd: Tensor
 
-    def __init__(self, width: int, depth: int, inputs: int) -> None:
+    def __init__(self, width: int, depth: int, inputs: int, fold: int) -> None:
+        if fold not in FOLDS:
+            raise ValueError(f"The fold must be one of {FOLDS}, not {fold!r}.")
         super().__init__()
-        self.size, self.name = SIZE, type(self).__name__
+        self.size, self.name, self.fold = SIZE, type(self).__name__, fold
         self.card: dict[str, Any] = {}
         self.channels = [width * 2**level for level in range(depth + 1)]
         self.down = nn.ModuleList(
             ConvBlock(below, level)
-            for below, level in zip([inputs, *self.channels], self.channels, strict=False)
+            for below, level in zip([inputs * fold**2, *self.channels], self.channels, strict=False)
         )
         # grey-level statistics of the training images, so that nobody can forget to normalise
         self.register_buffer("mean", torch.tensor(0.2))
@@ -74,64 +80,88 @@ class Encoder(nn.Module):
     def contract(self, images: Tensor) -> list[Tensor]:
         """Features of every level, finest first, of images (N, inputs, H, W) float in [0, 1].
 
-        Sides are padded to multiples of 2 ** depth, on the right and below.
+        Sides are padded to multiples of fold * 2 ** depth, on the right and below.
         """
         height, width = images.shape[-2:]
-        step = 2 ** (len(self.down) - 1)
+        step = self.fold * 2 ** (len(self.down) - 1)
         features = (images - self.mean) / self.sd
         features = pad(features, (0, -width % step, 0, -height % step))
-        levels = [self.down[0](features)]
+        levels = [self.down[0](pixel_unshuffle(features, self.fold))]
         for block in self.down[1:]:
             levels.append(block(max_pool2d(levels[-1], kernel_size=2)))
         return levels
 
 
-class UNet(Encoder):
-    """U-Net: a contracting path that sees context, an expanding path that restores detail.
+class Hourglass(Encoder):
+    """A contracting path that sees context, and an expanding path that restores detail.
 
-    width, depth, inputs: as for `Encoder`. outputs: channels of the result. Source: Ronneberger,
-    Fischer, Brox, MICCAI 2015.
+    width, depth, inputs, fold: as for `Encoder`. channels: of the last convolution, `head`.
     """
 
-    def __init__(self, width: int = 16, depth: int = 4, outputs: int = 1, inputs: int = 1) -> None:
-        super().__init__(width, depth, inputs)
-        self.arguments = {"width": width, "depth": depth, "outputs": outputs, "inputs": inputs}
+    def __init__(self, width: int, depth: int, inputs: int, fold: int, channels: int) -> None:
+        super().__init__(width, depth, inputs, fold)
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(below, level, kernel_size=2, stride=2)
             for level, below in zip(self.channels, self.channels[1:], strict=False)
         )
         self.merge = nn.ModuleList(ConvBlock(2 * level, level) for level in self.channels[:-1])
-        self.head = nn.Conv2d(width, outputs, kernel_size=1)
+        self.head = nn.Conv2d(width, channels, kernel_size=1)
 
     def expand(self, images: Tensor) -> Tensor:
-        """(N, inputs, H, W) float in [0, 1], of any size, to features (N, width, H, W)."""
-        height, width = images.shape[-2:]
+        """(N, inputs, H, W) float in [0, 1], of any size, to features (N, width, h, w).
+
+        h and w are H / fold and W / fold, rounded up.
+        """
+        height, width = (-(-side // self.fold) for side in images.shape[-2:])
         *skipped, features = self.contract(images)
         for enlarge, merge in zip(reversed(self.up), reversed(self.merge), strict=True):
             features = merge(torch.cat([skipped.pop(), enlarge(features)], dim=1))
         return features[..., :height, :width]
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, inputs, H, W) float in [0, 1], of any size, to (N, outputs, H, W) logits."""
-        return self.head(self.expand(images))
 
+class UNet(Hourglass):
+    """U-Net: logits of masks, at the full size of the image.
 
-class LandmarkUNet(UNet):
-    """A U-Net with one heatmap per landmark; each landmark lies at the mean of its heatmap.
-
-    landmarks: 40, the chord ends in polygon order, or 7, those of `geometry.SUBSETS`.
+    width, depth, inputs, fold: as for `Encoder`. outputs: channels of the result. Source:
+    Ronneberger, Fischer, Brox, MICCAI 2015.
     """
 
-    def __init__(self, width: int = 16, depth: int = 4, landmarks: int = LANDMARKS) -> None:
-        super().__init__(width, depth, outputs=landmarks)
-        self.arguments = {"width": width, "depth": depth, "landmarks": landmarks}
+    def __init__(
+        self, width: int = 16, depth: int = 4, outputs: int = 1, inputs: int = 1, fold: int = 1
+    ) -> None:
+        super().__init__(width, depth, inputs, fold, channels=outputs * fold**2)
+        self.arguments = {"width": width, "depth": depth, "outputs": outputs, "inputs": inputs}
+        self.arguments["fold"] = fold
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, inputs, H, W) float in [0, 1], of any size, to (N, outputs, H, W) logits."""
+        height, width = images.shape[-2:]
+        return pixel_shuffle(self.head(self.expand(images)), self.fold)[..., :height, :width]
+
+
+class LandmarkUNet(Hourglass):
+    """A U-Net with one heatmap per landmark; each landmark lies at the mean of its heatmap.
+
+    width, depth, fold: as for `Encoder`. landmarks: 40, the chord ends in polygon order, or 7,
+    those of `geometry.SUBSETS`.
+    """
+
+    def __init__(
+        self, width: int = 16, depth: int = 4, landmarks: int = LANDMARKS, fold: int = 1
+    ) -> None:
+        super().__init__(width, depth, 1, fold, channels=landmarks)
+        self.arguments = {"width": width, "depth": depth, "landmarks": landmarks, "fold": fold}
 
     def heatmaps(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) float in [0, 1] to (N, landmarks, H / 2, W / 2) logits over 2 x 2 px cells.
 
         Cells larger than a px suffice, because the mean of a blob resolves fractions of a cell.
+        With a fold of 2 the features lie on these cells already.
         """
-        return self.head(avg_pool2d(self.expand(images), CELL, ceil_mode=True))
+        features = self.expand(images)
+        if self.fold < CELL:
+            features = avg_pool2d(features, CELL, ceil_mode=True)
+        return self.head(features)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) float in [0, 1] to landmarks (N, landmarks, 2) float32 px."""
@@ -142,11 +172,14 @@ class LandmarkRegressor(Encoder):
     """The contracting path alone, averaged over the image, and two numbers per landmark.
 
     The simplest landmarks network, as a baseline: averaging loses where structures lie.
+    width, depth, fold: as for `Encoder`. landmarks: as for `LandmarkUNet`.
     """
 
-    def __init__(self, width: int = 16, depth: int = 4, landmarks: int = LANDMARKS) -> None:
-        super().__init__(width, depth, inputs=1)
-        self.arguments = {"width": width, "depth": depth, "landmarks": landmarks}
+    def __init__(
+        self, width: int = 16, depth: int = 4, landmarks: int = LANDMARKS, fold: int = 1
+    ) -> None:
+        super().__init__(width, depth, 1, fold)
+        self.arguments = {"width": width, "depth": depth, "landmarks": landmarks, "fold": fold}
         self.head = nn.Linear(self.channels[-1], 2 * landmarks)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -158,60 +191,34 @@ class LandmarkRegressor(Encoder):
         return (shares + 0.5) * shares.new_tensor([width, height])
 
 
-def soft_argmax(heatmaps: Tensor) -> Tensor:
-    """Mean position of each heatmap's softmax: (N, K, h, w) logits to (N, K, 2) float32 px (x, y).
-
-    A cell of a heatmap is 2 x 2 px of the image. Unlike the position of the maximum, the mean has
-    a gradient and resolves fractions of a pixel. Source: Nibali et al., Numerical coordinate
-    regression with convolutional neural networks, 2018.
-    """
-    shares = heatmaps.float().flatten(2).softmax(dim=2).view(*heatmaps.shape)
-    columns, rows = cell_centres(heatmaps)
-    # sums, not matrix products: those would be rounded to bf16 where the network runs in it
-    x, y = (shares.sum(dim=2) * columns).sum(dim=2), (shares.sum(dim=3) * rows).sum(dim=2)
-    return torch.stack([x, y], dim=2)
-
-
-def heatmap_spread(heatmaps: Tensor) -> Tensor:
-    """How far each heatmap's softmax spreads around its mean: (N, K, h, w) logits to (N, K) px.
-
-    The square root of the variances in x and y together: small where the network is sure.
-    """
-    shares = heatmaps.float().flatten(2).softmax(dim=2).view(*heatmaps.shape)
-    variance = torch.zeros_like(shares[..., 0, 0])
-    for centres, along in zip(cell_centres(heatmaps), (shares.sum(2), shares.sum(3)), strict=True):
-        mean = (along * centres).sum(dim=2, keepdim=True)
-        variance = variance + (along * (centres - mean) ** 2).sum(dim=2)
-    return variance.sqrt()
-
-
-def cell_centres(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
-    """x of the columns (w,) and y of the rows (h,) of heatmaps (N, K, h, w), in px of the image."""
-    height, width = heatmaps.shape[-2:]
-    centres = CELL * torch.arange(max(height, width), device=heatmaps.device) + (CELL - 1) / 2
-    return centres[:width], centres[:height]
-
-
 MODELS = {model.__name__: model for model in (UNet, LandmarkUNet, LandmarkRegressor)}
 
 
-def new_model(target: str, width: int = 16, outputs: int = 1, inputs: int = 1) -> Encoder:
+def new_model(
+    target: str, width: int = 24, outputs: int = 1, inputs: int = 1, depth: int = 3, fold: int = 2
+) -> Encoder:
     """Make an untrained network for one of `TARGETS`.
 
     target: "masks", "landmarks" (40, by heatmaps), "landmarks7" (7, by heatmaps), or "regression"
     (40 landmarks). outputs, inputs: number of regions that a masks network learns and of frames
     that it sees, see `FrameSet.outputs` and `FrameSet.inputs`; landmarks networks see one frame.
-    Raises ValueError for an unknown target or a width below 1.
+    width, depth, fold: as for `Encoder`; `shape_of` gives those of a network to start from. Raises
+    ValueError for an unknown target, a width below 1 or an unknown fold.
     """
     if target not in TARGETS:
         raise ValueError(f"Unknown target {target!r}; expected one of {sorted(TARGETS)}.")
     if width < 1:
         raise ValueError(f"The width must be 1 or more channels, not {width}.")
     if target == "masks":
-        return UNet(width, outputs=outputs, inputs=inputs)
+        return UNet(width, depth, outputs, inputs, fold)
     if target == "regression":
-        return LandmarkRegressor(width)
-    return LandmarkUNet(width, landmarks=7 if target == "landmarks7" else LANDMARKS)
+        return LandmarkRegressor(width, depth, fold=fold)
+    return LandmarkUNet(width, depth, 7 if target == "landmarks7" else LANDMARKS, fold)
+
+
+def shape_of(model: Encoder) -> dict[str, int]:
+    """Width, depth and fold of a network: what another one needs to start from its weights."""
+    return {name: model.arguments[name] for name in ("width", "depth", "fold")}
 
 
 def finds_landmarks(model: nn.Module) -> bool:
@@ -219,26 +226,28 @@ def finds_landmarks(model: nn.Module) -> bool:
     return isinstance(model, (LandmarkUNet, LandmarkRegressor))
 
 
-def start_from(model: nn.Module, source: nn.Module) -> list[str]:
+def start_from(model: Encoder, source: Encoder) -> list[str]:
     """Copy all tensors that fit by name and shape from a trained model into a model, in place.
 
     source: the trained model. If it sees one frame and the model several, the weights of its first
     convolution are divided among the frames, so that several equal frames give the answer that the
     source gives to one. Returns the names of the tensors that keep their own values, such as a
-    head for another number of outputs. Raises ValueError if nothing fits.
+    head for another number of outputs. Raises ValueError if nothing fits, as between networks of
+    another width or fold, see `shape_of`.
     """
-    own, trained = model.state_dict(), source.state_dict()
+    own = model.state_dict()
+    trained = source.state_dict() if model.fold == source.fold else {}
     if finds_landmarks(model) != finds_landmarks(source):  # their heads have different meanings
         trained = {name: tensor for name, tensor in trained.items() if not name.startswith("head.")}
     first = "down.0.0.weight"
-    if first in trained and trained[first].shape[1] == 1:
-        inputs = own[first].shape[1]
+    if first in trained and source.arguments.get("inputs", 1) == 1:
+        inputs = model.arguments.get("inputs", 1)  # a frame's folded channels lie side by side
         trained[first] = trained[first].repeat(1, inputs, 1, 1) / inputs
     fits = {n for n, tensor in own.items() if n in trained and trained[n].shape == tensor.shape}
     if not fits & {name for name, weight in model.named_parameters() if weight.ndim > 1}:
         raise ValueError(
             f"No tensor of {type(source).__name__}({source.arguments}) fits "
-            f"{type(model).__name__}({model.arguments}). Use the same width and depth."
+            f"{type(model).__name__}({model.arguments}). Use the same width, depth and fold."
         )
     model.load_state_dict({name: trained[name] if name in fits else own[name] for name in own})
     return sorted(own.keys() - fits)

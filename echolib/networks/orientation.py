@@ -19,7 +19,8 @@ import torch
 from ..data.clips import Clip
 from ..data.sector import centre_of_area, sector_box
 from ..masks import PackedMasks
-from .models import SIZE, Encoder, LandmarkUNet, heatmap_spread
+from .heatmaps import heatmap_spread
+from .models import SIZE, Encoder, LandmarkUNet
 from .run import raw_answers
 
 SAMPLED = 8  # frames of a clip, spread evenly, that are compared with their mirror images

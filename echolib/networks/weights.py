@@ -15,10 +15,11 @@ from ..errors import DataError
 from ..files import atomic_path
 from ..memory import require_memory
 
+FOLDS = (1, 2)  # px, sides of the squares that a network takes as one pixel
 # Arguments of networks, with the smallest and the largest value that makes sense
 LIMITS = {
     "width": (1, 512), "depth": (1, 8), "outputs": (1, 64), "inputs": (1, 16),
-    "landmarks": (1, 256),
+    "landmarks": (1, 256), "fold": FOLDS,
 }  # fmt: skip
 SIZES = (8, 2048)  # px, sides of the squares that a network may see
 # dtypes of a file that may become the dtype of a network

@@ -19,7 +19,7 @@ from ..data.valve.study import ValveClip
 from ..errors import DataError
 from ..metrics import iou
 from ..networks.augment import Augmentation
-from ..networks.models import Encoder, UNet, load_model, start_from
+from ..networks.models import Encoder, UNet, load_model, shape_of, start_from
 from ..networks.plan import TrainingConfig
 from ..networks.training import Training
 from .finder import CLOSE_VIEWS, SETTINGS_FILE, ValveFinder, finder_files, save_settings
@@ -154,13 +154,17 @@ def tune(
 ) -> Encoder:
     """Train a network on the split "train"; returns the best network by the split "val".
 
-    frames: training squares with both splits. start: weights to start from. shape: arguments of
+    frames: training squares with both splits. start: weights to start from, whose width, depth and
+    fold the network gets; without them it gets those of `models.UNet`. shape: other arguments of
     `models.UNet`, such as inputs or outputs. A training in `folder` is resumed.
     """
     torch.manual_seed(config.seed)
-    model = UNet(**shape)
-    if start is not None:
-        start_from(model, load_model(start))
+    if start is None:
+        model = UNet(**shape)
+    else:
+        source = load_model(start)
+        model = UNet(**shape_of(source), **shape)
+        start_from(model, source)
         config = replace(config, start=_record_name(start))
     parts = frames.split("train"), frames.split("val")
     Training(model, *parts, folder, config, resume=True).run(progress)

@@ -10,7 +10,7 @@ import torch
 from echolib import files
 from echolib.commands.parser import build_parser, main
 from echolib.data import open_data
-from echolib.networks.models import UNet
+from echolib.networks.models import UNet, load_model
 from tests.browser.truth import page_data
 from tests.data.test_camus import folder as camus_folder  # noqa: F401
 from tests.makers import EchoNetFolder, frame_set, save_network, ventricle_set, write_avi
@@ -167,12 +167,15 @@ def test_evaluate_scores_in_the_geometry_of_the_source(request, tmp_path, weight
 def test_landmarks_start_from_masks_and_both_are_tested_under_noise(tmp_path, capsys):
     study, out = tmp_path / "study", tmp_path / "out"
     ventricle_set(size=32).save(study)
-    options = ["--size", "32", "--width", "4", "--epochs", "3"]
+    options = ["--size", "32", "--epochs", "3"]
     masks, landmarks = str(tmp_path / "masks"), str(tmp_path / "landmarks")
-    assert main(["train", str(study), "--out", masks, *options, "--corrupted", "0.5"]) == 0
+    command = ["train", str(study), "--out", masks, *options, "--corrupted", "0.5"]
+    assert main([*command, "--width", "4"]) == 0
     command = ["train", str(study), "--out", landmarks, *options, "--target", "landmarks"]
-    assert main([*command, "--start", masks]) == 0
+    assert main([*command, "--start", masks]) == 0  # in the shape of these weights
     assert "head.bias, head.weight made anew" in capsys.readouterr().out
+    expected = {"width": 4, "depth": 3, "fold": 2, "landmarks": 40}
+    assert load_model(landmarks).arguments == expected
     command = ["robustness", str(study), "--weights", masks, landmarks, "--out", str(out)]
     command += ["--corruptions", "haze", "jpeg", "--severities", "2", "--split", "train"]
     assert main([*command, "--frames", "8"]) == 0

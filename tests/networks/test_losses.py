@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from echolib.networks.heatmaps import cell_centres, soft_argmax
 from echolib.networks.losses import (
     LEAST_AREA,
     LOSSES,
@@ -17,7 +18,6 @@ from echolib.networks.losses import (
     heatmap_loss,
     soft_iou_loss,
 )
-from echolib.networks.models import cell_centres, soft_argmax
 
 
 def batch(seed=0, size=24):

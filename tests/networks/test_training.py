@@ -1,5 +1,6 @@
 """Training learns, stops early, resumes exactly, and refuses checkpoints of others."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from echolib.errors import DataError
 from echolib.geometry import SUBSETS
 from echolib.networks import inference
 from echolib.networks.augment import Augmentation
+from echolib.networks.checkpoints import save_checkpoint
 from echolib.networks.models import LandmarkRegressor, LandmarkUNet, UNet, load_model
 from echolib.networks.training import Training, TrainingConfig
 from tests.makers import frame_set, ventricle_set
@@ -122,6 +124,22 @@ def test_without_frozen_levels_all_weights_change(tmp_path):
     pixels = FRAMES.split("train").images / 255  # the frames' own grey levels
     assert training.model.mean == pytest.approx(pixels.mean(), abs=1e-3)
     assert training.model.sd == pytest.approx(pixels.std(), abs=1e-3)
+
+
+def test_checkpoints_of_another_fold_are_refused_and_those_without_one_have_one(tmp_path):
+    parts = FRAMES.split("train"), FRAMES.split("val")
+    config = replace(CONFIG, epochs=1)
+    Training(UNet(2, 2), *parts, tmp_path, config).run(progress=False)
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(DataError, match="arguments: here .*'fold': 2.* there .*'fold': 1"):
+        Training(UNet(2, 2, fold=2), *parts, tmp_path, config, resume=True)
+    state = torch.load(path, weights_only=True)
+    identity = json.loads(state["identity"])
+    del identity["arguments"]["fold"]  # as checkpoints were before
+    save_checkpoint(state | {"identity": identity}, path)
+    with pytest.raises(DataError, match="arguments: here .*'fold': 2.* there .*'fold': 1"):
+        Training(UNet(2, 2, fold=2), *parts, tmp_path, config, resume=True)
+    assert Training(UNet(2, 2), *parts, tmp_path, config, resume=True).finished
 
 
 def test_frozen_levels_do_not_change_after_resuming(tmp_path):

@@ -83,6 +83,7 @@ def test_a_card_without_a_sensible_size_is_refused(tmp_path, card):
         {"width": "2", "depth": 1}, {"width": [2], "depth": 1}, {"width": None, "depth": 1},
         {"width": float("nan"), "depth": 1}, {"width": 2, "depth": 1, "outputs": 10**6},
         {"layers": 4}, {"width": 2, "depth": 1, "landmarks": 40}, [2, 1], "{", "5",
+        *({"width": 2, "depth": 1, "fold": fold} for fold in (0, 2, 3, -1, 10**9, 1.0, True, "1")),
     ],
 )  # fmt: skip
 def test_arguments_that_no_network_has_are_refused(tmp_path, arguments):

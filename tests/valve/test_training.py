@@ -17,7 +17,7 @@ from echolib.data.valve.squares import labelled_valves, whole_set
 from echolib.data.valve.study import ValveClip
 from echolib.errors import DataError
 from echolib.networks.augment import Augmentation
-from echolib.networks.models import UNet, load_model
+from echolib.networks.models import UNet, load_model, save_model
 from echolib.networks.training import Training
 from echolib.phantom.mitral_study import write_mitral_study
 from echolib.valve import training as mitral_training
@@ -179,7 +179,8 @@ def study(tmp_path_factory):
 @pytest.fixture
 def small(monkeypatch):
     """Networks of width 2, for tests in which the result of training does not matter."""
-    monkeypatch.setattr(mitral_training, "UNet", lambda **options: UNet(2, 2, **options))
+    shape = {"width": 2, "depth": 2}
+    monkeypatch.setattr(mitral_training, "UNet", lambda **options: UNet(**shape | options))
 
 
 @pytest.fixture
@@ -202,7 +203,7 @@ def test_the_recipe_is_trained_and_then_resumed_without_a_step(study, tmp_path, 
     split = fold_splits(study.train, 2)[0]
     frames = whole_set(labelled_valves(study.train, split), RECIPE_SIZE)
     first, second = train_recipe(frames, tmp_path, epochs=(2, 1), progress=False)
-    assert first.arguments == {"width": 16, "depth": 4, "outputs": 1, "inputs": 1}
+    assert first.arguments == {"width": 16, "depth": 4, "outputs": 1, "inputs": 1, "fold": 1}
     assert not first.training and not second.training
     one, two = first.state_dict(), second.state_dict()
     for name in one:
@@ -316,6 +317,14 @@ def test_a_training_starts_from_the_given_weights_and_records_them(study, tmp_pa
     for name in ("whole", "close-0", "close-1"):
         start = load_model(tmp_path / "next" / name).card["config"]["start"]
         assert start.endswith("whole" if name == "whole" else "close-0")
+
+
+def test_a_network_gets_the_shape_of_the_weights_that_it_starts_from(study, tmp_path):
+    save_model(UNet(2, 1, fold=2), tmp_path / "start.safetensors")
+    frames = whole_set(labelled_valves(study.train, fold_splits(study.train, 2)[0]))
+    start = tmp_path / "start.safetensors"
+    model = tune(frames, tmp_path / "on", fine_tuning(1), start, progress=False, inputs=1)
+    assert model.arguments == {"width": 2, "depth": 1, "outputs": 1, "inputs": 1, "fold": 2}
 
 
 def test_bad_settings_are_refused_before_the_work(study, tmp_path, small, no_training):
