@@ -96,9 +96,12 @@ weights: $(STAMP)  ## train the weights that come with the package anew, on the 
 		$(BIN)/python -m tools.ship_weights $(WEIGHTS)/$$name $$name || exit 1; done
 	@$(MAKE) calibration
 
+# What was decided on other hearts, such as: --widen 1.25 --chosen-on "CAMUS training patients"
+CALIBRATE :=
+
 calibration: $(STAMP)  ## learn anew what interval an ejection fraction needs, on phantom clips
 	@$(BIN)/python -m echolib phantom --out $(WEIGHTS)/calibration --clips 1000 --seed 101
-	@$(BIN)/python -m echolib calibrate $(WEIGHTS)/calibration --split all \
+	@$(BIN)/python -m echolib calibrate $(WEIGHTS)/calibration --split all $(CALIBRATE) \
 		--out $(WEIGHTS)/function.json
 	@cp $(WEIGHTS)/function.json echolib/weights/function.json
 

@@ -23,7 +23,7 @@ from echolib.networks.models import load_model
 from echolib.phantom.studies import write_lv_study
 from echolib.report.robustness import report_robustness
 from echolib.ventricle.clip import Networks, load_networks
-from echolib.ventricle.scores import dice_scores, ef_scores
+from echolib.ventricle.scores import dice_scores, ef_scores, ef_scores_by_range
 from echolib.ventricle.study import measure_study
 
 RESULTS = config.project_root() / "notebooks" / "results"
@@ -58,22 +58,33 @@ def segmentation(name: str, data: Dataset, split: str, frames: pd.DataFrame) -> 
     return table
 
 
-def measured(
-    name: str, data: Dataset, split: str, networks: Networks
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Rows of the tables on segmentation and on EF, and the clips.
-
-    EF is scored as it was outlined, and as the calibration's line, learnt from phantoms, reads it.
-    """
+def measured(name: str, data: Dataset, split: str, networks: Networks) -> tuple[pd.DataFrame, ...]:
+    """Rows of the tables on segmentation, on EF and on EF by range, and the clips."""
     tables = measure_study(data, networks, BUILD / f"{name}-{split}", split)
-    clips, scores = tables["clips"], []
+    clips, overall, by_range = tables["clips"], [], []
+    for what, read in readings(clips).items():
+        front = {"data": name, "split": split, "reading": what}
+        overall.append(ef_scores(read).tail(1).drop(columns="split").assign(**front))
+        by_range.append(ef_scores_by_range(read).assign(**front))
+    fractions, ranges = (named_first(pd.concat(part)) for part in (overall, by_range))
+    return segmentation(name, data, split, tables["frames"]), fractions, ranges, clips
+
+
+def readings(clips: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The clips with EF as outlined, without intervals, and as the calibration's line corrects it.
+
+    Where no EF is corrected, one reading has both.
+    """
+    if (clips.ef == clips.ef_measured)[clips.ef.notna()].all():
+        return {"as outlined": clips}
     outlined = clips.assign(ef=clips.ef_measured, ef_low=np.nan, ef_high=np.nan)
-    for what, read in (("as outlined", outlined), ("corrected", clips)):
-        scores.append(ef_scores(read).tail(1).assign(data=name, split=split, reading=what))
-    fractions = pd.concat(scores, ignore_index=True)
+    return {"as outlined": outlined, "corrected": clips}
+
+
+def named_first(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the columns that name its rows in front."""
     front = ["data", "split", "reading"]
-    fractions = fractions[front + [column for column in fractions if column not in front]]
-    return segmentation(name, data, split, tables["frames"]), fractions, clips
+    return table[front + [column for column in table if column not in front]]
 
 
 def replace_rows(table: pd.DataFrame, file: str) -> None:
@@ -96,19 +107,21 @@ def main() -> None:
     parser.add_argument("--camus", help="folder of CAMUS")
     arguments = parser.parse_args()
     networks = load_networks()
-    dices, fractions = [], []
+    dices, fractions, ranges = [], [], []
     for name, data, splits in sources(arguments.camus or None):
         for split in splits:
             print(f"{name}, {split}")
-            dice, fraction, clips = measured(name, data, split, networks)
+            dice, fraction, by_range, clips = measured(name, data, split, networks)
             dices.append(dice)
             fractions.append(fraction)
+            ranges.append(by_range)
             if name == "phantom":
                 columns = ["name", "ef_true", "ef_measured", "ef", "ef_low", "ef_high", "n_beats"]
-                write(clips[columns].round(1), "phantom_clips.csv")
+                write_table(clips[columns], RESULTS / "phantom_clips.csv")  # unrounded: counted
                 robustness(data)
     replace_rows(pd.concat(dices, ignore_index=True), "segmentation.csv")
     replace_rows(pd.concat(fractions, ignore_index=True), "ejection_fraction.csv")
+    replace_rows(pd.concat(ranges, ignore_index=True), "ejection_fraction_by_range.csv")
     print(f"tables in {RESULTS}")
 
 

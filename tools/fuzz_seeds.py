@@ -218,8 +218,10 @@ def write_calibration(folder: Path) -> None:
     """A calibration as `calibrate` writes it."""
     from echolib.ventricle.calibration import Calibration
 
-    values = (1.05, -2.0, 1.5, (0.2, 0.3, 0.0), 1.7, 0.12, 0.9, 60)
-    Calibration(*values, "phantom study", ("lv", "lv_cycle")).save(folder / "function.json")
+    line, error, doubt = (1.05, -2.0), (1.5, (0.2, 0.3, 0.0)), 0.12
+    factors = ((30.0, 55.0), (2.5, 1.9, 1.7), 1.25, "real hearts")
+    described = (0.9, 60, "phantom study", ("lv", "lv_cycle"))
+    Calibration(*line, *error, *factors, doubt, *described).save(folder / "function.json")
 
 
 def write_function(folder: Path) -> None:

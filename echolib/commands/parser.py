@@ -7,10 +7,10 @@ from pathlib import Path
 
 from .. import __version__
 from ..memory import memory_error
-from . import browser, data, phantom, robustness, training, valve, ventricle
+from . import browser, calibration, data, phantom, robustness, training, valve, ventricle
 from .shared import adder
 
-FAMILIES = (phantom, data, training, robustness, ventricle, browser)
+FAMILIES = (phantom, data, training, robustness, ventricle, calibration, browser)
 
 
 def build_parser() -> argparse.ArgumentParser:

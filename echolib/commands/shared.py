@@ -90,3 +90,18 @@ def open_clips(folder: str | Path, labelled: bool = False) -> "Dataset":
     if isinstance(data, FrameSet):
         raise DataError(f"{folder} is packed frames without clips; give the data set's own folder.")
     return data
+
+
+def add_weights(command: argparse.ArgumentParser) -> None:
+    """Add the option for the networks that measure a clip."""
+    command.add_argument(
+        "--weights", nargs="+",
+        help="a masks network; optionally one that sees the beat, too, and one of landmarks "
+        "(default: those that come with the package)",
+    )  # fmt: skip
+
+
+def describe(data: "Dataset") -> str:
+    """The clips in words; a phantom is never called by the name of its layout."""
+    kind = "phantom study" if (data.folder / "study.json").is_file() else data.name
+    return f"{kind} {data.folder.name}"

@@ -1,4 +1,4 @@
-"""The left ventricle from a shell: outlines, function of a clip or a study, calibration."""
+"""The left ventricle from a shell: outlines, and the function of a clip or a study."""
 
 import argparse
 import warnings
@@ -14,6 +14,8 @@ from .shared import (
     PLAYED_AT,
     SPLITS,
     Add,
+    add_weights,
+    describe,
     open_clips,
     report_problems,
 )
@@ -32,7 +34,7 @@ ROWS_PRINTED = 20  # clips of a study without scores
 
 
 def add_commands(add: Add) -> None:
-    """Add `segment`, `function` and `calibrate` to the command line."""
+    """Add `segment` and `function` to the command line."""
     command = add("segment", segment)
     command.add_argument("clip", help=f"{CLIP_HELP}, or folder of clips")
     command.add_argument("--out", required=True, help="folder to write; a folder is resumed")
@@ -45,7 +47,7 @@ def add_commands(add: Add) -> None:
     command = add("function", function)
     command.add_argument("data", help=f"{CLIP_HELP}, or folder of a study or of clips")
     command.add_argument("--out", required=True, help="folder to write; a study is resumed")
-    _add_weights(command)
+    add_weights(command)
     command.add_argument(
         "--calibration", default="shipped",
         help="file of `calibrate` (default: the package's, for its own weights)",
@@ -57,20 +59,6 @@ def add_commands(add: Add) -> None:
     command.add_argument(
         "--videos", type=int, default=3, help="of a study: videos of that many clips (default 3)"
     )
-
-    command = add("calibrate", calibrate)
-    command.add_argument("data", help="folder of a study whose ejection fractions are known")
-    command.add_argument("--out", required=True, help="JSON file to write; a folder lies beside it")
-    _add_weights(command)
-    command.add_argument("--split", default="val", choices=SPLITS)
-
-
-def _add_weights(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--weights", nargs="+",
-        help="a masks network; optionally one that sees the beat, too, and one of landmarks "
-        "(default: those that come with the package)",
-    )  # fmt: skip
 
 
 def segment(arguments: argparse.Namespace) -> None:
@@ -208,19 +196,11 @@ def _clip(path: Path, networks: "Networks", out: Path) -> None:
     write_table(beats, out / "beats.csv")
     write_table(result.function.table(), out / "frames.csv")
     video = _write_video(out / f"{clip.name}.mp4", result)
-    write_report(out / "report.html", result, video=video, **_calibrated_on(networks))
+    write_report(out / "report.html", result, video=video)
     for warning in result.warnings:
         warnings.warn(warning, stacklevel=1)
     print(f"{clip.name}: {headline(result)}")
     print(f"tables, video and report.html in {out}")
-
-
-def _calibrated_on(networks: "Networks") -> dict[str, str]:
-    """What a report says about the clips that the interval was calibrated on, if not phantoms."""
-    calibration = networks.calibration
-    if calibration is None or "phantom" in calibration.data:
-        return {}
-    return {"calibrated_on": calibration.data}
 
 
 def _write_video(path: Path, result: "ClipFunction") -> Path:
@@ -235,7 +215,7 @@ def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse
     from ..data import LooseClips
     from ..data.problems import problems_of, warnings_as_problems
     from ..report.ventricle import write_study_report
-    from ..ventricle.scores import dice_scores, ef_scores
+    from ..ventricle.scores import dice_scores, ef_scores, ef_scores_by_range
     from ..ventricle.study import measure_study, stored_result
 
     split = arguments.split or ("all" if isinstance(data, LooseClips) else "test")
@@ -246,21 +226,24 @@ def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse
         write_table(overlap, out / "dice.csv")
         print(overlap.round(3).to_string(index=False))
     scores = ef_scores(clips) if clips.ef_true.notna().any() else None
-    if scores is None:
+    by_range = None if scores is None else ef_scores_by_range(clips)
+    if scores is None or by_range is None:
         print(_measured(clips))
     else:
         write_table(scores, out / "scores.csv")
+        write_table(by_range, out / "scores_by_range.csv")
         print(scores.round(3).T.to_string(header=False))
+        print(f"by range of the true EF:\n{by_range.round(1).to_string(index=False)}")
     for _, row in _most_uncertain(clips, arguments.videos).iterrows():
         path = out / "videos" / f"{row['name']}.mp4"
         if not path.is_file():
             with warnings_as_problems(row["name"], data.folder, []):  # they were told before
                 result = stored_result(data, row, out)
             _write_video(path, result)
-    title = _description(data)
+    title = describe(data)
     write_study_report(
         out / "report.html", clips, {} if scores is None else scores, title=title,
-        **_calibrated_on(networks),
+        calibration=networks.calibration, by_range=by_range,
     )  # fmt: skip
     report_problems(problems_of(tables["problems"]))
     print(f"tables, {'' if scores is None else 'scores, '}videos and report.html in {out}")
@@ -279,29 +262,3 @@ def _most_uncertain(clips: "pd.DataFrame", count: int) -> "pd.DataFrame":
     measured = clips[clips.n_beats > 0]
     widths = (measured.ef_high - measured.ef_low).sort_values(ascending=False, kind="stable")
     return measured.loc[widths.index[: max(0, count)]]
-
-
-def _description(data: "Dataset") -> str:
-    """The clips in words; a phantom is never called by the name of its layout."""
-    kind = "phantom study" if (data.folder / "study.json").is_file() else data.name
-    return f"{kind} {data.folder.name}"
-
-
-def calibrate(arguments: argparse.Namespace) -> None:
-    """Learn from clips with known ejection fraction how wide the interval must be."""
-    from ..data.problems import problems_of
-    from ..ventricle.calibration import fit_calibration
-    from ..ventricle.clip import WEIGHTS, load_networks
-    from ..ventricle.study import measure_study
-
-    out = Path(arguments.out)
-    if out.suffix != ".json" or out.is_dir():
-        raise ValueError(f"--out: expected a JSON file such as function.json, found {out}.")
-    networks = load_networks(tuple(arguments.weights or WEIGHTS), calibration=None)
-    data = open_clips(arguments.data, labelled=True)
-    tables = measure_study(data, networks, out.with_suffix(""), arguments.split)
-    report_problems(problems_of(tables["problems"]))
-    description = f"{_description(data)}, split {arguments.split}"
-    calibration = fit_calibration(tables["clips"], description, networks.names)
-    calibration.save(out)
-    print(calibration)

@@ -181,11 +181,11 @@ def function_video(result: "ClipFunction") -> Film:
 
 
 def ef_figure(table: pd.DataFrame) -> Figure:
-    """Draw measured against true EF with 90 % intervals, and beside it the Bland-Altman plot.
+    """Draw found against true EF with 90 % intervals, and beside it the Bland-Altman plot.
 
-    table: one row per clip: ef_true, ef, ef_low, ef_high in per cent. Clips without a true or a
-    measured EF are left out and counted in the title. Raises ValueError if fewer than two clips
-    have both.
+    table: one row per clip: ef_true, ef, ef_low, ef_high in per cent, and where known ef_measured,
+    which tells whether ef is corrected. Clips without a true EF or without an EF are left out and
+    counted in the title. Raises ValueError if fewer than two clips have both.
     """
     clips = table[np.isfinite(table.ef_true) & np.isfinite(table.ef)]
     if len(clips) < 2:
@@ -193,8 +193,10 @@ def ef_figure(table: pd.DataFrame) -> Figure:
             f"expected at least two clips with a true and a measured EF, found {len(clips)} of "
             f"{len(table)}."
         )
+    kept = "ef_measured" not in clips or (clips.ef == clips.ef_measured).all()
+    found = "measured" if kept else "corrected"
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
-    draw_scatter(clips.ef_true, clips.ef, left, ("true EF (%)", "measured EF (%)"))
+    draw_scatter(clips.ef_true, clips.ef, left, ("true EF (%)", f"{found} EF (%)"))
     low, high = clips.ef_low.fillna(clips.ef), clips.ef_high.fillna(clips.ef)
     opacity = min(0.45, 80 / len(clips))  # many bars must not hide each other
     bar: dict[str, Any] = {
@@ -212,5 +214,5 @@ def ef_figure(table: pd.DataFrame) -> Figure:
     without_ef = len(table) - len(clips)
     left.set_title(f"{len(clips)} clips" + (f", {without_ef} without EF" if without_ef else ""))
     draw_bland_altman(clips.ef_true, clips.ef, right, unit="points")
-    right.set_title("Bland-Altman: measured - true")
+    right.set_title(f"Bland-Altman: {found} - true")
     return figure

@@ -12,11 +12,20 @@ from ..config import weights_folder
 from ..figures.base import use_style
 from ..figures.overlay import draw_outlines
 from ..figures.ventricle import curve_figure, ef_figure, moment_figure
-from ..ventricle.words import headline, interval_text, key_frames, moment_of, phase_of, why_no_ef
+from ..ventricle.words import (
+    headline,
+    interval_remark,
+    interval_text,
+    key_frames,
+    moment_of,
+    phase_of,
+    why_no_ef,
+)
 from . import page
 
 if TYPE_CHECKING:  # a report can be written without torch
     from ..data.clips import Clip
+    from ..ventricle.calibration import Calibration
     from ..ventricle.clip import ClipFunction
 
 UNKNOWN = "unknown"
@@ -24,7 +33,6 @@ STRIP_FRAMES = 8  # of the film strip
 STRIP_SIZE = 200  # px, longer side of a frame in the film strip
 CLIPS_TO_CHECK = 30  # rows of the table in the report of a study
 VIDEO_TYPES = {".webm": "video/webm", ".mp4": "video/mp4", ".gif": "image/gif"}
-PHANTOMS = "phantoms, hearts drawn by a computer, not patients"
 SCORE_NAMES = {  # in words, of the columns of `ventricle.scores.ef_scores`
     "n": "clips scored",
     "missing": "clips without an EF",
@@ -32,7 +40,7 @@ SCORE_NAMES = {  # in words, of the columns of `ventricle.scores.ef_scores`
     "mae": "mean absolute error, points",
     "rmse": "root mean square error, points",
     "r2": "R²",
-    "bias": "bias (measured - true), points",
+    "bias": "bias (EF - true EF), points",
     "loa": "95 % limits of agreement, points",
     "coverage": "intervals that hold the truth, %",
     "width": "mean width of an interval, points",
@@ -43,16 +51,13 @@ SCORE_NAMES = {  # in words, of the columns of `ventricle.scores.ef_scores`
 
 
 def write_report(
-    path: str | Path,
-    clip_function: "ClipFunction",
-    video: str | Path | None = None,
-    calibrated_on: str = PHANTOMS,
+    path: str | Path, clip_function: "ClipFunction", video: str | Path | None = None
 ) -> Path:
     """Write the measurements of a clip as one HTML file, whole or not at all; returns its path.
 
-    video: file of the overlay to embed, `.webm`, `.mp4` or `.gif`. calibrated_on: describes the
-    clips that the intervals were calibrated on. The report of a clip without an EF says why it
-    has none. Raises ValueError for another kind of video, OSError if the video cannot be read.
+    video: file of the overlay to embed, `.webm`, `.mp4` or `.gif`. The report of a clip without an
+    EF says why it has none. Raises ValueError for another kind of video, OSError if the video
+    cannot be read.
     """
     result = clip_function
     return page.write_page(
@@ -63,7 +68,8 @@ def write_report(
         ef=f"{result.ef:.0f} %" if np.isfinite(result.ef) else UNKNOWN,
         why_no_ef=why_no_ef(result),
         interval=interval_text(result),
-        calibrated_on=calibrated_on,
+        calibration=interval_remark(result.calibration),
+        corrected=result.corrected,
         warnings=result.warnings,
         moments=_moments(result),
         curve=_curve(result),
@@ -152,12 +158,12 @@ def _function_numbers(result: "ClipFunction") -> Iterator[tuple[str, str, str]]:
     function, unit, why = result.function, _volume_unit(result), why_no_ef(result)
     relative = "" if unit == "ml" else "relative, because mm per px is unknown"
     remark = why or interval_text(result) or "no interval: these networks have no calibration"
-    yield "Ejection fraction (EF)", _number(result.ef, "%"), remark
+    corrected = "corrected; " if result.corrected else ""
+    yield "Ejection fraction (EF)", _number(result.ef, "%"), corrected + remark
     spread = function.ef_spread
     differ = f"; beats differ by up to {spread:.1f} points" if np.isfinite(spread) else ""
-    is_corrected = result.ef != result.ef_measured
-    corrected = ", before the correction of the calibration" if is_corrected else ""
-    remark = f"median of the beats{corrected}{differ}"
+    kept = "before the correction of the calibration" if result.corrected else "not corrected"
+    remark = f"median of the beats, {kept}{differ}"
     yield "EF as measured", _number(result.ef_measured, "%"), why or remark
     remark = "; ".join(filter(None, ("median of the beats", relative)))
     yield "End-diastolic volume (EDV)", _number(result.edv, unit), why or remark
@@ -218,15 +224,18 @@ def write_study_report(
     table: pd.DataFrame,
     summary: Mapping[str, object] | pd.DataFrame,
     title: str = "study",
-    calibrated_on: str = PHANTOMS,
+    calibration: "Calibration | None" = None,
+    by_range: pd.DataFrame | None = None,
 ) -> Path:
     """Write the scores of a study as one HTML file, whole or not at all; returns its path.
 
     table: one row per clip: name, ef, ef_low, ef_high in per cent, and where known ef_true and
     warnings. summary: scores by name, or one row per split as `ef_scores` returns them; x, x_low
-    and x_high become one line. calibrated_on: as for `write_report`.
+    and x_high become one line. calibration: of the intervals. by_range: scores by range of EF, as
+    `ef_scores_by_range` returns them.
     """
     head, rows = _scores(summary)
+    ranges = [] if by_range is None else _ranges(by_range)
     return page.write_page(
         path,
         "study.html",
@@ -234,8 +243,9 @@ def write_study_report(
         count=len(table),
         without_ef=int(np.isnan(table.ef).sum()),
         intervals=bool(table.ef_low.notna().any()),
-        calibrated_on=calibrated_on,
+        calibration=interval_remark(calibration),
         scores={"head": head, "rows": rows},
+        ranges=ranges,
         figure=_study_figure(table),
         clips=_clips_to_check(table),
         limit=CLIPS_TO_CHECK,
@@ -270,6 +280,19 @@ def _scores(summary: Mapping[str, object] | pd.DataFrame) -> tuple[list[str], li
         else:
             rows.append([SCORE_NAMES.get(name, name.replace("_", " ")), *cells])
     return head, rows
+
+
+def _ranges(by_range: pd.DataFrame) -> list[tuple[str, ...]]:
+    """One row per range of the true EF: n, without an EF, mean error, bias, coverage, width."""
+    return [
+        (
+            str(row["range"]),
+            str(row["n"]),
+            str(row["missing"]),
+            *(_score(row, name) for name in ("mae", "bias", "coverage", "width")),
+        )
+        for row in by_range.to_dict("records")
+    ]
 
 
 def _score(split: Mapping[str, object], name: str) -> str:

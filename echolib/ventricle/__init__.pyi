@@ -1,6 +1,6 @@
-from .calibration import SPREADS, Calibration, fit_calibration, load_calibration
+from .calibration import SPREADS, Calibration, fit_calibration, load_calibration, needed_widening
 from .clip import ClipFunction, Networks, load_networks, measure_clip, measure_pair
 from .function import Beat, HeartFunction, heart_function
-from .scores import dice_scores, ef_scores
+from .scores import dice_scores, ef_scores, ef_scores_by_range
 from .study import measure_study, stored_result
 from .words import headline

@@ -88,7 +88,7 @@ class ClipFunction:
     points of EF, see `calibration.SPREADS`. doubt: 1 - Dice of masks and landmarks at ED and ES,
     NaN without landmarks. warnings: all warnings, including those of `function`. weights: names of
     the networks. orientation: how the clip was turned for them; masks and points lie on the frames
-    of the file all the same.
+    of the file all the same. calibration: what `ef` and its interval come from, or None.
     """
 
     clip: Clip
@@ -103,6 +103,12 @@ class ClipFunction:
     warnings: list[str]
     weights: tuple[str, ...]
     orientation: Orientation = Orientation()
+    calibration: Calibration | None = None
+
+    @property
+    def corrected(self) -> bool:
+        """Whether a calibration has changed the EF."""
+        return bool(np.isfinite(self.ef)) and self.ef != self.ef_measured
 
     @property
     def masks(self) -> np.ndarray:
@@ -228,7 +234,7 @@ def _measure(clip: Clip, networks: Networks) -> ClipFunction:
     interval = networks.interval(function.ef, spreads)
     return ClipFunction(
         clip, outlines.masks, function, function.ef, *interval, spreads, doubt, warnings,
-        networks.names,
+        networks.names, calibration=calibration,
     )  # fmt: skip
 
 

@@ -16,6 +16,8 @@ from ..statistics import bootstrap_intervals
 
 ALL = "all"
 EF_LIMITS = (35, 45, 50)  # EF in per cent: with a lower EF, a heart counts as weak
+EF_RANGES = (30, 45, 55)  # EF in per cent: limits of the ranges in which hearts are told apart
+FEWEST_IN_RANGE = 20  # clips: if a range has fewer, the clips are divided into thirds
 
 
 def auc(positive: np.ndarray, score: np.ndarray) -> float:
@@ -68,6 +70,39 @@ def ef_scores(table: pd.DataFrame, resamples: int = 2000) -> pd.DataFrame:
     clips = _checked_clips(table)
     splits = [*clips.groupby("split", sort=False, dropna=False), (ALL, clips)]
     return pd.DataFrame([{"split": split, **_ef_row(part, resamples)} for split, part in splits])
+
+
+def ef_scores_by_range(table: pd.DataFrame, resamples: int = 2000) -> pd.DataFrame:
+    """Score the ejection fraction of all clips by range of the true EF.
+
+    A mean over all clips says little about weak hearts, which are few. table: as for `ef_scores`,
+    which also describes the columns: range, then n, patients, missing, mae, bias, intervals,
+    coverage and width. Returns one row per range, from the weakest: the ranges of `EF_RANGES` if
+    each has at least `FEWEST_IN_RANGE` clips, else thirds of the clips, with limits in whole per
+    cent. No row where no true EF is known. Raises ValueError as `ef_scores`.
+    """
+    clips = _checked_clips(table)
+    clips = clips[np.isfinite(clips.ef_true)]
+    limits: tuple[int, ...] = EF_RANGES
+    counts = np.bincount(np.digitize(clips.ef_true, limits), minlength=len(limits) + 1)
+    if len(clips) and counts.min() < FEWEST_IN_RANGE:
+        limits = tuple(int(limit) for limit in clips.ef_true.quantile([1 / 3, 2 / 3]).round())
+    columns = ["range", "n", "patients", "missing", "mae", "mae_low", "mae_high", "bias"]
+    columns += ["intervals", "coverage", "coverage_low", "coverage_high", "width"]
+    rows = [
+        {"range": _range_name(number, limits), **_ef_row(part, resamples)}
+        for number, part in clips.groupby(np.digitize(clips.ef_true, limits))
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _range_name(number: int, limits: tuple[int, ...]) -> str:
+    """A range of EF in words; number: how many of the limits lie below it."""
+    if number == 0:
+        return f"below {limits[0]}"
+    if number == len(limits):
+        return f"{limits[-1]} and above"
+    return f"{limits[number - 1]} to {limits[number]}"
 
 
 def _checked_clips(table: pd.DataFrame) -> pd.DataFrame:

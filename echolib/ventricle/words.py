@@ -5,19 +5,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:  # texts can be written without torch
+    from .calibration import Calibration
     from .clip import ClipFunction
     from .function import HeartFunction
 
 NAMES = {"ED": "end-diastole", "ES": "end-systole"}
+PHANTOMS = "phantoms, hearts drawn by a computer, not patients"
 
 
 def headline(result: "ClipFunction") -> str:
-    """One line about a clip: EF with its interval, number of beats, heart rate."""
+    """One line about a clip: EF, corrected or as measured, its interval, beats, heart rate."""
     function = result.function
     parts = [f"No EF: {why_no_ef(result)}"]
     if np.isfinite(result.ef):
-        corrected = f"{result.ef:.0f}" != f"{function.ef:.0f}"
-        parts = [f"EF {result.ef:.0f} %" + (" corrected" if corrected else "")]
+        parts = [f"EF {result.ef:.0f} % {'corrected' if result.corrected else 'measured'}"]
         parts += filter(None, [interval_text(result)])
         parts.append("1 beat" if function.n_beats == 1 else f"{function.n_beats} beats")
     if function.heart_rate:
@@ -31,6 +32,27 @@ def interval_text(result: "ClipFunction") -> str:
     if not np.isfinite([result.ef, result.ef_low, result.ef_high]).all():
         return ""
     return f"90 % interval {result.ef_low:.0f} to {result.ef_high:.0f} %"
+
+
+def interval_remark(calibration: "Calibration | None") -> str:
+    """How far the interval of a calibration can be trusted; "" without a calibration."""
+    if calibration is None:
+        return ""
+    data = PHANTOMS if "phantom" in calibration.data else calibration.data
+    text = f"The interval is made to hold the true EF of {100 * calibration.level:.0f} in 100 "
+    text += f"clips like those it was calibrated on: {data}. "
+    if calibration.limits:
+        limits = ", ".join(f"{limit:g}" for limit in calibration.limits)
+        text += f"This was done by itself for each range of EF (limits: {limits} %). "
+    if calibration.widen > 1:
+        text += (
+            f"It is then widened by {100 * (calibration.widen - 1):.0f} %, because other hearts "
+        )
+        text += f"differ from those; by how much was chosen on {calibration.chosen_on}. "
+    return text + (
+        "For other clips it may be too narrow; notebook 06 shows how often it holds the EF of real "
+        "patients."
+    )
 
 
 def why_no_ef(result: "ClipFunction") -> str:

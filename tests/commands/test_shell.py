@@ -313,6 +313,15 @@ def test_a_calibration_is_written_to_a_json_file_only(tmp_path, capsys):
         fails(capsys, ["calibrate", tmp_path, "--out", out], "expected a JSON file", str(out))
 
 
+def test_a_widening_says_where_it_comes_from(tmp_path, capsys):
+    command = ["calibrate", tmp_path, "--out", tmp_path / "own.json"]
+    fails(capsys, [*command, "--widen", "1.2"], "Describe the hearts", "--chosen-on")
+    fails(
+        capsys, [*command, "--widen", "nan", "--chosen-on", "x"], "expected a factor from 1 to 10"
+    )
+    fails(capsys, [*command, "--also", tmp_path, "--widen", "1.2"], "Give one of the two")
+
+
 def test_a_study_needs_at_least_one_clip(tmp_path, capsys):
     command = ["function", tmp_path, "--out", tmp_path / "out", "--clips"]
     for count in (0, -2):

@@ -128,7 +128,7 @@ def test_headline_gives_ef_interval_beats_and_rate():
     expected = f"EF {ef:.0f} % corrected, 90 % interval {ef - 9:.0f} to {ef + 8:.0f} %"
     assert headline(result) == f"{expected}, 2 beats at 120 per minute"
     unsure = replace(result, ef=result.ef_measured, ef_low=np.nan, ef_high=np.nan)
-    assert headline(unsure) == f"EF {ef - 1:.0f} %, 2 beats at 120 per minute"
+    assert headline(unsure) == f"EF {ef - 1:.0f} % measured, 2 beats at 120 per minute"
     assert "1 beat at" in headline(make_function(odd=1))
     assert "minute" not in headline(make_function(fps=None))
 

@@ -16,7 +16,8 @@ from echolib.figures.film import write_video
 from echolib.figures.ventricle import function_video
 from echolib.report.page import BANNER
 from echolib.report.ventricle import write_report, write_study_report
-from echolib.ventricle.scores import ef_scores
+from echolib.ventricle.calibration import Calibration
+from echolib.ventricle.scores import ef_scores, ef_scores_by_range
 from tests.figures.test_ventricle import (
     make_function,
     on_a_screen,
@@ -25,6 +26,11 @@ from tests.figures.test_ventricle import (
     without_outlines,
 )
 
+LEARNT = Calibration(
+    0.9, 5.0, 2.0, (0.5, 0.0, 0.0), (30.0, 55.0), (3.0, 2.0, 1.5), 1.25, "CAMUS training patients",
+    0.2, 0.9, 100, "phantom study calibration", ("lv",),
+)  # fmt: skip
+OWN = replace(LEARNT, limits=(), factors=(2.0,), widen=1.0, data="a <few> patients")
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;"
 EMPTY = {"meta", "img", "source", "br"}  # elements without an end tag
 LOADING = {"src", "href", "srcset", "poster", "action", "data", "background"}
@@ -101,7 +107,7 @@ def video(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory, video) -> Page:
     warnings = ["The outline touches the edge.", "Beat 2 is an extrasystole."]
-    result = replace(make_function(odd=1), warnings=warnings)
+    result = replace(make_function(odd=1), warnings=warnings, calibration=LEARNT)
     path = tmp_path_factory.mktemp("report") / "report.html"
     assert write_report(path, result, video=video) == path
     return parse(path)
@@ -114,7 +120,11 @@ def test_report_gives_the_numbers_with_their_units(report):
     assert f"EF {ef:.0f} %" in report.texts("p")
     interval = f"90 % interval {ef - 9:.0f} to {ef + 8:.0f} %"
     assert interval in report.texts("p") and interval in report.row("Ejection fraction")
-    assert any("not patients" in text for text in report.texts("p"))
+    (trust,) = [text for text in report.texts("p") if "not patients" in text]
+    assert "by itself for each range of EF (limits: 30, 55 %)" in trust
+    assert "widened by 25 %" in trust and "chosen on CAMUS training patients" in trust
+    assert "corrected; 90 %" in report.row("Ejection fraction")
+    assert "before the correction" in report.row("EF as measured")
     assert f"{result.edv:.0f}\N{NO-BREAK SPACE}ml" in report.row("End-diastolic")
     assert f"{result.esv:.0f}\N{NO-BREAK SPACE}ml" in report.row("End-systolic")
     assert "120\N{NO-BREAK SPACE}per minute" in report.row("Heart rate")
@@ -179,7 +189,7 @@ def test_text_from_files_is_escaped(tmp_path, monkeypatch):
     weights = ("own", HOSTILE)
     result = replace(result, function=function, clip=clip, warnings=[HOSTILE], weights=weights)
     path = tmp_path / "report.html"
-    write_report(path, result, calibrated_on=HOSTILE)
+    write_report(path, replace(result, calibration=replace(LEARNT, data=HOSTILE)))
     page = parse(path)
     assert page.texts("h1") == [f"Heart function: {HOSTILE}"]
     assert page.texts("li") == [HOSTILE]
@@ -279,6 +289,27 @@ def test_reports_leave_no_open_figure_and_no_changed_setting(tmp_path):
 # --- A study ------------------------------------------------------------------------------------
 
 
+def test_an_ef_that_is_not_corrected_is_called_measured(tmp_path):
+    result = make_function()
+    write_report(tmp_path / "report.html", replace(result, ef=result.ef_measured, calibration=OWN))
+    page = parse(tmp_path / "report.html")
+    assert "corrected" not in page.row("Ejection fraction")
+    assert "not corrected" in page.row("EF as measured") and "As measured" in page.texts("caption")
+    (trust,) = [text for text in page.texts("p") if "calibrated on" in text]
+    assert "widened" not in trust and "range of EF" not in trust
+
+
+def test_study_report_gives_the_scores_by_range(tmp_path):
+    table = study_table(60).assign(split="test", warnings="")
+    by_range = ef_scores_by_range(table, resamples=20)
+    scores = ef_scores(table, resamples=20)
+    write_study_report(tmp_path / "study.html", table, scores, by_range=by_range)
+    page = parse(tmp_path / "study.html")
+    for row in by_range.itertuples():
+        assert f"{row.mae:.3g} ({row.mae_low:.3g} to {row.mae_high:.3g})" in page.row(row.range)
+        assert f"{row.coverage:.3g} (" in page.row(row.range)
+
+
 def test_study_report_gives_scores_and_the_clips_to_look_at(tmp_path):
     table = study_table(60).assign(split="test", warnings="")
     table.loc[7, ["ef_low", "ef_high", "warnings"]] = [0.0, 90.0, HOSTILE]
@@ -311,7 +342,7 @@ def test_study_without_true_ef_has_no_figure(tmp_path):
     table = study_table(5).drop(columns="ef_true").assign(warnings=np.nan)
     table["warnings"] = [["a", "b"], "c d", *table.warnings[2:]]
     summary = {"clips": 5, "mae": np.nan, "auc_50": 0.97}
-    write_study_report(tmp_path / "study.html", table, summary, calibrated_on="a <few> patients")
+    write_study_report(tmp_path / "study.html", table, summary, calibration=OWN)
     page = parse(tmp_path / "study.html")
     assert any("calibrated on: a <few> patients." in text for text in page.texts("p"))
     assert page.row("0X0000").endswith("a b") and page.row("0X0001").endswith("c d")

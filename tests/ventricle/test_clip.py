@@ -87,6 +87,15 @@ def test_a_phantom_clip_is_measured(study, measured):
     assert 0 < measured.doubt < 0.5
 
 
+def test_a_result_says_what_calibrated_it_and_whether_it_is_corrected(measured):
+    assert measured.calibration == NETWORKS.calibration
+    assert measured.corrected == (measured.ef != measured.ef_measured)
+    as_measured = replace(NETWORKS.calibration, slope=1.0, intercept=0.0)
+    result = measure_clip(measured.clip, replace(NETWORKS, calibration=as_measured))
+    assert result.ef == result.ef_measured and not result.corrected
+    assert result.ef_low < result.ef < result.ef_high
+
+
 def test_corrected_volumes_give_the_corrected_ef(measured):
     row = measured.row()
     assert list(row) == COLUMNS
@@ -266,6 +275,46 @@ def test_too_few_clips_for_a_calibration_are_refused(study, tmp_path, capsys):
     assert main([*arguments, "--split", "test"]) == 2
     assert "are needed for a calibration" in capsys.readouterr().err
     assert not (tmp_path / "own.json").exists()
+
+
+def known_clips(count: int, bias: float, error: float, seed: int) -> pd.DataFrame:
+    """Clips as `measure_study` gives them, with a bias and an error of the measured EF."""
+    generator = np.random.default_rng(seed)
+    true = generator.uniform(15, 75, count)
+    found = true + bias + generator.normal(0, error, count)
+    table = pd.DataFrame({"name": [f"c{n}" for n in range(count)], "ef_true": true})
+    table = table.assign(ef_measured=found, doubt=0.1, views=2.0, networks=1.0, beats=np.nan)
+    return table.assign(patient=table.name, split="train", ef=found, ef_low=np.nan, ef_high=np.nan)
+
+
+@pytest.mark.parametrize("options", [[], ["--also", "{}"], ["--widen", "1.3", "--chosen-on", "x"]])
+def test_calibrate_from_a_shell(study, tmp_path, monkeypatch, capsys, options):
+    def measure(data, networks, folder, split):
+        assert networks.calibration is None
+        other = folder.name == "own-also"
+        assert split == ("train" if other else "all")
+        clips = known_clips(200, 8 if not other else 0, 4 if not other else 7, int(other))
+        return {"clips": clips, "problems": pd.DataFrame()}
+
+    monkeypatch.setattr(function_study, "measure_study", measure)
+    monkeypatch.setattr("echolib.data.problems.problems_of", lambda table: [])
+    command = [
+        "calibrate",
+        str(study.folder),
+        "--out",
+        str(tmp_path / "own.json"),
+        "--split",
+        "all",
+    ]
+    assert main(command + [option.format(study.folder) for option in options]) == 0
+    made = load_networks(WEIGHTS, tmp_path / "own.json").calibration
+    printed = capsys.readouterr().out
+    if "--also" in options:  # the line is right for the phantoms only
+        assert not made.corrects and "before widening" in printed and "below 30" in printed
+        assert made.widen == 1 and made.chosen_on == ""  # the bias has widened the intervals
+    else:
+        assert made.corrects and made.intercept + made.slope * 58 == pytest.approx(50, abs=1.5)
+        assert (made.widen, made.chosen_on) == ((1.3, "x") if options else (1, ""))
 
 
 def test_results_do_not_depend_on_the_random_state_of_torch(study, measured):

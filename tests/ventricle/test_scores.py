@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from echolib.metrics import dice
 from echolib.statistics import bootstrap_interval
-from echolib.ventricle.scores import auc, dice_scores, ef_scores
+from echolib.ventricle.scores import EF_RANGES, auc, dice_scores, ef_scores, ef_scores_by_range
 
 COUNTS = ["split", "n", "patients", "missing", "without_truth"]
 masks = arrays(bool, (6, 2, 5, 4))
@@ -219,6 +219,34 @@ def test_infinite_intervals_cover_all_and_perfect_results_have_no_error(seed):
     row = scores(table, 2)
     assert (row.mae, row.rmse, row.r2, row.bias, row.coverage, row.width) == (0, 0, 1, 0, 100, 0)
     assert row.correlation == pytest.approx(1)
+
+
+def test_scores_by_range_are_those_of_the_clips_of_the_range():
+    table = study(300)
+    table.loc[3, "ef"] = np.nan
+    found = ef_scores_by_range(table, 20)
+    assert found.range.tolist() == ["below 30", "30 to 45", "45 to 55", "55 and above"]
+    assert found.missing.sum() == 1 and found.n.sum() == 299
+    ends = [0, *EF_RANGES, 100]
+    for row, low, high in zip(found.itertuples(), ends, ends[1:], strict=False):
+        alone = scores(table[(table.ef_true >= low) & (table.ef_true < high)])
+        for name in ("n", "mae", "mae_low", "bias", "coverage", "coverage_high", "width"):
+            assert getattr(row, name) == alone[name], name
+
+
+def test_where_a_range_has_few_clips_thirds_are_scored():
+    table = study(60)
+    found = ef_scores_by_range(table, 5)
+    low, high = table.ef_true.quantile([1 / 3, 2 / 3]).round().astype(int)
+    assert found.range.tolist() == [f"below {low}", f"{low} to {high}", f"{high} and above"]
+    assert found.n.sum() == 60 and found.n.between(16, 24).all()
+
+
+def test_scores_by_range_of_few_or_unknown_clips():
+    assert ef_scores_by_range(study(1), 5).n.tolist() == [1]
+    assert ef_scores_by_range(study(9).assign(ef_true=50.0), 5).range.tolist() == ["50 and above"]
+    unknown = ef_scores_by_range(study(5).assign(ef_true=np.nan), 5)
+    assert unknown.empty and "coverage" in unknown
 
 
 def test_the_given_table_is_not_changed():
