@@ -15,6 +15,9 @@ from skimage.measure import find_contours
 CHORDS = 20  # EchoNet-Dynamic traces a ventricle with 20 chords
 LANDMARKS = 2 * CHORDS
 TURNS = 10  # of a long axis at most, until it no longer changes
+UPRIGHT = np.array([[0.0, 0.0], [0.0, 1.0]])  # an axis
+STRAIGHTNESS = 5.0  # of a base against its width, see `base_corners` and benchmarks/corners.py
+MOST_POINTS = 400  # of an outline that are tried as corners
 # landmarks of models with fewer: the apex, two on each wall, and both ends of the base
 SUBSETS = {LANDMARKS: tuple(range(LANDMARKS)), 7: (0, 6, 13, 19, 20, 26, 33)}
 
@@ -37,7 +40,7 @@ class Tracing:
     """An expert's outline of the left ventricle: the long axis and chords across it.
 
     axis: (2, 2) float, apex and base, px. chords: (n, 2, 2) float, the two ends of each chord,
-    ordered from apex to base.
+    ordered from apex to base; the last one is the base.
     """
 
     axis: np.ndarray
@@ -63,16 +66,25 @@ class Tracing:
     def landmarks(self) -> np.ndarray:
         """(40, 2) float32 chord ends in polygon order, the image-left wall first.
 
-        A tracing with another number of chords is resampled, and one drawn from the other side is
+        Landmarks 19 and 20 are the ends of the last chord: the corners of the base in a tracing
+        of `outline_to_tracing`, the ends of the chord at the mitral plane in one of EchoNet's. A
+        tracing with another number of chords is resampled, and one drawn from the other side is
         turned, so that each landmark has the same anatomical meaning in every frame.
         """
-        tracing = self
-        if len(tracing.chords) != CHORDS:
-            tracing = outline_to_tracing(tracing.polygon, tracing.axis)
-        _, right, _ = axis_directions(tracing.axis)
-        turned = np.mean((tracing.chords[:, 1] - tracing.chords[:, 0]) @ right) < 0
-        chords = tracing.chords[:, ::-1] if turned else tracing.chords
-        return Tracing(tracing.axis, chords).polygon.astype(np.float32)
+        chords = self.chords if len(self.chords) == CHORDS else self._resampled()
+        _, right, _ = axis_directions(self.axis)
+        turned = np.mean((chords[:, 1] - chords[:, 0]) @ right) < 0
+        chords = chords[:, ::-1] if turned else chords
+        return Tracing(self.axis, chords).polygon.astype(np.float32)
+
+    def _resampled(self) -> np.ndarray:
+        """(20, 2, 2) chords at equal steps from the first chord to the last."""
+        order = np.argsort(self.positions, kind="stable")
+        positions = self.positions[order]
+        levels = np.linspace(positions[0], positions[-1], CHORDS)
+        numbers = self.chords[order].reshape(len(order), 4).T
+        columns = [np.interp(levels, positions, column) for column in numbers]
+        return np.stack(columns, axis=1).reshape(CHORDS, 2, 2)
 
     def mask(self, shape: tuple[int, int]) -> np.ndarray:
         """(H, W) bool mask, the pixels of EchoNet-Dynamic's published construction."""
@@ -165,20 +177,50 @@ def mask_outline(mask: np.ndarray) -> np.ndarray:
     return max(mask_outlines(largest_component(mask)), key=len)
 
 
-def long_axis(outline: np.ndarray) -> np.ndarray:
+def base_corners(outline: np.ndarray, axis: np.ndarray) -> np.ndarray:
+    """The two ends of the base (2, 2) px of an outline (n, 2), the image-left one first.
+
+    The base is the wide and straight end of the outline away from the apex: of all pairs of its
+    points in the half away from the apex, that with the greatest width across the axis less
+    STRAIGHTNESS times the mean gap between the line from one to the other and the outline. axis:
+    (2, 2), apex and base; it need be right to 45 degrees only. Raises ValueError for an outline
+    that is too small to have a base.
+    """
+    along, right, _ = axis_directions(axis)
+    points = np.asarray(outline, float)[:: 1 + len(outline) // MOST_POINTS]
+    # around from the apex, so that of two points in the lower half the base lies between
+    points = np.roll(points, -int(np.argmin(points @ along)), axis=0)
+    offset, position = points @ right, points @ along
+    swept = offset * np.roll(position, -1) - np.roll(offset, -1) * position  # twice the area
+    swept = np.concatenate([[0.0], np.cumsum(swept)])
+    lower = np.flatnonzero(position >= 0.5 * (position.min() + position.max()))
+    first, last = (lower[ends] for ends in np.triu_indices(len(lower), 1))
+    width, height = offset[last] - offset[first], position[last] - position[first]
+    closing = offset[last] * position[first] - offset[first] * position[last]
+    between = 0.5 * np.abs(swept[last] - swept[first] + closing)
+    # the ventricle lies above its base: what lies above a bay of the outline is outside
+    allowed = (width * swept[-1] < 0) & (np.abs(height) <= np.abs(width))
+    if not allowed.any():
+        raise ValueError("The outline is too small to have a base across its long axis.")
+    gap = between / np.maximum(np.hypot(width, height), 1e-9)
+    best = np.argmax(np.where(allowed, np.abs(width) - STRAIGHTNESS * gap, -np.inf))
+    ends = points[[first[best], last[best]]]
+    return ends if width[best] > 0 else ends[::-1]
+
+
+def long_axis(outline: np.ndarray, corners: np.ndarray | None = None) -> np.ndarray:
     """Long axis (2, 2) float32 of a ventricle's outline: apex, and the middle of the annulus.
 
-    The base is the flat end, away from the probe. Its two corners are the outermost points of the
-    outline diagonally downward on either side of the axis. The apex is the point farthest from
-    the middle between them, within 45 degrees of the axis. The axis starts upright and is turned
-    until it no longer changes.
+    The middle lies between the two ends of the base. The apex is the point farthest from it,
+    within 45 degrees of the axis. The axis starts upright and is turned until it no longer
+    changes. corners: (2, 2) px, the ends of the base where they are known, by default
+    `base_corners`. Raises ValueError for an outline that is too small to have a base.
     """
     outline = np.asarray(outline, float)
-    axis = np.array([[0.0, 0.0], [0.0, 1.0]])
+    axis = UPRIGHT
     for _ in range(TURNS):
-        along, right, _ = axis_directions(axis)
-        corners = [outline[np.argmax(outline @ (along + side * right))] for side in (-1, 1)]
-        base = np.mean(corners, axis=0)
+        along, _, _ = axis_directions(axis)
+        base = np.mean(base_corners(outline, axis) if corners is None else corners, axis=0)
         from_base = outline - base
         distance = np.hypot(*from_base.T)
         # not the far corner of a base that is wider than the ventricle is long
@@ -191,32 +233,57 @@ def long_axis(outline: np.ndarray) -> np.ndarray:
 
 
 def outline_to_tracing(
-    outline: np.ndarray, axis: np.ndarray | None = None, chords: int = CHORDS
+    outline: np.ndarray, axis: np.ndarray | None = None, corners: np.ndarray | None = None
 ) -> Tracing:
-    """Cut an outline (n, 2) into chords perpendicular to its long axis.
+    """Cut an outline (n, 2) into 20 chords across its long axis, from wall to wall.
 
-    The chords lie as in EchoNet-Dynamic, at (i + 0.5) steps from the apex, the last one at the
-    base; their first ends are on the image-left wall. axis: (2, 2), by default `long_axis`.
-    Raises ValueError where the outline has no extent along the axis.
+    The last chord is the base, from corner to corner. The others are perpendicular to the axis
+    and lie as in EchoNet-Dynamic, at (i + 0.5) steps from the apex to the middle of the base;
+    their first ends are on the image-left wall. Where a base is oblique, a chord below the
+    corner of one wall ends at this corner.
+
+    axis: (2, 2), by default `long_axis`. corners: (2, 2) px, points on the outline, in any order,
+    by default `base_corners`. Raises ValueError where the outline has no extent along the axis.
     """
     outline = np.asarray(outline, float)
-    axis = long_axis(outline) if axis is None else np.asarray(axis, float)
+    axis = long_axis(outline, corners) if axis is None else np.asarray(axis, float)
+    corners = base_corners(outline, axis) if corners is None else np.asarray(corners, float)
     along, right, _ = axis_directions(axis)
-    position, offset = (outline - axis[0]) @ along, (outline - axis[0]) @ right
-    top, extent = position.min(), np.ptp(position)
-    if not extent > 0:
+    across_and_along = np.stack([right, along])
+    walls = _walls(*((points - axis[0]) @ across_and_along.T for points in (outline, corners)))
+    top, base = walls[0][0, 1], np.mean([wall[-1, 1] for wall in walls])
+    if not base > top:
         raise ValueError("The outline has no extent along its long axis.")
-    # the last chord keeps a hair's breadth inside, where the outline still has two sides
-    levels = top + extent * np.minimum((np.arange(chords) + 0.5) / (chords - 0.5), 1 - 1e-3)
-    next_position, next_offset = np.roll(position, -1), np.roll(offset, -1)
-    ends = []
-    for level in levels:
-        cut = (position <= level) != (next_position <= level)
-        share = (level - position[cut]) / (next_position[cut] - position[cut])
-        crossing = offset[cut] + share * (next_offset[cut] - offset[cut])
-        ends.append([crossing.min(), crossing.max()])
-    points = axis[0] + levels[:, None, None] * along + np.array(ends)[..., None] * right
+    levels = top + (base - top) * (np.arange(CHORDS) + 0.5) / (CHORDS - 0.5)
+    levels[-1] = np.inf  # the corners themselves
+    ends = np.stack([_cut(wall, levels) for wall in walls], axis=1)
+    points = axis[0] + ends @ across_and_along
     return Tracing(axis.astype(np.float32), points.astype(np.float32))
+
+
+def _walls(place: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The image-left and the right wall of an outline, each (m, 2) from its top to its corner.
+
+    place: (n, 2) offset and position of the outline's points across and along the axis. corners:
+    (2, 2) likewise; the points of the outline nearest to them end the walls.
+    """
+    top = int(np.argmin(place[:, 1]))
+    place = np.roll(place, -top, axis=0)
+    nearest = [int(np.argmin(np.hypot(*(place - corner).T))) for corner in corners]
+    first, last = sorted(nearest)
+    walls = place[: first + 1], np.concatenate([place[:1], place[: last - 1 : -1]])
+    return walls if walls[0][-1, 0] < walls[1][-1, 0] else walls[::-1]
+
+
+def _cut(wall: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Where a wall (m, 2) first reaches each level, (k, 2); its corner for levels below that."""
+    lowest = np.maximum.accumulate(wall[:, 1])
+    lower = np.searchsorted(lowest, np.minimum(levels, lowest[-1]))
+    upper = np.maximum(lower - 1, 0)
+    step = wall[lower] - wall[upper]
+    share = (levels - wall[upper, 1]) / np.where(step[:, 1] > 0, step[:, 1], 1)
+    points = wall[upper] + np.minimum(share, 1)[:, None] * step
+    return np.where((levels < wall[-1, 1])[:, None], points, wall[-1])
 
 
 def mask_to_tracing(mask: np.ndarray) -> Tracing:
@@ -243,18 +310,18 @@ def drawn_rounded(landmarks: np.ndarray, mask: np.ndarray) -> bool:
 def disk_volume(tracing: Tracing, spacing: float = 1.0) -> float:
     """Volume by the method of disks in one plane, pi/4 times the sum of diameter² x height.
 
-    Each chord is the diameter of a disk that reaches half-way to its neighbours; disks end at
-    the apex and at the base, so that a last chord on the base counts in part. spacing: mm per
-    px gives ml; the default of 1 px gives px³ / 1000. Source: Lang et al., recommendations for
-    chamber quantification, J Am Soc Echocardiogr 28 (2015).
+    Each chord's extent across the long axis is the diameter of a disk that reaches half-way to
+    its neighbours; disks end at the apex and at the base, so that a last chord on the base counts
+    in part. spacing: mm per px gives ml; the default of 1 px gives px³ / 1000. Source: Lang et
+    al., recommendations for chamber quantification, J Am Soc Echocardiogr 28 (2015).
     """
-    positions = tracing.positions
-    order = np.argsort(positions)
-    positions = positions[order]
-    diameter = np.hypot(*(tracing.chords[order, 1] - tracing.chords[order, 0]).T)
+    _, right, length = axis_directions(tracing.axis)
+    order = np.argsort(tracing.positions)
+    positions = tracing.positions[order]
+    diameter = (tracing.chords[order, 1] - tracing.chords[order, 0]) @ right
     between = 0.5 * (positions[1:] + positions[:-1])
     first, last = 2 * positions[0] - between[0], 2 * positions[-1] - between[-1]
-    edges = np.clip(np.concatenate([[first], between, [last]]), 0, tracing.length)
+    edges = np.clip(np.concatenate([[first], between, [last]]), 0, length)
     return float(np.pi / 4 * (diameter**2 @ np.diff(edges)) * spacing**3 / 1000)
 
 

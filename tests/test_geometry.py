@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 from skimage.draw import polygon
 
 from echolib.data.tracings import rows_to_tracing
 from echolib.geometry import (
+    SUBSETS,
     Tracing,
     area_length_volume,
+    axis_directions,
+    base_corners,
     crosses_itself,
     disk_volume,
     drawn_rounded,
@@ -32,6 +36,52 @@ outlines = st.builds(
     length=st.floats(30, 55),
     x=st.floats(40, 70),
     y=st.floats(50, 62),
+)
+
+
+# of a solid of revolution about its long axis: radius at a depth below the apex, 70 px long
+PROFILES = {
+    "cylinder": lambda z: np.full_like(z, 20.0),
+    "cone": lambda z: 20.0 * z / 70,
+    "ellipsoid": lambda z: 20.0 * np.sqrt(np.clip(1 - (z / 70 - 1) ** 2, 0, 1)),
+}
+
+
+def cut_section(profile, slope: float, depth: float = 70.0) -> np.ndarray:
+    """Outline (n, 2) from corner to corner of a solid above an oblique plane, apex at (0, 0)."""
+    z = np.linspace(0, 1.9 * depth, 2000)
+    walls = []
+    for side in (-1, 1):
+        x = side * profile(z)
+        walls.append(np.stack([x, z], axis=1)[z < depth + slope * x])
+    return np.concatenate([walls[0][::-1], walls[1][1:]])
+
+
+def cut_volume(profile, slope: float, depth: float = 70.0, voxel: float = 0.5) -> float:
+    """Volume in px³ / 1000 of the voxels of such a solid."""
+    across, z = np.arange(-40, 40.1, voxel), np.arange(0, 1.9 * depth, voxel)
+    x, y, z = np.meshgrid(across, across, z, indexing="ij", sparse=True)
+    inside = (x**2 + y**2 < profile(z) ** 2) & (z < depth + slope * x)
+    return np.count_nonzero(inside) * voxel**3 / 1000
+
+
+def oblique_ventricle(width, length, slope, bulge, degrees) -> np.ndarray:
+    """Half an ellipse that narrows towards an oblique base, from corner to corner, turned."""
+
+    def profile(z):
+        narrower = 1 - bulge * np.clip(z / length - 0.6, 0, None) ** 2
+        return width * narrower * np.sqrt(np.clip(1 - (z / length - 1) ** 2, 0, 1))
+
+    return turn(cut_section(profile, slope, length) + [56, 30], degrees)
+
+
+oblique = st.builds(
+    oblique_ventricle,
+    width=st.floats(12, 22),
+    length=st.floats(40, 60),
+    slope=st.floats(-0.4, 0.4),
+    bulge=st.floats(0, 1),
+    degrees=st.floats(-25, 25),
 )
 
 
@@ -81,8 +131,10 @@ def test_every_camus_mask_survives_the_round_trip(camus):
     data = Camus(camus)
     for clip in data.table.index[:60]:
         for frame in data.labelled(clip)[0]:
-            rebuilt = polygon_to_mask(frame.landmarks, frame.mask.shape, rounded=False)
-            assert dice(rebuilt, frame.mask) > 0.98, (clip, frame.phase)
+            for count, bound in ((40, 0.985), (7, 0.85)):
+                chosen = frame.landmarks[list(SUBSETS[count])]
+                rebuilt = polygon_to_mask(chosen, frame.mask.shape, rounded=False)
+                assert dice(rebuilt, frame.mask) > bound, (clip, frame.phase, count)
 
 
 @given(outlines, st.floats(-30, 30))
@@ -101,7 +153,7 @@ def test_chords_run_from_apex_to_base_with_the_left_end_first(outline):
     assert (np.diff(tracing.positions) > 0).all()
     assert (tracing.chords[:, 0, 0] <= tracing.chords[:, 1, 0] + 1e-3).all()
     along = tracing.axis[1] - tracing.axis[0]
-    across = tracing.chords[:, 1] - tracing.chords[:, 0]
+    across = tracing.chords[:-1, 1] - tracing.chords[:-1, 0]  # the last one is the base
     assert np.abs(across @ along).max() < 1e-2 * np.hypot(*along)
 
 
@@ -109,6 +161,79 @@ def test_landmarks_mean_the_same_whichever_way_the_chords_were_drawn():
     tracing = outline_to_tracing(ventricle())
     turned = Tracing(tracing.axis, tracing.chords[:, ::-1])
     assert np.array_equal(tracing.landmarks, turned.landmarks)
+
+
+@given(st.integers(0, 19))
+def test_a_tracing_without_one_of_its_chords_has_nearly_the_same_landmarks(missing):
+    tracing = outline_to_tracing(ventricle())
+    fewer = Tracing(tracing.axis, np.delete(tracing.chords, missing, axis=0))
+    moved = np.hypot(*(fewer.landmarks - tracing.landmarks).T)
+    assert moved.max() < (2.0 if 0 < missing < 19 else 4.5)  # at either end a step of 2.3 px lacks
+    assert np.allclose(fewer.landmarks[19:21], fewer.chords[-1], atol=1e-4)
+
+
+class TestObliqueBase:
+    """Ventricles whose base is not perpendicular to the long axis."""
+
+    @given(oblique)
+    def test_the_last_chord_is_the_line_between_the_corners(self, outline):
+        corners = outline[[0, -1]]
+        tracing = outline_to_tracing(outline, corners=corners)
+        assert np.allclose(tracing.landmarks[19:21], corners, atol=1e-3)
+        assert np.array_equal(
+            outline_to_tracing(outline, corners=corners[::-1]).chords, tracing.chords
+        )
+
+    @given(oblique)
+    def test_the_corners_are_found(self, outline):
+        found = base_corners(outline, long_axis(outline))
+        width = np.hypot(*(outline[0] - outline[-1]))
+        assert np.hypot(*(found - outline[[0, -1]]).T).max() < 0.1 * width
+
+    @given(oblique)
+    def test_the_other_chords_are_perpendicular_at_equal_steps_or_end_at_a_corner(self, outline):
+        tracing = outline_to_tracing(outline, corners=outline[[0, -1]])
+        along, _, length = axis_directions(tracing.axis)
+        positions = (tracing.chords - tracing.axis[0]) @ along
+        top = positions[0].mean() - 0.5 * (positions[1].mean() - positions[0].mean())
+        levels = top + (length - top) * (np.arange(20) + 0.5)[:-1, None] / 19.5
+        expected = np.minimum(levels, positions[-1])
+        assert np.allclose(positions[:-1], expected, atol=1e-2)
+
+    @given(oblique)
+    def test_the_outline_through_the_landmarks_is_simple_and_keeps_the_area(self, outline):
+        landmarks = outline_to_tracing(outline, corners=outline[[0, -1]]).landmarks
+        assert not crosses_itself(landmarks)
+        assert polygon_area(landmarks) == pytest.approx(polygon_area(outline), rel=0.03)
+
+    @pytest.mark.parametrize("slope", [0.0, 0.2, 0.4])
+    @pytest.mark.parametrize("kind", PROFILES)
+    def test_disks_of_a_solid_of_revolution_that_is_cut_obliquely(self, kind, slope):
+        profile = PROFILES[kind]
+        outline, volume = cut_section(profile, slope), cut_volume(profile, slope)
+        for tracing in (
+            outline_to_tracing(outline),
+            outline_to_tracing(outline, corners=outline[[0, -1]]),
+        ):
+            assert disk_volume(tracing) == pytest.approx(volume, rel=0.03)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.5, 6), st.floats(0.2, 0.99))
+def test_the_tracing_of_any_mask_is_simple_or_there_is_one_clear_error(seed, smooth, share):
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).random((40, 40)), smooth)
+    mask = noise > np.quantile(noise, share)
+    try:
+        tracing = mask_to_tracing(mask)
+    except ValueError as error:
+        assert "outline" in str(error)
+    else:
+        assert not crosses_itself(tracing.polygon)
+        assert np.isfinite(tracing.chords).all() and np.isfinite(disk_volume(tracing))
+
+
+def test_a_line_is_too_small_for_a_base():
+    with pytest.raises(ValueError, match="too small to have a base"):
+        long_axis(np.array([[5.0, 0.0], [5.0, 9.0], [5.0, 4.0]]))
 
 
 class TestMending:
@@ -159,7 +284,7 @@ class TestMending:
         rows[1:] += np.random.default_rng(0).normal(0, 2.5, (20, 4))
         assert crosses_itself(Tracing(rows[0].reshape(2, 2), rows[1:].reshape(-1, 2, 2)).polygon)
         score, notes = self.mended(rows)
-        assert score > 0.9 and notes
+        assert score > 0.88 and notes
 
     @given(st.lists(st.lists(st.floats(-200, 300), min_size=4, max_size=4), max_size=30))
     def test_any_rows_give_a_simple_outline_or_one_clear_error(self, rows):
@@ -169,7 +294,7 @@ class TestMending:
             assert str(error)
         else:
             assert not crosses_itself(tracing.polygon)
-            assert tracing.landmarks.shape == (40, 2)
+            assert tracing.landmarks.shape == (40, 2) and np.isfinite(tracing.landmarks).all()
 
 
 def test_outline_beyond_the_image_is_cut_off():
@@ -201,7 +326,7 @@ def test_single_pixel_has_an_outline_around_it():
 @given(st.floats(10, 25), st.floats(40, 80))
 def test_disks_of_half_an_ellipsoid(radius, length):
     outline = ventricle(radius, length, x=100, y=100)
-    volume = disk_volume(outline_to_tracing(outline, chords=200))
+    volume = disk_volume(outline_to_tracing(outline))
     assert volume == pytest.approx(2 / 3 * np.pi * radius**2 * length / 1000, rel=0.02)
 
 

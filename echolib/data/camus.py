@@ -13,18 +13,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import ndimage
 
 from ..errors import DataError
-from ..geometry import mask_to_tracing
+from ..geometry import Tracing, largest_component, mask_outline, outline_to_tracing
 from .clips import Clip
 from .frames import LabelledFrame, number_or_none
 from .nifti import nifti_file, nifti_stem, read_nifti, to_uint8
 from .problems import Problem, problem_summary
 from .tables import RATES, read_lines, read_text
 
-CAVITY = 1
+CAVITY, WALL, ATRIUM = 1, 2, 3
 PHASES = ("ED", "ES")
-REGIONS = (1, 2, 3)  # cavity, wall, left atrium: a FrameSet numbers its regions in the same way
+REGIONS = (CAVITY, WALL, ATRIUM)  # a FrameSet numbers its regions in the same way
 VALUES_SHOWN = 8  # of a label, in a message
 SPLIT_FILES = {"train": "training", "val": "validation", "test": "testing"}
 
@@ -126,7 +127,7 @@ class Camus:
                 label_path = _image_file(record.path, f"{clip}_{phase}_gt")
                 labels, _, _ = read_nifti(label_path)
                 mask, more = _mask(labels, image.shape, label_path)
-                landmarks = mask_to_tracing(mask).landmarks
+                landmarks = label_tracing(labels).landmarks
             except ValueError as error:  # DataError is a ValueError
                 reason = str(error).replace(f"{record.path}/", "")
                 problems.append(Problem(path.name, None, reason))
@@ -222,6 +223,37 @@ def _mask(labels: np.ndarray, shape: tuple[int, ...], path: Path) -> tuple[np.nd
     other = np.setdiff1d(values, (0, *REGIONS))
     notes = [f"label has the values {shown}; those beyond 0 to 3 count as 0"] if len(other) else []
     return labels == CAVITY, notes
+
+
+def label_tracing(labels: np.ndarray) -> Tracing:
+    """Tracing of the cavity in a label (H, W), with the base between the ends of the wall.
+
+    Where wall or atrium do not touch the cavity, the cavity's own shape gives the base. Raises
+    ValueError for a label without a cavity, or with one that is too small for a long axis.
+    """
+    outline = mask_outline(labels == CAVITY)
+    return outline_to_tracing(outline, corners=annulus_ends(labels, outline))
+
+
+def annulus_ends(labels: np.ndarray, outline: np.ndarray) -> np.ndarray | None:
+    """The two points (2, 2) px of a cavity's outline where the wall ends; None if unknown.
+
+    labels: (H, W), 1 cavity, 2 wall, 3 atrium. outline: (n, 2), of `geometry.mask_outline`, whose
+    points lie half-way between a pixel of the cavity and one outside it, in order. The base is
+    the stretch between the ends of the wall that touches the atrium most.
+    """
+    padded = np.pad(labels, 1)
+    cavity = largest_component(padded == CAVITY)
+    (x, y), (next_x, next_y) = (part(outline + 1).astype(int).T for part in (np.floor, np.ceil))
+    touched = np.where(cavity[y, x], padded[next_y, next_x], padded[y, x])
+    walled = np.flatnonzero(touched == WALL)
+    if len(walled) == 0 or ATRIUM not in touched:
+        return None
+    # around from a point on the wall, so that no stretch runs over the end of the array
+    outline, touched = (np.roll(values, -walled[0], axis=0) for values in (outline, touched))
+    stretches, _ = ndimage.label(touched != WALL)
+    base = np.argmax(np.bincount(stretches[touched == ATRIUM]))
+    return outline[np.flatnonzero(stretches == base)[[0, -1]]]
 
 
 def _regions(labels: np.ndarray) -> np.ndarray:

@@ -201,7 +201,7 @@ def draw_landmarks(landmarks: np.ndarray, axes: Axes, every: int = 1) -> Axes:
         wall = "septal" if index < half else "lateral"
         axes.scatter(point[0], point[1], s=14, color=PALETTE[wall], zorder=3)
         if index % every == 0 or index in (half - 1, len(landmarks) - 1):
-            # sideways too, because the last landmarks of the two walls may coincide
+            # sideways too, because the landmarks next to the apex lie close together
             offset = _unit_vector(point - centre) + [-0.7 if wall == "septal" else 0.7, 0]
             _write_number(axes, point + 3 * offset, index, wall, size=10)
     return axes

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from ..data.frame_checks import COLUMNS
 from ..data.frames import FrameSet
-from ..geometry import LANDMARKS, disk_volume, outline_to_tracing
+from ..geometry import CHORDS, LANDMARKS, disk_volume, outline_to_tracing
 from .common import CYCLE_STREAM, FPS, WARM_UP_FRAMES, check_seed
 from .scene import draw_scan, label_map, trace
 from .sector import REFERENCE_SIZE
@@ -77,7 +77,11 @@ def balanced_indices(frames: FrameSet, generator: np.random.Generator) -> np.nda
             "`draw_cycle_frames`."
         )
     ends = frames.landmarks.reshape(-1, PER_HEART, *frames.landmarks.shape[1:])[:, :2]
-    volumes = [disk_volume(outline_to_tracing(points)) for heart in ends for points in heart]
+    base = slice(CHORDS - 1, CHORDS + 1)
+    volumes = [
+        disk_volume(outline_to_tracing(points, corners=points[base]))
+        for points in ends.reshape(-1, *ends.shape[2:])
+    ]
     diastole, systole = np.array(volumes).reshape(-1, 2).T
     fraction = 100 * (diastole - systole) / diastole
     training = np.flatnonzero((frames.table.split == "train")[::PER_HEART])

@@ -73,7 +73,7 @@ def trace(scan: Scan, moment: float) -> geometry.Tracing:
     shape = scan.shape(moment)
     outline = scan.to_pixels(shape.outline, shape, moment)
     axis = scan.to_pixels(shape.axis, shape, moment)
-    tracing = geometry.outline_to_tracing(outline, axis)
+    tracing = geometry.outline_to_tracing(outline, axis, corners=outline[[0, -1]])  # the hinges
     return geometry.Tracing(tracing.axis.round(4), tracing.chords.round(4))
 
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from echolib.data import Camus, open_data, pack
-from echolib.data.camus import read_nifti
+from echolib.data.camus import ATRIUM, CAVITY, WALL, annulus_ends, label_tracing, read_nifti
 from echolib.errors import DataError
+from echolib.geometry import base_corners, long_axis, mask_outline, mask_to_tracing
 from tests.makers import HEIGHT, SPACING, WIDTH, camus_folder, write_nifti
 
 
@@ -29,6 +30,33 @@ def test_a_folder_is_read_upright_with_its_spacing(folder):
     assert diastole.landmarks.shape == (40, 2)
     assert np.unique(diastole.regions).tolist() == [0, 1, 3]
     assert np.array_equal(diastole.regions == 1, diastole.mask) and diastole.regions[90, 40] == 3
+
+
+def bulging_label() -> np.ndarray:
+    """A cavity that is wider than its base, from (38, 80) to (62, 80), in a wall over an atrium."""
+    y, x = np.mgrid[:HEIGHT, :100]
+    cavity = (((x - 50) / 24) ** 2 + ((y - 55) / 28) ** 2 < 1) & (y < 80)
+    wall = (((x - 50) / 32) ** 2 + ((y - 55) / 36) ** 2 < 1) & (y < 84) & ~cavity
+    labels = np.where(cavity, 1, np.where(wall, 2, 0)).astype(np.uint8)
+    labels[(y >= 80) & (y < 100) & (x >= 39) & (x < 62)] = 3
+    return labels
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_base_lies_between_the_ends_of_the_wall(turned):
+    labels = bulging_label()[:, ::-1] if turned else bulging_label()
+    corners = label_tracing(labels).landmarks[19:21]
+    expected = np.array([[39, 79], [61, 79]]) - ([1, 0] if turned else [0, 0])
+    assert np.abs(corners - expected).max() <= 2
+
+
+@pytest.mark.parametrize("missing", [WALL, ATRIUM])
+def test_without_wall_or_atrium_the_cavity_alone_gives_the_base(missing):
+    labels = bulging_label()
+    labels[labels == missing] = 0
+    outline = mask_outline(labels == CAVITY)
+    assert annulus_ends(labels, outline) is None
+    assert np.array_equal(label_tracing(labels).chords, mask_to_tracing(labels == CAVITY).chords)
 
 
 def test_packed_regions_agree_with_the_masks(folder, tmp_path):
@@ -106,6 +134,19 @@ def test_pixels_that_are_not_square_are_refused(tmp_path):
 def test_a_folder_without_patients_is_refused(tmp_path):
     with pytest.raises(DataError, match="expected the patientNNNN folders of CAMUS, found none"):
         Camus(tmp_path)
+
+
+def test_real_landmarks_19_and_20_lie_where_the_wall_ends_and_the_shape_nearly_gives_them(camus):
+    data, near = Camus(camus), []
+    for clip in data.table.index[data.table.split == "train"][::10]:
+        for frame in data.labelled(clip)[0]:
+            corners, outline = frame.landmarks[19:21], mask_outline(frame.mask)
+            found = base_corners(outline, long_axis(outline))
+            near.append(frame.spacing * np.hypot(*(found - corners).T).max() < 3)
+            for x, y in np.rint(corners).astype(int):
+                around = frame.regions[y - 2 : y + 3, x - 2 : x + 3]
+                assert {CAVITY, WALL, ATRIUM} <= set(around.ravel()), (clip, frame.phase)
+    assert np.mean(near) > 0.9
 
 
 def test_real_frames(camus):

@@ -93,8 +93,22 @@ def test_a_corruption_does_what_its_name_says():
     assert noisy.std() == pytest.approx(0.12 * 255, rel=0.05)
     grainy = corrupt(bright, "speckle", 3).astype(float)[far]
     assert grainy.std() == pytest.approx(0.2 * 120, rel=0.05)
-    shaded = corrupt(bright, "shadow", 5)
-    assert shaded[inside].min() < 0.3 * 120 and np.median(shaded[inside]) > 110
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+def test_a_shadow_begins_at_an_obstacle_and_reaches_the_bottom_of_the_sector(severity):
+    image, inside = fan()
+    sector, bright = find_sector(image), np.where(inside, 200, 0).astype(np.uint8)
+    strength, _ = CORRUPTIONS["shadow"].levels[severity - 1]
+    for seed in range(5):
+        shaded = corrupt(bright, "shadow", severity, seed, sector)
+        darkest = [
+            shaded[inside & (np.abs(sector.depth - depth) < 0.02)].min()
+            for depth in (0.1, 0.75, 0.85, 0.95)
+        ]
+        assert darkest[0] > 195  # above the obstacle
+        assert max(darkest[1:]) < 200 * (1 - 0.9 * strength)
+        assert np.median(shaded[inside]) > 180  # on few beams
 
 
 def test_reverberation_repeats_a_bright_echo_deeper_on_the_same_beam():

@@ -340,7 +340,10 @@ def test_the_tracing_adds_hardly_any_contraction():
 def traced_volumes(heart) -> tuple[float, float]:
     """Volumes of the expert's outlines at end-diastole and end-systole by disks, mm3."""
     shapes = (ventricle_shape(heart, contraction) for contraction in (0.0, 1.0))
-    tracings = [geometry.outline_to_tracing(shape.outline, shape.axis) for shape in shapes]
+    tracings = [
+        geometry.outline_to_tracing(shape.outline, shape.axis, corners=shape.outline[[0, -1]])
+        for shape in shapes
+    ]
     return tuple(map(geometry.disk_volume, tracings))
 
 
