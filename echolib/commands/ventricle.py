@@ -251,6 +251,8 @@ def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse
     else:
         write_table(scores, out / "scores.csv")
         print(scores.round(3).T.to_string(header=False))
+        if about := _about_ef(data):
+            print(about)
     for _, row in _most_uncertain(clips, arguments.videos).iterrows():
         path = out / "videos" / f"{row['name']}.mp4"
         if not path.is_file():
@@ -260,10 +262,15 @@ def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse
     title = _description(data)
     write_study_report(
         out / "report.html", clips, {} if scores is None else scores, title=title,
-        **_calibrated_on(networks),
+        about_ef=_about_ef(data), **_calibrated_on(networks),
     )  # fmt: skip
     report_problems(problems_of(tables["problems"]))
     print(f"tables, {'' if scores is None else 'scores, '}videos and report.html in {out}")
+
+
+def _about_ef(data: "Dataset") -> str:
+    """A sentence on the method of a study's true EF, "" where it is that of the measured EF."""
+    return getattr(data, "about_ef", "")
 
 
 def _measured(clips: "pd.DataFrame") -> str:
@@ -305,3 +312,5 @@ def calibrate(arguments: argparse.Namespace) -> None:
     calibration = fit_calibration(tables["clips"], description, networks.names)
     calibration.save(out)
     print(calibration)
+    if about := _about_ef(data):
+        print(about)

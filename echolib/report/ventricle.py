@@ -219,12 +219,14 @@ def write_study_report(
     summary: Mapping[str, object] | pd.DataFrame,
     title: str = "study",
     calibrated_on: str = PHANTOMS,
+    about_ef: str = "",
 ) -> Path:
     """Write the scores of a study as one HTML file, whole or not at all; returns its path.
 
     table: one row per clip: name, ef, ef_low, ef_high in per cent, and where known ef_true and
     warnings. summary: scores by name, or one row per split as `ef_scores` returns them; x, x_low
-    and x_high become one line. calibrated_on: as for `write_report`.
+    and x_high become one line. calibrated_on: as for `write_report`. about_ef: a sentence on the
+    method of the true EF, if it is another one.
     """
     head, rows = _scores(summary)
     return page.write_page(
@@ -236,6 +238,7 @@ def write_study_report(
         intervals=bool(table.ef_low.notna().any()),
         calibrated_on=calibrated_on,
         scores={"head": head, "rows": rows},
+        about_ef=about_ef,
         figure=_study_figure(table),
         clips=_clips_to_check(table),
         limit=CLIPS_TO_CHECK,
