@@ -4,6 +4,8 @@ A volume curve and the opening of a valve need different settings, so each has a
 is (T,) float, NaN where it is unknown.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from scipy import ndimage
 from scipy.signal import savgol_filter
@@ -11,9 +13,9 @@ from scipy.signal import savgol_filter
 MAD_TO_SD = 1.4826  # standard deviation of a normal law per median absolute deviation
 
 # Volumes
-SMOOTHING_TIME = 0.18  # s that the polynomial spans: less than the shortest ejection
-SMOOTHING_FRAMES = 5  # where fps is unknown
-AVERAGING_TIME = 0.06  # s of the moving average, which takes off what noise adds to extremes
+SMOOTHING_REACH = 0.12  # s: frames this far from a moment no longer count in its polynomials
+PARABOLA_SHARE = 0.8  # with a parabola alone, noise makes extremes too high; with a line, too low
+ASSUMED_FPS = 40.0  # for smoothing where fps is unknown: most machines record 25 to 60
 LONGEST_GAP = 0.10  # s of unknown frames that are bridged
 LONGEST_GAP_FRAMES = 3  # where fps is unknown
 OUTLIER_RATE = 7.0  # ranges of the curve per second: no ventricle empties within one frame
@@ -59,37 +61,53 @@ def frames_in(seconds: float, fps: float | None, default: int) -> int:
     return max(1, round(seconds * fps)) if fps else default
 
 
-def _odd_frames(seconds: float, fps: float) -> int:
-    """The odd number of frames that is nearest to a time."""
-    return max(1, 2 * round((seconds * fps - 1) / 2) + 1)
-
-
 # --- Volumes --------------------------------------------------------------------------------------
 
 
 def smoothed_volume(curve: np.ndarray, fps: float | None) -> np.ndarray:
     """(T,) volume without single outliers, smoothed with its extremes kept; short gaps bridged.
 
-    curve: (T,), 0 or more. Gaps of more than 0.1 s stay NaN. A polynomial of second degree
-    through about 0.18 s of frames (Savitzky and Golay, Anal Chem 36 (1964)) keeps the height of a
-    peak, but the remaining noise makes peaks higher. A moving average over 0.06 s takes off about
-    as much as this noise adds, measured on phantoms.
+    curve: (T,), 0 or more. Gaps of more than 0.1 s stay NaN. The value of a moment is that of
+    polynomials fitted to the frames around it (local regression: Cleveland, J Am Stat Assoc 74
+    (1979)). Their weights depend on the distance in seconds, so that the same heart gives the same
+    extremes at any frame rate: measured in tests/test_curves.py. Where fps is unknown, 40 is
+    assumed, with which true rates from 25 to 80 give nearly the same extremes.
     """
-    window, average = SMOOTHING_FRAMES, 1
-    if fps:
-        window, average = _odd_frames(SMOOTHING_TIME, fps), _odd_frames(AVERAGING_TIME, fps)
     longest = frames_in(LONGEST_GAP, fps, LONGEST_GAP_FRAMES)
     smooth = bridge_gaps(without_outliers(curve, fps), longest)
     for run in runs(np.isfinite(smooth)):
-        values = smooth[run]
-        span = min(window, (len(values) - 1) // 2 * 2 + 1)
-        if span > 3:
-            values = savgol_filter(values, span, 2, mode="interp")
-        weight = np.convolve(np.ones(len(values)), np.ones(average), mode="same")
-        if len(values) > average:
-            values = np.convolve(values, np.ones(average), mode="same") / weight
-        smooth[run] = values
+        smooth[run] = _local_fit(smooth[run], fps or ASSUMED_FPS)
     return np.maximum(smooth, 0)
+
+
+def _reach(fps: float) -> int:
+    """Frames on either side of a frame that count in its polynomials."""
+    return int(np.ceil(SMOOTHING_REACH * fps)) - 1
+
+
+def _local_fit(values: np.ndarray, fps: float) -> np.ndarray:
+    """(n,) values, each replaced by that of polynomials fitted to the known (n,) around it."""
+    fitted = np.empty(len(values))
+    for frame in range(len(values)):
+        before, after = (min(side, _reach(fps)) for side in (frame, len(values) - 1 - frame))
+        fitted[frame] = _weights(before, after, fps) @ values[frame - before : frame + after + 1]
+    return fitted
+
+
+@lru_cache(maxsize=1024)
+def _weights(before: int, after: int, fps: float) -> np.ndarray:
+    """(before + 1 + after,) weights of frames in the fitted value of one frame; their sum is 1.
+
+    before, after: frames that are known before and after it, at most `_reach`.
+    """
+    time = np.arange(-before, after + 1) / fps
+    tricube = (1 - np.abs(time / SMOOTHING_REACH) ** 3) ** 3
+    weights = np.zeros(len(time))
+    for degree, share in ((2, PARABOLA_SHARE), (1, 1 - PARABOLA_SHARE)):
+        powers = np.vander(time, min(degree, before + after) + 1, increasing=True)
+        weighted = powers.T * tricube
+        weights += share * np.linalg.solve(weighted @ powers, weighted)[0]
+    return weights
 
 
 def without_outliers(curve: np.ndarray, fps: float | None) -> np.ndarray:
@@ -113,16 +131,15 @@ def remaining_noise(curve: np.ndarray, fps: float | None) -> float:
     """Standard deviation of the noise that `smoothed_volume` leaves; 0 where too little is known.
 
     curve: (T,), before smoothing. The noise of single frames shows in the curve's second
-    differences, to which its slow motion adds little; a local parabola through n frames leaves
-    1.5 / sqrt(n) of it.
+    differences, to which its slow motion adds little.
     """
     second = np.diff(curve, 2)
     second = np.abs(second[np.isfinite(second)])
     if len(second) == 0:
         return 0.0
-    window = _odd_frames(SMOOTHING_TIME, fps) if fps else SMOOTHING_FRAMES
-    single = MAD_TO_SD * np.median(second) / np.sqrt(6)
-    return float(single * min(1.0, 1.5 / np.sqrt(window)))
+    rate = fps or ASSUMED_FPS
+    left = np.linalg.norm(_weights(_reach(rate), _reach(rate), rate))
+    return float(MAD_TO_SD * np.median(second) / np.sqrt(6) * left)
 
 
 # --- Opening of a valve ---------------------------------------------------------------------------

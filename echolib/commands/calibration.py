@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .shared import SPLITS, Add, add_weights, describe, open_clips, report_problems
+from .shared import SPLITS, Add, about_ef, add_weights, describe, open_clips, report_problems
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,6 +86,8 @@ def _known(path: str, networks: "Networks", folder: Path, split: str) -> tuple["
     data = open_clips(path, labelled=True)
     tables = measure_study(data, networks, folder, split)
     report_problems(problems_of(tables["problems"]))
+    if said := about_ef(data):
+        print(said)
     return tables["clips"], f"{describe(data)}, split {split}"
 
 

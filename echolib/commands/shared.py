@@ -105,3 +105,8 @@ def describe(data: "Dataset") -> str:
     """The clips in words; a phantom is never called by the name of its layout."""
     kind = "phantom study" if (data.folder / "study.json").is_file() else data.name
     return f"{kind} {data.folder.name}"
+
+
+def about_ef(data: "Dataset") -> str:
+    """A sentence on the method of a study's true EF, "" where it is that of the measured EF."""
+    return getattr(data, "about_ef", "")

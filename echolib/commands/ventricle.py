@@ -14,6 +14,7 @@ from .shared import (
     PLAYED_AT,
     SPLITS,
     Add,
+    about_ef,
     add_weights,
     describe,
     open_clips,
@@ -234,6 +235,8 @@ def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse
         write_table(by_range, out / "scores_by_range.csv")
         print(scores.round(3).T.to_string(header=False))
         print(f"by range of the true EF:\n{by_range.round(1).to_string(index=False)}")
+        if said := about_ef(data):
+            print(said)
     for _, row in _most_uncertain(clips, arguments.videos).iterrows():
         path = out / "videos" / f"{row['name']}.mp4"
         if not path.is_file():
@@ -243,7 +246,7 @@ def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse
     title = describe(data)
     write_study_report(
         out / "report.html", clips, {} if scores is None else scores, title=title,
-        calibration=networks.calibration, by_range=by_range,
+        calibration=networks.calibration, by_range=by_range, about_ef=about_ef(data),
     )  # fmt: skip
     report_problems(problems_of(tables["problems"]))
     print(f"tables, {'' if scores is None else 'scores, '}videos and report.html in {out}")

@@ -35,6 +35,11 @@ MOST_FRAMES = 10**6  # of a clip: a larger frame number is none
 FARTHEST = 1e4  # px from the corner of a frame: a larger coordinate is none
 CUT_OFF = "outline leaves the image and is cut off at its edge"
 CROSSING = "self-crossing outline used as it is"
+PEDIATRIC_EF = (
+    "The true EF of EchoNet-Pediatric comes from two views by the bullet method (5/6 area x "
+    "length), the measured EF from one view by the method of disks: part of the error is the "
+    "difference of the methods."
+)
 
 
 class EchoNet:
@@ -42,7 +47,8 @@ class EchoNet:
 
     Attributes: name; folder; pediatric; table (one row per clip, index the clip's name, columns
     patient, split, fps, EF, ESV, EDV, frames and path); problems; frame_shape, the (H, W) px of
-    the frames to which the coordinates of the tracings refer. A clip has the rate of FileList.csv,
+    the frames to which the coordinates of the tracings refer; about_ef, a sentence on the method
+    of the listed EF where it is not that of disks, else "". A clip has the rate of FileList.csv,
     and that of its video where the file has no rates, as in EchoNet-Pediatric.
     """
 
@@ -58,6 +64,7 @@ class EchoNet:
         tracings, found = read_table(path, ["FileName", "Frame"])
         self.pediatric = "X1" not in tracings and "X" in tracings
         self.name = "echonet-pediatric" if self.pediatric else "echonet-dynamic"
+        self.about_ef = PEDIATRIC_EF if self.pediatric else ""
         self._columns = POLYGON_COLUMNS if self.pediatric else CHORD_COLUMNS
         require_columns(path, list(tracings), self._columns)
         listed = FileList(self.folder, self.pediatric, self.problems)

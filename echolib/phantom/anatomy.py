@@ -13,7 +13,6 @@ import numpy as np
 from .ranges import CAMUS, CHOSEN, FACTS, PROTOTYPE, draw_parameters, ranged
 from .valve import ValveAnatomy
 
-
 VISIBLE_TRABECULAE = (0.15, 0.5)  # echo levels from which on trabeculae are seen, and stand out
 
 

@@ -98,9 +98,8 @@ class Cycle:
             + [self.kick_start, self.kick_start + 0.4 * kick, self.period]
         )
         floating = rhythm.mid_diastolic_opening
-        late = rhythm.late_opening
-        levels = [late, 0.0, 0.0, 1.0, floating, 0.9 * floating, rhythm.atrial_opening, late]
-        levels = np.array(levels)
+        late, kicked = rhythm.late_opening, rhythm.atrial_opening
+        levels = np.array([late, 0.0, 0.0, 1.0, floating, 0.9 * floating, kicked, late])
         segment = np.clip(np.searchsorted(knots, phase, side="right") - 1, 0, len(knots) - 2)
         share = (phase - knots[segment]) / (knots[segment + 1] - knots[segment])
         return levels[segment] + _ramp(share) * (levels[segment + 1] - levels[segment])

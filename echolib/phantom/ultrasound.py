@@ -233,7 +233,9 @@ class Scan:
         self._previous = grey
         return grey
 
-    def _envelope(self, levels, blood, shape: Shape, time: float) -> np.ndarray:
+    def _envelope(
+        self, levels: np.ndarray, blood: np.ndarray, shape: Shape, time: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Received amplitude of one frame, (samples, beams) each: with speckle, and without.
 
         With speckle, blur, haze and fresh noise; and its mean over many looks from other angles.
@@ -254,7 +256,7 @@ class Scan:
         field += self._static_haze
         lateral, axial = self._spread_widths
         power = cv2.GaussianBlur(amplitude**2, (0, 0), lateral, None, axial)
-        mean = SMOOTH_ECHO * np.sqrt(power + haze**2)
+        mean: np.ndarray = SMOOTH_ECHO * np.sqrt(power + haze**2)
         return np.hypot(field[..., 0], field[..., 1]), mean
 
     def _sample_textures(self, shape: Shape, time: float):

@@ -226,13 +226,15 @@ def write_study_report(
     title: str = "study",
     calibration: "Calibration | None" = None,
     by_range: pd.DataFrame | None = None,
+    about_ef: str = "",
 ) -> Path:
     """Write the scores of a study as one HTML file, whole or not at all; returns its path.
 
     table: one row per clip: name, ef, ef_low, ef_high in per cent, and where known ef_true and
     warnings. summary: scores by name, or one row per split as `ef_scores` returns them; x, x_low
     and x_high become one line. calibration: of the intervals. by_range: scores by range of EF, as
-    `ef_scores_by_range` returns them.
+    `ef_scores_by_range` returns them. about_ef: a
+    sentence on the method of the true EF, if it is another one.
     """
     head, rows = _scores(summary)
     ranges = [] if by_range is None else _ranges(by_range)
@@ -246,6 +248,7 @@ def write_study_report(
         calibration=interval_remark(calibration),
         scores={"head": head, "rows": rows},
         ranges=ranges,
+        about_ef=about_ef,
         figure=_study_figure(table),
         clips=_clips_to_check(table),
         limit=CLIPS_TO_CHECK,

@@ -17,8 +17,10 @@ from ..curves import remaining_noise, smoothed_volume, without_outliers
 from ..geometry import Tracing
 from ..masks import PackedMasks
 from . import warnings as function_warnings
-from .beats import Systole, find_systoles, heart_rate
+from .beats import find_systoles
 from .outlines import masks_to_tracings, measure_tracings, share_at_edge
+from .rhythm import heart_rate
+from .systoles import Systole
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from .function import heart_function
 
 PARTS_FOLDER = "parts"
 CLIPS_PER_PART = 25  # clips whose results are written to one file
-FORMAT = 3  # increase it when parts of an older version lack something
+FORMAT = 4  # increase it when parts of an older version lack something or were measured otherwise
 COLUMNS = [
     "name", "ef", "ef_low", "ef_high", "n_beats", "heart_rate", "edv", "esv", "unit", "warnings",
 ]  # fmt: skip

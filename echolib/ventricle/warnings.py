@@ -5,7 +5,7 @@ Each function returns a list of sentences, empty where there is nothing to warn 
 
 import numpy as np
 
-from .beats import (
+from .systoles import (
     BEGINNING_MISSING,
     BEGINS_IN_SYSTOLE,
     ENDS_AT_END_SYSTOLE,

@@ -10,6 +10,7 @@ from echolib.commands.parser import main
 from echolib.networks.models import UNet
 from tests.browser.truth import page_data
 from tests.makers import EchoNetFolder, save_network, write_avi
+from tools.fuzz_seeds import write_echonet
 
 UID = "1.2.840.113619.2.391.42"
 RESULTS = {"masks.npz", "area.csv", "overlay.mp4", "overlay.gif"}
@@ -110,6 +111,15 @@ def test_function_measures_all_clips_of_a_folder_without_scores(tmp_path, capsys
     assert "The true EF of no clip is known" in page and "<h2>Scores</h2>" not in page
     assert run(capsys, *command) == text  # resumed: the same again
     assert "Choose one of ['all']" in run(capsys, *command, "--split", "test", code=2)
+
+
+@pytest.mark.parametrize("pediatric", [False, True])
+def test_function_says_where_the_true_ef_is_of_another_method(tmp_path, capsys, weights, pediatric):
+    write_echonet(tmp_path / "study", pediatric)
+    out = tmp_path / "out"
+    text = run(capsys, "function", tmp_path / "study", "--out", out, "--weights", weights)
+    for said in (text, (out / "report.html").read_text()):
+        assert ("bullet method" in said) == pediatric
 
 
 def test_browse_shows_the_clips_of_a_folder_that_can_be_read(tmp_path, capsys, clips):

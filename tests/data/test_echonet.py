@@ -26,7 +26,7 @@ def read(folder: EchoNetFolder, clip: str = "0X0001"):
 def test_a_clean_folder_has_no_problems(folder):
     data, frames, problems = read(folder)
     assert problems == []
-    assert data.name == "echonet-dynamic" and not data.pediatric
+    assert data.name == "echonet-dynamic" and not data.pediatric and data.about_ef == ""
     assert data.table.split.value_counts().to_dict() == {"train": 4, "val": 1, "test": 1}
     assert [frame.phase for frame in frames] == ["ED", "ES"]
     assert [frame.frame for frame in frames] == [2, 9]
@@ -287,6 +287,7 @@ def pediatric(folder):
 def test_pediatric_polygons_are_read_in_row_order(pediatric):
     data, frames, problems = read(pediatric)
     assert data.name == "echonet-pediatric" and data.pediatric and problems == []
+    assert "bullet method" in data.about_ef
     assert data.table.split.tolist() == ["train", "train", "train", "val", "test", "test"]
     assert np.array_equal(frames[0].mask, polygon_to_mask(ventricle(18.0), (112, 112)))
     assert frames[0].landmarks.shape == (40, 2) and frames[0].phase == "ED"

@@ -330,6 +330,14 @@ def test_study_report_gives_scores_and_the_clips_to_look_at(tmp_path):
     assert len(page.all("img")) == 1
 
 
+def test_study_report_says_that_the_true_ef_is_of_another_method(tmp_path):
+    path, table = tmp_path / "study.html", study_table(5)
+    write_study_report(path, table, {"mae": 4.0}, about_ef="The truth has two views.")
+    assert "The truth has two views." in parse(path).texts("p")
+    write_study_report(path, table, {"mae": 4.0})
+    assert "" not in parse(path).texts("p")
+
+
 def test_study_without_intervals_claims_nothing_about_them(tmp_path):
     table = study_table(5).assign(ef_low=np.nan, ef_high=np.nan)
     write_study_report(tmp_path / "study.html", table, {"mae": 4.0})
