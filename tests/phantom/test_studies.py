@@ -74,11 +74,14 @@ def test_contraction_runs_from_end_diastole_to_end_systole_and_repeats(seed):
 
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=30, deadline=None)
-def test_mitral_valve_is_closed_in_systole_and_opens_twice(seed):
+def test_mitral_valve_is_closed_in_ejection_and_opens_twice(seed):
     cycle = draw_cycle(np.random.default_rng(seed))
     opening = cycle.opening(np.linspace(0, cycle.period, 600, endpoint=False))
     assert opening.min() >= 0 and opening.max() <= 1
-    assert (cycle.opening(np.linspace(0, cycle.opening_time, 50)) < 1e-6).all()
+    shut = np.linspace(cycle.rhythm.isovolumic_contraction, cycle.opening_time, 50)
+    assert (cycle.opening(shut) < 1e-6).all()
+    closing = cycle.opening(np.linspace(0, shut[0], 20))  # it swings shut after end-diastole
+    assert (np.diff(closing) <= 1e-9).all() and closing[0] == cycle.rhythm.late_opening
     rising = np.diff(opening) > 1e-9
     assert np.sum(np.diff(rising.astype(int)) == 1) == 2
 
