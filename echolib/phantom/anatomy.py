@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .ranges import CAMUS, CHOSEN, FACTS, PROTOTYPE, draw_parameters, ranged
-from .valve import ValveAnatomy
+from .ranges import CAMUS, CHOSEN, FACTS, draw_parameters, ranged
+from .valve import ValveAnatomy, draw_valve
 
 VISIBLE_TRABECULAE = (0.15, 0.5)  # echo levels from which on trabeculae are seen, and stand out
 
@@ -21,6 +21,7 @@ class Heart:
     """The dimensions of one heart: mm at end-diastole, shares without unit, angles in degrees."""
 
     waviness: np.ndarray  # (2, 4) harmonics of the septal and the lateral wall
+    valve: ValveAnatomy  # the mitral valve
 
     # position of the heart under the probe
     tip_x: float = ranged(-20, 18, CAMUS, mean=-1, sd=7)
@@ -72,11 +73,7 @@ class Heart:
     atrial_wall: float = ranged(1.5, 4.5, CHOSEN)
     atrial_lean: float = ranged(-0.15, 0.15, CHOSEN)
 
-    # mitral valve
-    anterior_leaflet: float = ranged(0.26, 0.38, PROTOTYPE)  # of the LV's length
-    posterior_leaflet: float = ranged(0.15, 0.24, PROTOTYPE)
-    leaflet_thickness: float = ranged(1.4, 4.0, CAMUS)
-    coaptation_depth: float = ranged(0.01, 0.11, CHOSEN)
+    leaflet_thickness: float = ranged(1.4, 4.0, CAMUS)  # of both atrioventricular valves
 
     # trabeculae: a rough layer inside the wall. They close up as the ventricle contracts
     trabeculae: float = ranged(0.0, 3.2, CAMUS)  # width of the layer at end-diastole, mm
@@ -104,7 +101,6 @@ class Heart:
     akinesia_place: float = 0.5  # position of that part, from apex 0 to base 1
     akinesia_side: int = 1  # -1 septal, 1 lateral
     outflow: float = 0.0  # width of the aortic root beside the septum; 0: not in view
-    valve: ValveAnatomy | None = None  # mitral valve in detail; None: one stroke per leaflet
 
     def __post_init__(self) -> None:
         if not 0 < self.ejection < 1:
@@ -140,30 +136,26 @@ INSETS = tuple(
 # hearts form three groups by their ejection: share of all hearts, and (mean, sd) of the ejection
 EJECTION_SHARES = (0.64, 0.20, 0.16)
 EJECTIONS = ((0.35, 0.06), (0.24, 0.06), (0.07, 0.05))
-# (mean, sd) in hearts whose mitral valve is drawn in detail. They are those of version 2, so that
-# the mitral study, and what was trained and measured on it, stay as they are until that study has
-# its next version.
-DETAILED_VALVE_EJECTIONS = ((0.36, 0.055), (0.24, 0.07), (0.08, 0.06))
+UNCHANGED_EJECTION = EJECTIONS[0][0] - 0.03  # of hearts that are neither enlarged nor small
 OUTFLOW_SHARE = 0.15  # share of the hearts whose aortic root is in the image plane
 
 
-def draw_heart(
-    generator: np.random.Generator,
-    without: frozenset[str] = frozenset(),
-    ejections: tuple[tuple[float, float], ...] = EJECTIONS,
-) -> Heart:
+def draw_heart(generator: np.random.Generator, without: frozenset[str] = frozenset()) -> Heart:
     """Draw a heart from a wide population: healthy, weak and dilated, hypertrophic, and others.
 
     Three groups of ejection fraction keep the share of weak hearts near that of a clinic. Weaker
     hearts are larger (rank correlation of EF and volume about -0.4, FACTS). without: names of
-    `effects.EFFECTS` to switch off. ejections: (mean, sd) of the three groups.
+    `effects.EFFECTS` to switch off. The valve is drawn from a stream that `generator` spawns: the
+    ranges of the valve do not change the rest of the heart.
     """
-    group = generator.choice(len(ejections), p=EJECTION_SHARES)
+    group = generator.choice(len(EJECTIONS), p=EJECTION_SHARES)
     if "pathology" in without:
         group = 0
-    ejection = float(np.clip(generator.normal(*ejections[group]), 0.02, 0.70))
+    ejection = float(np.clip(generator.normal(*EJECTIONS[group]), 0.02, 0.70))
     waviness = generator.normal(size=(2, 4)) * np.array([0.035, 0.035, 0.025, 0.015])
-    heart = draw_parameters(Heart, generator, ejection=ejection, waviness=waviness)
+    valve = draw_valve(generator.spawn(1)[0])
+    given = {"ejection": ejection, "waviness": waviness, "valve": valve}
+    heart = draw_parameters(Heart, generator, **given)
     kind = generator.choice(list(PATHOLOGY), p=list(PATHOLOGY.values()))
     chance, severity, place, side, width = generator.random(5)
     if chance < OUTFLOW_SHARE and "outflow tract" not in without:
@@ -173,19 +165,15 @@ def draw_heart(
         heart = replace(heart, **insets)
     if "pathology" in without:
         return heart
-    reference = round(ejections[0][0] - 0.03, 3)  # just below the mean of the strong hearts
-    return _with_pathology(heart, reference, kind, severity, place, side)
+    return _with_pathology(heart, kind, severity, place, side)
 
 
-def _with_pathology(
-    heart: Heart, reference: float, kind: str, severity: float, place: float, side: float
-) -> Heart:
+def _with_pathology(heart: Heart, kind: str, severity: float, place: float, side: float) -> Heart:
     """Return the heart with a pathology, and enlarged if it is weak.
 
-    reference: ejection of a heart that is neither enlarged nor small. kind: one of `PATHOLOGY`.
-    severity, place, side: uniform in [0, 1].
+    kind: one of `PATHOLOGY`. severity, place, side: uniform in [0, 1].
     """
-    weakness = heart.dilation * (reference - heart.ejection)
+    weakness = heart.dilation * (UNCHANGED_EJECTION - heart.ejection)
     heart = replace(
         heart,
         length=heart.length * (1 + 0.6 * weakness),

@@ -32,7 +32,7 @@ EFFECTS = {
     "scanner marks": "ruler and dots outside the sector",
     "sector shapes": "sectors of many scanners, not only EchoNet-Dynamic's",
     # the expert
-    "expert's inset": "labels inside the bright wall, not at its geometric edge",
+    "expert's inset": "outline and hinges above the wall's ends; outline inside its bright edge",
 }
 
 

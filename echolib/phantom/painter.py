@@ -7,7 +7,6 @@ from .ranges import draw_parameters
 from .sector import ScanSector, fill_beams
 from .shape import Shape, trabecular_layer
 from .tissue import Tissue, draw_details
-from .valve import ValveAnatomy
 
 RIM_LAYERS = 3
 APEX_POINTS = 10  # of a wall's curve, which form the apex
@@ -67,12 +66,8 @@ class Painter:
 
     def _stroke(self, points: np.ndarray, level: float, width: float | np.ndarray) -> None:
         """Draw a curve as a strip; width in mm, one number or one per point."""
-        points = np.asarray(points, float)
-        tangent = np.gradient(points, axis=0)
-        normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
-        normal /= np.hypot(*tangent.T)[:, None] + 1e-9
-        half = 0.5 * normal * np.reshape(width, (-1, 1))
-        self._fill(np.concatenate([points + half, (points - half)[::-1]]), level)
+        left, right = _sides(points, width)
+        self._fill(np.concatenate([left, right[::-1]]), level)
 
     def _ellipse(self, centre: np.ndarray, across: float, along: float, level: float) -> None:
         """Fill an ellipse given in heart coordinates by its centre and half axes."""
@@ -219,17 +214,13 @@ class Painter:
     def _paint_valves(self, shape: Shape) -> None:
         tissue, thickness = self.tissue, self.heart.leaflet_thickness
         taper = np.linspace(1.2, 0.8, 12)
-        if self.heart.valve is not None:
-            self._paint_leaflets(shape, self.heart.valve)
-        else:
-            for leaflet in shape.mitral:
-                self._stroke(leaflet, tissue.valve, thickness * taper)
+        self._paint_mitral(shape)
         for leaflet in shape.tricuspid:
             self._stroke(leaflet, tissue.valve - 3, 0.9 * thickness * taper)
 
-    def _paint_leaflets(self, shape: Shape, valve: ValveAnatomy) -> None:
-        """Paint the detailed mitral leaflets; pieces that face the probe are brighter."""
-        tissue = self.tissue
+    def _paint_mitral(self, shape: Shape) -> None:
+        """Paint the mitral leaflets; pieces that face the probe are brighter."""
+        tissue, valve = self.tissue, self.heart.valve
         for side, curve in enumerate(shape.mitral):
             self._paint_chordae(shape, valve.chordae[side], curve, side)
             origin, across, along = self._pose
@@ -237,10 +228,14 @@ class Painter:
             beam = np.array([across @ world, along @ world]) / np.hypot(*world)
             levels = tissue.valve + valve.levels(side, curve, beam)
             widths = self.heart.leaflet_thickness * valve.thickness(side)
+            left, right = (
+                self.sector.to_beams(self._pose.to_world(side)) for side in _sides(curve, widths)
+            )
             for piece, level in enumerate(levels):
                 if level > tissue.blood:
                     part = np.s_[max(piece - 1, 0) : piece + 2]  # pieces overlap: no gaps show
-                    self._stroke(curve[part], level, widths[part])
+                    corners = np.concatenate([left[part], right[part][::-1]])
+                    fill_beams(self._map, corners, level)
         anterior_tip, posterior_tip = (curve[-1] for curve in shape.mitral)
         gap = np.hypot(*(anterior_tip - posterior_tip))
         tuft = valve.anterior.tuft * (1 - gap / COAPTATION_GAP)
@@ -261,6 +256,16 @@ class Painter:
     def _paint_near_field(self) -> None:
         rows = int(self.tissue.near_depth / self.sector.sample_mm)
         np.maximum(self._map[:rows], self.tissue.near, out=self._map[:rows])
+
+
+def _sides(points: np.ndarray, width: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both long sides, (n, 2) each, of a strip along a curve; width: see `Painter._stroke`."""
+    points = np.asarray(points, float)
+    tangent = np.gradient(points, axis=0)
+    normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
+    normal /= np.hypot(*tangent.T)[:, None] + 1e-9
+    half = 0.5 * normal * np.reshape(width, (-1, 1))
+    return points + half, points - half
 
 
 def _ellipse_points(across: float, along: float) -> np.ndarray:

@@ -206,33 +206,16 @@ def _leaflet(hinge: np.ndarray, tip: np.ndarray, sag: np.ndarray) -> np.ndarray:
     return (1 - t) ** 2 * hinge + 2 * t * (1 - t) * middle + t**2 * tip
 
 
-def _mitral_valve(heart, septal_hinge, lateral_hinge, opening) -> tuple[np.ndarray, np.ndarray]:
-    """Anterior (septal) and posterior leaflet at an opening from 0 (closed) to 1 (wide open).
-
-    Closed leaflets meet above the annulus; open leaflets point into the ventricle.
-    """
-    if heart.valve is not None:
-        return heart.valve.curves(heart.length, septal_hinge, lateral_hinge, opening)
-    annulus = lateral_hinge - septal_hinge
-    across = annulus / np.hypot(*annulus)
-    upward = np.array([across[1], -across[0]])  # towards the apex
-    meeting = septal_hinge + 0.62 * annulus + heart.coaptation_depth * heart.length * upward
-    anterior_length = heart.anterior_leaflet * heart.length
-    posterior_length = heart.posterior_leaflet * heart.length
-    swing = np.radians(12 + 62 * opening)
-    open_anterior = septal_hinge + anterior_length * (
-        np.cos(swing) * across + np.sin(swing) * upward
+def _hinges(left: Ventricle) -> tuple[np.ndarray, np.ndarray]:
+    """Hinges of the mitral leaflets: on the walls' edges, level with the ends of the outline."""
+    septal, lateral = (
+        np.array([np.interp(level, edge[:, 1], edge[:, 0]), level])
+        for edge, level in (
+            (left.septal_cavity, left.outline[0, 1]),
+            (left.lateral_cavity, left.outline[-1, 1]),
+        )
     )
-    open_posterior = lateral_hinge + posterior_length * (
-        -np.cos(swing) * across + np.sin(swing) * upward
-    )
-    anterior_tip = (1 - opening) * meeting + opening * open_anterior
-    posterior_tip = (1 - opening) * meeting + opening * open_posterior
-    # closed leaflets sag slightly towards the atrium, open leaflets towards the outflow tract
-    sag = upward * anterior_length * (0.10 - 0.18 * opening)
-    anterior = _leaflet(septal_hinge, anterior_tip, sag)
-    posterior = _leaflet(lateral_hinge, posterior_tip, upward * posterior_length * 0.12)
-    return anterior, posterior
+    return septal, lateral
 
 
 def _tricuspid_valve(rv_floor: np.ndarray, opening: float, length: float):
@@ -318,6 +301,6 @@ def heart_shape(heart: Heart, contraction: float, opening: float) -> Shape:
         right_atrium=atria["right_atrium"],
         atrial_septum=atria["atrial_septum"],
         posterior_arc=atria["arc"],
-        mitral=_mitral_valve(heart, septal[-1], lateral[-1], opening),
+        mitral=heart.valve.curves(*_hinges(left), opening),
         tricuspid=_tricuspid_valve(rv_floor, opening, heart.length),
     )
