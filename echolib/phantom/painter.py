@@ -136,13 +136,19 @@ class Painter:
     def _paint_annulus(self, shape: Shape) -> None:
         """Paint the bright fibrous tissue at the two ends of the mitral annulus."""
         tissue, heart = self.tissue, self.heart
-        left, right = shape.septal_cavity[-1], shape.septal_outside[-1]
+        left, hinge = self._hinges(shape)
+        right = shape.septal_outside[-1]
         crux = [[right[0], left[1] - 4], [left[0] + 1, left[1] - 4]]
         crux += [[left[0] + 2.5, left[1] + 6], [right[0], left[1] + 7]]
         self._fill(np.array(crux), tissue.crux)
-        hinge, wall = shape.lateral_cavity[-1], 0.9 * heart.lateral_wall
+        wall = 0.9 * heart.lateral_wall
         end = [hinge + [-1, -4], hinge + [wall, -4], hinge + [wall, 6], hinge + [-1.5, 5]]
         self._fill(np.array(end), tissue.crux - tissue.lateral_loss)
+
+    @staticmethod
+    def _hinges(shape: Shape) -> tuple[np.ndarray, np.ndarray]:
+        """Hinges of the septal and the lateral mitral leaflet, (2,) each."""
+        return shape.mitral[0][0], shape.mitral[1][0]
 
     def _paint_chambers(self, shape: Shape) -> None:
         tissue = self.tissue
@@ -152,6 +158,8 @@ class Painter:
             self._fill(atrium, tissue.atrium)
         self._fill(shape.right_ventricle, tissue.blood)
         self._fill(shape.cavity, tissue.blood)
+        (septal, lateral), ends = self._hinges(shape), shape.cavity[[-1, 0]]
+        self._fill(np.stack([septal, lateral, *ends]), tissue.atrium)  # below the valve
         # thin in the middle, at the oval fossa; thick where it joins the walls
         thickness = np.interp(np.linspace(0, 1, 14), [0, 0.3, 0.6, 1], [1.8, 0.8, 0.7, 1.6])
         self._stroke(shape.atrial_septum, tissue.atrial_wall, self.heart.atrial_septum * thickness)
