@@ -19,10 +19,10 @@ class Tissue:
     septum: float = ranged(-12, 0, PROTOTYPE)
     # levels of other parts of the wall, from 0 (blood) to 1 (septum). They are often as dark as
     # blood: then only the bright line outside the wall indicates where its inner edge lies
-    lateral_share: float = ranged(0.10, 1.1, CAMUS)
+    lateral_share: float = ranged(0.25, 1.2, CAMUS)
     apical_share: float = ranged(0.0, 0.9, CAMUS)
     septal_rim_loss: float = ranged(0, 14, CHOSEN)  # the dim rim next to the cavity
-    lateral_rim_loss: float = ranged(0, 16, CAMUS)
+    lateral_rim_loss: float = ranged(0, 12, CAMUS)
     septal_rim: float = ranged(0.8, 3.5, CHOSEN)
     lateral_rim: float = ranged(0.8, 8.0, CAMUS)
     septal_line: float = ranged(-24, 8, CAMUS)  # thin bright line on its right face
@@ -36,7 +36,7 @@ class Tissue:
     lung_width: float = ranged(6, 26, CHOSEN)
     right_wall: float = ranged(-24, -2, CHOSEN)
     atrial_wall: float = ranged(-20, 0, CHOSEN)
-    valve: float = ranged(-15, 7, CAMUS)
+    valve: float = ranged(-11, 8, CAMUS)
     crux: float = ranged(-4, 10, CAMUS)  # where septum, valves and atria meet
     near: float = ranged(-34, -4, CHOSEN)  # chest wall under the probe
     near_depth: float = ranged(3.0, 11.0, CHOSEN)
