@@ -36,8 +36,8 @@ class Tissue:
     lung_width: float = ranged(6, 26, CHOSEN)
     right_wall: float = ranged(-24, -2, CHOSEN)
     atrial_wall: float = ranged(-20, 0, CHOSEN)
-    valve: float = ranged(-11, 8, CAMUS)
-    crux: float = ranged(-4, 10, CAMUS)  # where septum, valves and atria meet
+    valve: float = ranged(-8, 9, CAMUS)
+    crux: float = ranged(-2, 12, CAMUS)  # where septum, valves and atria meet
     near: float = ranged(-34, -4, CHOSEN)  # chest wall under the probe
     near_depth: float = ranged(3.0, 11.0, CHOSEN)
     # what changes with the contraction, from end-diastole to end-systole, and tells the two apart
