@@ -11,6 +11,7 @@ import numpy as np
 from .anatomy import Heart
 
 MAX_INSET = 0.6  # of the half width, so that a small cavity keeps an outline
+HINGE_SHARE = 0.6  # of the way from the outline's end to the wall's: where the leaflets are hinged
 MAX_LAYER = 0.4  # of the half width, so that trabeculae leave a lumen
 PROFILE_POINTS = 36
 # denser near the apex, where the wall turns
@@ -207,15 +208,15 @@ def _leaflet(hinge: np.ndarray, tip: np.ndarray, sag: np.ndarray) -> np.ndarray:
 
 
 def _hinges(left: Ventricle) -> tuple[np.ndarray, np.ndarray]:
-    """Hinges of the mitral leaflets: on the walls' edges, level with the ends of the outline."""
-    septal, lateral = (
-        np.array([np.interp(level, edge[:, 1], edge[:, 0]), level])
-        for edge, level in (
-            (left.septal_cavity, left.outline[0, 1]),
-            (left.lateral_cavity, left.outline[-1, 1]),
-        )
-    )
-    return septal, lateral
+    """Hinges of the mitral leaflets: on the walls' edges, below the ends of the outline."""
+    hinges = []
+    for edge, end in (
+        (left.septal_cavity, left.outline[0]),
+        (left.lateral_cavity, left.outline[-1]),
+    ):
+        level = end[1] + HINGE_SHARE * (edge[-1, 1] - end[1])
+        hinges.append(np.array([np.interp(level, edge[:, 1], edge[:, 0]), level]))
+    return hinges[0], hinges[1]
 
 
 def _tricuspid_valve(rv_floor: np.ndarray, opening: float, length: float):
