@@ -13,7 +13,7 @@ import numpy as np
 from .ranges import CAMUS, CHOSEN, FACTS, draw_parameters, ranged
 from .valve import ValveAnatomy, draw_valve
 
-VISIBLE_TRABECULAE = (0.15, 0.5)  # echo levels from which on trabeculae are seen, and stand out
+VISIBLE_TRABECULAE = (0.05, 0.35)  # echo levels from which on trabeculae are seen, and stand out
 
 
 @dataclass(frozen=True)
@@ -76,25 +76,24 @@ class Heart:
     leaflet_thickness: float = ranged(1.4, 4.0, CAMUS)  # of both atrioventricular valves
 
     # trabeculae: a rough layer inside the wall. They close up as the ventricle contracts
-    trabeculae: float = ranged(0.0, 3.2, CAMUS)  # width of the layer at end-diastole, mm
-    apical_trabeculae: float = ranged(0.0, 6.0, CAMUS)  # the same at the tip
-    trabecular_growth: float = ranged(0.0, 1.2, CAMUS)  # of the width, towards end-systole
+    trabeculae: float = ranged(0.0, 2.2, CAMUS)  # width of the layer at end-diastole, mm
+    apical_trabeculae: float = ranged(0.0, 5.0, CAMUS)  # the same at the tip
+    trabecular_growth: float = ranged(0.0, 2.2, CAMUS)  # of the width, towards end-systole
     trabecular_level: float = ranged(0.05, 0.95, CAMUS)  # echo level: 0 as blood, 1 as the wall
-    # share of a visible layer that the expert counts as wall: little of it at end-diastole, when
-    # blood fills the gaps, most of it at end-systole
-    relaxed_trabeculae: float = ranged(0.0, 0.3, CAMUS)
-    contracted_trabeculae: float = ranged(0.6, 1.0, CAMUS)
+    # share of a visible layer that the expert counts as wall, at end-diastole and at end-systole
+    relaxed_trabeculae: float = ranged(0.5, 1.0, CAMUS)
+    contracted_trabeculae: float = ranged(0.8, 1.1, CAMUS)
 
     # distance in mm from the wall's bright edge, or at the base from the leaflets' hinges, to the
     # outline that an expert draws inside them; what trabeculae add to it comes on top
-    inset_septal: float = ranged(-0.3, 2.5, CAMUS, mean=0.7, sd=0.4)
-    inset_lateral: float = ranged(-0.3, 3.5, CAMUS, mean=1.4, sd=0.6)
-    inset_apex: float = ranged(-0.5, 3.5, CAMUS, mean=0.8, sd=0.7)
+    inset_septal: float = ranged(-0.3, 2.0, CAMUS, mean=0.5, sd=0.4)
+    inset_lateral: float = ranged(-0.3, 3.0, CAMUS, mean=1.0, sd=0.6)
+    inset_apex: float = ranged(-0.5, 3.0, CAMUS, mean=0.5, sd=0.6)
     inset_base: float = ranged(0.5, 6.0, CAMUS, mean=3.4, sd=0.8)
     # mm added to that distance at end-systole
-    contracted_septal: float = ranged(-0.5, 1.8, CAMUS, mean=0.6, sd=0.3)
-    contracted_lateral: float = ranged(-0.5, 3.0, CAMUS, mean=1.4, sd=0.5)
-    contracted_apex: float = ranged(-0.8, 2.0, CAMUS, mean=0.7, sd=0.4)
+    contracted_septal: float = ranged(-0.5, 1.4, CAMUS, mean=0.4, sd=0.3)
+    contracted_lateral: float = ranged(-0.5, 2.2, CAMUS, mean=0.8, sd=0.4)
+    contracted_apex: float = ranged(-0.8, 1.6, CAMUS, mean=0.4, sd=0.4)
 
     # set by `draw_heart` in some hearts
     akinesia: float = 0.0  # share of its motion that a diseased part of the wall has lost
@@ -135,7 +134,7 @@ INSETS = tuple(
 )
 # hearts form three groups by their ejection: share of all hearts, and (mean, sd) of the ejection
 EJECTION_SHARES = (0.64, 0.20, 0.16)
-EJECTIONS = ((0.35, 0.06), (0.24, 0.06), (0.07, 0.05))
+EJECTIONS = ((0.32, 0.06), (0.21, 0.06), (0.06, 0.04))
 UNCHANGED_EJECTION = EJECTIONS[0][0] - 0.03  # of hearts that are neither enlarged nor small
 OUTFLOW_SHARE = 0.15  # share of the hearts whose aortic root is in the image plane
 

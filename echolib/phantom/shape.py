@@ -246,7 +246,7 @@ def _expert_outline(heart, septal, lateral, contraction) -> tuple[np.ndarray, np
     """The outline that an expert draws (2n - 1, 2), and its long axis (2, 2).
 
     The outline lies slightly inside the geometric wall: an expert stays inside the dim rim next
-    to the bright wall, counts trabeculae as wall the more the ventricle contracts, and closes the
+    to the bright wall, counts the trabeculae that stand out as wall, and closes the
     base at the leaflets' hinges.
     """
     traced = heart.traced_trabeculae(contraction)
