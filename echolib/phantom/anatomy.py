@@ -77,7 +77,7 @@ class Heart:
 
     # trabeculae: a rough layer inside the wall. They close up as the ventricle contracts
     trabeculae: float = ranged(0.0, 2.2, CAMUS)  # width of the layer at end-diastole, mm
-    apical_trabeculae: float = ranged(0.0, 5.0, CAMUS)  # the same at the tip
+    apical_trabeculae: float = ranged(0.0, 3.5, CAMUS)  # the same at the tip
     trabecular_growth: float = ranged(0.0, 2.2, CAMUS)  # of the width, towards end-systole
     trabecular_level: float = ranged(0.05, 0.95, CAMUS)  # echo level: 0 as blood, 1 as the wall
     # share of a visible layer that the expert counts as wall, at end-diastole and at end-systole
