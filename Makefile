@@ -69,8 +69,8 @@ format: $(STAMP)  ## let ruff rewrite code and notebooks
 refresh: $(STAMP)  ## execute the notebooks in place on the phantom and store their outputs
 	@$(BIN)/python -m tools.notebooks refresh $(NOTEBOOKS)
 
-# All weights of one version of the phantom: 40,000 hearts for the networks of single frames, 8,000 at
-# both ends of systole for lv_cycle, 16,000 valves. Each is a target of its own: two trainings run at a
+# All weights of one version of the phantom: 36,000 hearts for the networks of single frames, 6,000 at
+# both ends of systole for lv_cycle, 14,000 valves. Each is a target of its own: two trainings run at a
 # time, on one core each, which is faster here than one training on both. What lies in build/weights
 # is taken up again, so begin with `make clean` when the phantom or the training has changed. Last, the
 # interval of the ejection fraction is calibrated on clips of their own.
@@ -78,7 +78,7 @@ WEIGHTS := build/weights
 DRAW := $(BIN)/python -m echolib phantom --seed 1 --out $(WEIGHTS)
 TRAIN := OMP_NUM_THREADS=1 $(BIN)/python -m echolib train --resume
 SINGLE := lv lv_landmarks lv_robust lv_landmarks_robust
-NETWORKS := $(SINGLE) valve_close valve_whole lv_cycle
+NETWORKS := lv lv_landmarks lv_cycle valve_close valve_whole lv_robust lv_landmarks_robust
 weights: $(STAMP)  ## train the weights that come with the package anew, on the phantom alone
 	@$(MAKE) --jobs 2 $(NETWORKS:%=$(WEIGHTS)/%/trained)
 	@for name in $(NETWORKS); do \
@@ -86,11 +86,11 @@ weights: $(STAMP)  ## train the weights that come with the package anew, on the 
 	@$(MAKE) calibration
 
 $(WEIGHTS)/frames/frames.csv:
-	@$(DRAW)/frames --frames 40000
+	@$(DRAW)/frames --frames 36000
 $(WEIGHTS)/valves/close/frames.csv:
-	@$(DRAW)/valves --valves 16000
+	@$(DRAW)/valves --valves 14000
 $(WEIGHTS)/cycles/frames.csv:
-	@$(DRAW)/cycles --cycles 8000
+	@$(DRAW)/cycles --cycles 6000
 
 $(WEIGHTS)/lv_landmarks/trained $(WEIGHTS)/lv_landmarks_robust/trained: TARGET := --target landmarks
 $(WEIGHTS)/lv_robust/trained $(WEIGHTS)/lv_landmarks_robust/trained: CORRUPTED := --corrupted 0.5
@@ -98,7 +98,7 @@ $(SINGLE:%=$(WEIGHTS)/%/trained): $(WEIGHTS)/frames/frames.csv
 	@$(TRAIN) $(WEIGHTS)/frames --epochs 2 $(TARGET) $(CORRUPTED) --out $(@D)
 	@touch $@
 $(WEIGHTS)/lv_cycle/trained: $(WEIGHTS)/cycles/frames.csv $(WEIGHTS)/lv/trained
-	@$(TRAIN) $(WEIGHTS)/cycles --start $(WEIGHTS)/lv --epochs 3.5 --loss bce_dice_area --out $(@D)
+	@$(TRAIN) $(WEIGHTS)/cycles --start $(WEIGHTS)/lv --epochs 4 --loss bce_dice_area --out $(@D)
 	@touch $@
 $(WEIGHTS)/valve_%/trained: $(WEIGHTS)/valves/close/frames.csv
 	@$(TRAIN) $(WEIGHTS)/valves/$* --size $(if $(filter close,$*),128,112) --epochs 2 --loss bce_iou \
@@ -109,7 +109,7 @@ $(WEIGHTS)/valve_%/trained: $(WEIGHTS)/valves/close/frames.csv
 CALIBRATE :=
 
 calibration: $(STAMP)  ## learn anew what interval an ejection fraction needs, on phantom clips
-	@$(BIN)/python -m echolib phantom --out $(WEIGHTS)/calibration --clips 600 --seed 101
+	@$(BIN)/python -m echolib phantom --out $(WEIGHTS)/calibration --clips 400 --seed 101
 	@$(BIN)/python -m echolib calibrate $(WEIGHTS)/calibration --split all $(CALIBRATE) \
 		--out $(WEIGHTS)/function.json
 	@cp $(WEIGHTS)/function.json echolib/weights/function.json
