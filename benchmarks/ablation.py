@@ -93,10 +93,10 @@ def run(condition: Condition, camus: Path, folder: Path, width: int) -> dict:
         "condition": condition.name,
         "hearts": condition.frames,
         "steps": condition.steps,
-        "phantom_dice": round(job.progress.best, 4),
-        "dice": round(float(cases.dice.mean()), 4),
-        "median": round(float(cases.dice.median()), 4),
-        "p10": round(float(cases.dice.quantile(0.1)), 4),
+        "phantom_dice": job.progress.best,
+        "dice": float(cases.dice.mean()),
+        "median": float(cases.dice.median()),
+        "p10": float(cases.dice.quantile(0.1)),
         "width": width,
     }
 
@@ -115,7 +115,8 @@ def main() -> None:
     if options.table:
         tables = [pd.read_csv(path) for path in sorted(options.out.glob("part-*/ablation.csv"))]
         table = pd.concat(tables).drop_duplicates("condition")
-        table["against_all"] = (table.dice - table.dice[table.condition == "all"].iloc[0]).round(4)
+        table["against_all"] = table.dice - table.dice[table.condition == "all"].iloc[0]
+        table = table.round(4)  # after the differences
         table.to_csv(options.out / "ablation.csv", index=False)
         print(table.to_string(index=False))
         return
