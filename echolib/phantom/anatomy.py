@@ -82,18 +82,18 @@ class Heart:
     trabecular_level: float = ranged(0.05, 0.95, CAMUS)  # echo level: 0 as blood, 1 as the wall
     # share of a visible layer that the expert counts as wall, at end-diastole and at end-systole
     relaxed_trabeculae: float = ranged(0.5, 1.0, CAMUS)
-    contracted_trabeculae: float = ranged(0.8, 1.1, CAMUS)
+    contracted_trabeculae: float = ranged(0.8, 1.0, CAMUS)
 
     # distance in mm from the wall's bright edge, or at the base from the leaflets' hinges, to the
     # outline that an expert draws inside them; what trabeculae add to it comes on top
-    inset_septal: float = ranged(-0.3, 2.0, CAMUS, mean=0.5, sd=0.4)
-    inset_lateral: float = ranged(-0.3, 3.0, CAMUS, mean=1.0, sd=0.6)
-    inset_apex: float = ranged(-0.5, 3.0, CAMUS, mean=0.5, sd=0.6)
+    inset_septal: float = ranged(-0.2, 2.2, CAMUS, mean=0.9, sd=0.35)
+    inset_lateral: float = ranged(0.3, 4.5, CAMUS, mean=2.3, sd=0.5)
+    inset_apex: float = ranged(-0.5, 3.0, CAMUS, mean=0.7, sd=0.5)
     inset_base: float = ranged(0.5, 6.0, CAMUS, mean=3.4, sd=0.8)
     # mm added to that distance at end-systole
-    contracted_septal: float = ranged(-0.5, 1.4, CAMUS, mean=0.4, sd=0.3)
-    contracted_lateral: float = ranged(-0.5, 2.2, CAMUS, mean=0.8, sd=0.4)
-    contracted_apex: float = ranged(-0.8, 1.6, CAMUS, mean=0.4, sd=0.4)
+    contracted_septal: float = ranged(-0.4, 0.6, CAMUS, mean=0.1, sd=0.2)
+    contracted_lateral: float = ranged(-0.4, 0.6, CAMUS, mean=0.1, sd=0.2)
+    contracted_apex: float = ranged(-0.5, 0.7, CAMUS, mean=0.1, sd=0.2)
 
     # set by `draw_heart` in some hearts
     akinesia: float = 0.0  # share of its motion that a diseased part of the wall has lost

@@ -30,7 +30,7 @@ class Scanner:
     blood_memory: float = ranged(0.3, 0.9, CHOSEN)  # correlation from frame to frame
     tissue_noise: float = ranged(0.15, 0.35, CHOSEN)  # speckle that does not move with the tissue
     side_lobes: float = ranged(-45, -24, CHOSEN)  # dB
-    near_haze: float = ranged(-46, -8, CAMUS)  # dB
+    near_haze: float = ranged(-50, -14, CAMUS)  # dB
     near_haze_depth: float = ranged(0.12, 0.52, CAMUS)  # share of the depth
     deep_haze: float = ranged(-60, -16, CAMUS)  # dB
     noise: float = ranged(-70, -33, CAMUS)  # dB at the probe
@@ -39,7 +39,7 @@ class Scanner:
     streaks: float = ranged(1.0, 4.5, CHOSEN)  # dB, fibres along the walls
     grain_mm: float = ranged(5.0, 16.0, CHOSEN)  # scale of that patchiness
     softness_mm: float = ranged(0.5, 3.0, CAMUS)  # sd of the transition between two tissues
-    plain_noise: float = ranged(0.02, 0.15, CHOSEN)  # of the grey range
+    plain_noise: float = ranged(0.01, 0.08, CHOSEN)  # of the grey range
     plain_blur: float = ranged(0.6, 2.3, CHOSEN)  # sd in samples of a small screen
     plain_fields: float = ranged(0.0, 1.0, CHOSEN)  # share of gain and haze in the plain renderer
 
@@ -106,7 +106,7 @@ def draw_gain(
     parts["weak edges"] = -uniform(0, 10) * edge
     lateral, medial = uniform(0, 18), uniform(0, 16)
     right, left = uniform(0.0, 0.7), uniform(0.4, 0.9)
-    lateral *= generator.random() < 0.25
+    lateral *= generator.random() < 0.15
     medial *= generator.random() < 0.15
     parts["dropout"] = -lateral * np.clip((across - right) / 0.4, 0, 1)
     parts["dropout"] = parts["dropout"] - medial * np.clip((-across - left) / 0.4, 0, 1)

@@ -15,16 +15,16 @@ class Tissue:
     """Echo levels of one heart in dB, widths in mm."""
 
     background: float = ranged(-44, -14, CHOSEN)
-    contrast: float = ranged(8, 46, CAMUS)  # of the septum against blood
+    contrast: float = ranged(14, 48, CAMUS)  # of the septum against blood
     septum: float = ranged(-12, 0, PROTOTYPE)
     # levels of other parts of the wall, from 0 (blood) to 1 (septum). They are often as dark as
     # blood: then only the bright line outside the wall indicates where its inner edge lies
-    lateral_share: float = ranged(0.25, 1.2, CAMUS)
-    apical_share: float = ranged(0.0, 0.9, CAMUS)
+    lateral_share: float = ranged(0.5, 1.3, CAMUS)
+    apical_share: float = ranged(0.2, 1.0, CAMUS)
     septal_rim_loss: float = ranged(0, 14, CHOSEN)  # the dim rim next to the cavity
-    lateral_rim_loss: float = ranged(0, 12, CAMUS)
+    lateral_rim_loss: float = ranged(0, 8, CAMUS)
     septal_rim: float = ranged(0.8, 3.5, CHOSEN)
-    lateral_rim: float = ranged(0.8, 8.0, CAMUS)
+    lateral_rim: float = ranged(0.8, 6.0, CAMUS)
     septal_line: float = ranged(-24, 8, CAMUS)  # thin bright line on its right face
     line_width: float = ranged(0.6, 2.4, CHOSEN)
     pericardium: float = ranged(-10, 10, CAMUS)
