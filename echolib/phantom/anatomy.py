@@ -13,8 +13,6 @@ import numpy as np
 from .ranges import CAMUS, CHOSEN, FACTS, draw_parameters, ranged
 from .valve import ValveAnatomy, draw_valve
 
-VISIBLE_TRABECULAE = (0.05, 0.35)  # echo levels from which on trabeculae are seen, and stand out
-
 
 @dataclass(frozen=True)
 class Heart:
@@ -79,15 +77,15 @@ class Heart:
     trabeculae: float = ranged(0.0, 2.2, CAMUS)  # width of the layer at end-diastole, mm
     apical_trabeculae: float = ranged(0.0, 3.5, CAMUS)  # the same at the tip
     trabecular_growth: float = ranged(0.0, 2.2, CAMUS)  # of the width, towards end-systole
-    trabecular_level: float = ranged(0.05, 0.95, CAMUS)  # echo level: 0 as blood, 1 as the wall
-    # share of a visible layer that the expert counts as wall, at end-diastole and at end-systole
-    relaxed_trabeculae: float = ranged(0.5, 1.0, CAMUS)
-    contracted_trabeculae: float = ranged(0.8, 1.0, CAMUS)
+    trabecular_level: float = ranged(0.35, 1.0, CAMUS)  # echo level: 0 as blood, 1 as the wall
+    # share of the layer that the expert counts as wall, at end-diastole and at end-systole
+    relaxed_trabeculae: float = ranged(0.7, 1.0, CAMUS)
+    contracted_trabeculae: float = ranged(0.9, 1.05, CAMUS)
 
     # distance in mm from the wall's bright edge, or at the base from the leaflets' hinges, to the
     # outline that an expert draws inside them; what trabeculae add to it comes on top
-    inset_septal: float = ranged(-0.2, 2.2, CAMUS, mean=0.9, sd=0.35)
-    inset_lateral: float = ranged(0.3, 4.5, CAMUS, mean=2.3, sd=0.5)
+    inset_septal: float = ranged(-0.2, 1.6, CAMUS, mean=0.5, sd=0.3)
+    inset_lateral: float = ranged(-0.2, 2.6, CAMUS, mean=1.0, sd=0.4)
     inset_apex: float = ranged(-0.5, 3.0, CAMUS, mean=0.7, sd=0.5)
     inset_base: float = ranged(0.5, 6.0, CAMUS, mean=3.4, sd=0.8)
     # mm added to that distance at end-systole
@@ -111,13 +109,9 @@ class Heart:
                 raise ValueError(f"{name} of a heart must be above 0, not {getattr(self, name)}.")
 
     def traced_trabeculae(self, contraction: float) -> float:
-        """Share of the trabecular layer that an expert counts as wall; 0 for one that is not seen.
-
-        contraction: in [0, 1].
-        """
+        """Share of the trabecular layer that an expert counts as wall; contraction in [0, 1]."""
         change = self.contracted_trabeculae - self.relaxed_trabeculae
-        seen = np.interp(self.trabecular_level, VISIBLE_TRABECULAE, [0.0, 1.0])
-        return float(seen * (self.relaxed_trabeculae + contraction * change))
+        return self.relaxed_trabeculae + contraction * change
 
     @property
     def width(self) -> float:
