@@ -20,6 +20,7 @@ from echolib.data import Camus, Dataset, EchoNet, pack_once
 from echolib.files import write_table
 from echolib.networks.inference import score
 from echolib.networks.models import load_model
+from echolib.phantom.common import VERSION
 from echolib.phantom.studies import write_lv_study
 from echolib.report.robustness import report_robustness
 from echolib.ventricle.clip import Networks, load_networks
@@ -28,14 +29,14 @@ from echolib.ventricle.study import measure_study
 
 RESULTS = config.project_root() / "notebooks" / "results"
 BUILD = config.project_root() / "build" / "results"
-CLIPS, SEED = 300, 202  # of the phantom study
+CLIPS, SEED = 400, 202  # of the phantom study
 ALONE = ("lv", "lv_landmarks", "lv_robust", "lv_landmarks_robust")
 ROBUST_FRAMES, SEVERITIES = 100, (1, 3, 5)
 
 
 def sources(camus: str | None) -> Iterator[tuple[str, Dataset, tuple[str, ...]]]:
     """Name, reader and splits of each data set at hand."""
-    study = config.data_folder() / "phantom" / f"results-{CLIPS}-seed{SEED}"
+    study = config.data_folder() / "phantom" / f"results-{CLIPS}-seed{SEED}-v{VERSION}"
     yield "phantom", EchoNet(write_lv_study(study, CLIPS, SEED)), ("all",)
     if camus is not None:
         yield "CAMUS", Camus(camus), ("train", "val")
