@@ -109,7 +109,7 @@ $(WEIGHTS)/valve_%/trained: $(WEIGHTS)/valves/close/frames.csv
 CALIBRATE :=
 
 calibration: $(STAMP)  ## learn anew what interval an ejection fraction needs, on phantom clips
-	@$(BIN)/python -m echolib phantom --out $(WEIGHTS)/calibration --clips 400 --seed 101
+	@$(BIN)/python -m echolib phantom --out $(WEIGHTS)/calibration --clips 800 --seed 101
 	@$(BIN)/python -m echolib calibrate $(WEIGHTS)/calibration --split all $(CALIBRATE) \
 		--out $(WEIGHTS)/function.json
 	@cp $(WEIGHTS)/function.json echolib/weights/function.json

@@ -29,7 +29,7 @@ from echolib.ventricle.study import measure_study
 
 RESULTS = config.project_root() / "notebooks" / "results"
 BUILD = config.project_root() / "build" / "results"
-CLIPS, SEED = 400, 202  # of the phantom study
+CLIPS, SEED = 300, 202  # of the phantom study
 ALONE = ("lv", "lv_landmarks", "lv_robust", "lv_landmarks_robust")
 ROBUST_FRAMES, SEVERITIES = 100, (1, 3, 5)
 
