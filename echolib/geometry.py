@@ -14,6 +14,7 @@ from skimage.measure import find_contours
 
 CHORDS = 20  # EchoNet-Dynamic traces a ventricle with 20 chords
 LANDMARKS = 2 * CHORDS
+LOWER_PARTS = (0.5, 0.25)  # where the base is looked for: below these shares of the extent
 TURNS = 10  # of a long axis at most, until it no longer changes
 UPRIGHT = np.array([[0.0, 0.0], [0.0, 1.0]])  # an axis
 STRAIGHTNESS = 5.0  # of a base against its width, see `base_corners` and benchmarks/corners.py
@@ -182,9 +183,8 @@ def base_corners(outline: np.ndarray, axis: np.ndarray) -> np.ndarray:
 
     The base is the wide and straight end of the outline away from the apex: of all pairs of its
     points in the half away from the apex, that with the greatest width across the axis less
-    STRAIGHTNESS times the mean gap between the line from one to the other and the outline. axis:
-    (2, 2), apex and base; it need be right to 45 degrees only. Raises ValueError for an outline
-    that is too small to have a base.
+    STRAIGHTNESS times the mean gap between that line and the outline. axis: (2, 2), apex and base;
+    it need be right to 45 degrees only. Raises ValueError for an outline too small to have a base.
     """
     along, right, _ = axis_directions(axis)
     points = np.asarray(outline, float)[:: 1 + len(outline) // MOST_POINTS]
@@ -193,15 +193,18 @@ def base_corners(outline: np.ndarray, axis: np.ndarray) -> np.ndarray:
     offset, position = points @ right, points @ along
     swept = offset * np.roll(position, -1) - np.roll(offset, -1) * position  # twice the area
     swept = np.concatenate([[0.0], np.cumsum(swept)])
-    lower = np.flatnonzero(position >= 0.5 * (position.min() + position.max()))
-    first, last = (lower[ends] for ends in np.triu_indices(len(lower), 1))
-    width, height = offset[last] - offset[first], position[last] - position[first]
+    for share in LOWER_PARTS:
+        lower = np.flatnonzero(position >= (1 - share) * position.min() + share * position.max())
+        first, last = (lower[ends] for ends in np.triu_indices(len(lower), 1))
+        width, height = offset[last] - offset[first], position[last] - position[first]
+        # the ventricle lies above its base: what lies above a bay of the outline is outside
+        allowed = (width * swept[-1] < 0) & (np.abs(height) <= np.abs(width))
+        if allowed.any():
+            break
+    else:
+        raise ValueError("The outline is too small to have a base across its long axis.")
     closing = offset[last] * position[first] - offset[first] * position[last]
     between = 0.5 * np.abs(swept[last] - swept[first] + closing)
-    # the ventricle lies above its base: what lies above a bay of the outline is outside
-    allowed = (width * swept[-1] < 0) & (np.abs(height) <= np.abs(width))
-    if not allowed.any():
-        raise ValueError("The outline is too small to have a base across its long axis.")
     gap = between / np.maximum(np.hypot(width, height), 1e-9)
     best = np.argmax(np.where(allowed, np.abs(width) - STRAIGHTNESS * gap, -np.inf))
     ends = points[[first[best], last[best]]]

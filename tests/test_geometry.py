@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from skimage.draw import polygon
@@ -138,6 +138,7 @@ def test_every_camus_mask_survives_the_round_trip(camus):
 
 
 @given(outlines, st.floats(-30, 30))
+@example(ventricle(width=19.0, length=30.0), 30.0)  # wider than long: a corner above its middle
 def test_long_axis_runs_from_apex_to_the_middle_of_the_base(outline, degrees):
     outline = turn(outline, degrees)
     axis = long_axis(outline)

@@ -2,8 +2,8 @@
 
 Three networks work together. `lv` outlines every frame by itself, which shows when the heart fills
 and empties. `lv_cycle` then gets every frame together with the end-diastole and the end-systole of
-its beat, and so sees how far the walls move. The measured outline comes from the weighted mean of
-both probabilities, which has smaller errors on real frames than either network. `lv_landmarks`
+its beat, and so sees how far the walls move. The measured outline comes from the mean of both
+probabilities, which has smaller errors on real frames than either network. `lv_landmarks`
 outlines end-diastole and end-systole again: where it disagrees, the result is in doubt.
 """
 
@@ -28,7 +28,6 @@ from .function import Beat, HeartFunction, heart_function
 
 WEIGHTS = ("lv", "lv_cycle", "lv_landmarks")
 CALIBRATION = "function.json"  # in the folder of the weights
-CYCLE_SHARE = 2 / 3  # weight of the network that sees end-diastole and end-systole
 SHIPPED = "shipped"  # the calibration that comes with the package
 ROLES = {"single": "single frames", "cycle": "the beat", "landmarks": "landmarks"}
 
@@ -61,7 +60,7 @@ class Networks:
     def predict(
         self, squares: np.ndarray, single: np.ndarray, beats: list[tuple[int, int]]
     ) -> np.ndarray:
-        """(T, S, S) probabilities of frames (T, S, S) uint8: a weighted mean of both networks.
+        """(T, S, S) probabilities of frames (T, S, S) uint8: the mean of both networks.
 
         single: (T, S, S) probabilities of the network of single frames. beats: ED and ES frame of
         each beat. Returns `single` where there is no beat or no cycle network.
@@ -69,7 +68,7 @@ class Networks:
         if self.cycle is None or not beats:
             return single
         cycle = predict(self.cycle, within_beats(squares, beats))
-        return (1 - CYCLE_SHARE) * single + CYCLE_SHARE * cycle
+        return (single + cycle) / 2
 
     def interval(self, ef: float, spreads: dict[str, float]) -> tuple[float, float, float]:
         """Corrected EF and its interval, per cent; without calibration the same EF and NaN."""
