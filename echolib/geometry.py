@@ -181,10 +181,9 @@ def mask_outline(mask: np.ndarray) -> np.ndarray:
 def base_corners(outline: np.ndarray, axis: np.ndarray) -> np.ndarray:
     """The two ends of the base (2, 2) px of an outline (n, 2), the image-left one first.
 
-    The base is the wide and straight end of the outline away from the apex: of all pairs of its
-    points in the half away from the apex, that with the greatest width across the axis less
-    STRAIGHTNESS times the mean gap between that line and the outline. axis: (2, 2), apex and base;
-    it need be right to 45 degrees only. Raises ValueError for an outline too small to have a base.
+    Of all pairs of its points in the half away from the apex, that with the greatest width across
+    the axis less STRAIGHTNESS times the mean gap between that line and the outline. axis: (2, 2),
+    apex and base; right to 45 degrees. Raises ValueError for an outline too small to have a base.
     """
     along, right, _ = axis_directions(axis)
     points = np.asarray(outline, float)[:: 1 + len(outline) // MOST_POINTS]
