@@ -233,8 +233,8 @@ def write_study_report(
     table: one row per clip: name, ef, ef_low, ef_high in per cent, and where known ef_true and
     warnings. summary: scores by name, or one row per split as `ef_scores` returns them; x, x_low
     and x_high become one line. calibration: of the intervals. by_range: scores by range of EF, as
-    `ef_scores_by_range` returns them. about_ef: a
-    sentence on the method of the true EF, if it is another one.
+    `ef_scores_by_range` returns them. about_ef: a sentence on the method of the true EF, if it is
+    another one.
     """
     head, rows = _scores(summary)
     ranges = [] if by_range is None else _ranges(by_range)
