@@ -16,6 +16,7 @@ Nothing of CAMUS is written.
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,18 +24,32 @@ from scipy import ndimage
 
 from echolib.geometry import axis_directions, mask_outline
 from echolib.networks.inference import predict, square_masks
-from echolib.networks.models import load_model
+from echolib.networks.models import Encoder, load_model
 
 from .realism import CAVITY, SIZE, axis_of, phantom_frames, real_frames
 
 STEPS = (-8, -6, -4, -2, 0, 2, 4, 6, 8)  # px outward from the outline
 WALLS = ("septal", "lateral", "apex", "base")
 PHASES = ("ED", "ES")
+SMALLEST = 80  # px: smaller cavities have no walls to speak of
 APEX_LEVEL, SIDE_LEVELS, BASE_LEVEL = 0.12, (0.2, 0.85), 0.93  # of the way from tip to base
 
 
-def outline_points(regions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points (n, 2) of the cavity's outline, outward normals (n, 2), and the wall of each (n,)."""
+class Outline(NamedTuple):
+    """An outline's points (n, 2), its outward normals (n, 2), and the wall of each point (n,)."""
+
+    points: np.ndarray
+    normals: np.ndarray
+    walls: np.ndarray
+
+    def by_wall(self, values: np.ndarray) -> dict[str, float]:
+        """Mean of the values (n,) at the points of each wall."""
+        parts = {wall: values[self.walls == wall] for wall in WALLS}
+        return {wall: part.mean() if len(part) else np.nan for wall, part in parts.items()}
+
+
+def outline_of(regions: np.ndarray) -> Outline:
+    """The outline of the cavity."""
     cavity = regions == CAVITY
     points = mask_outline(cavity).astype(float)
     tip, base = axis_of(regions)
@@ -49,41 +64,40 @@ def outline_points(regions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
     at = points.T[::-1]
     normals = np.stack([ndimage.map_coordinates(part, at, order=1) for part in slope], axis=1)
     normals /= np.hypot(*normals.T)[:, None] + 1e-9
-    return points, normals, walls
+    return Outline(points, normals, walls)
 
 
-def grey_profile(image: np.ndarray, regions: np.ndarray) -> dict[tuple[str, int], float]:
+def grey_profile(image: np.ndarray, outline: Outline) -> dict[tuple[str, int], float]:
     """Mean grey of one frame by wall and step across the outline."""
-    points, normals, walls = outline_points(regions)
     found = {}
     for step in STEPS:
-        place = (points + step * normals).T[::-1]
+        place = (outline.points + step * outline.normals).T[::-1]
         grey = ndimage.map_coordinates(image.astype(float), place, order=1, mode="nearest")
-        for wall in WALLS:
-            found[wall, step] = grey[walls == wall].mean() if (walls == wall).any() else np.nan
+        found |= {(wall, step): mean for wall, mean in outline.by_wall(grey).items()}
     return found
 
 
-def signed_distances(mask: np.ndarray, regions: np.ndarray) -> dict[str, float]:
-    """Mean signed distance of a mask's outline from the cavity's, px, by wall; and the areas'."""
-    points, _, walls = outline_points(regions)
+def signed_distances(mask: np.ndarray, outline: Outline) -> dict[str, float]:
+    """Mean signed distance of a mask's outline from the cavity's, px outward, by wall."""
     inward = ndimage.distance_transform_edt(mask) - ndimage.distance_transform_edt(~mask)
-    distance = ndimage.map_coordinates(inward, points.T[::-1], order=1)
-    found = {w: distance[walls == w].mean() if (walls == w).any() else np.nan for w in WALLS}
-    return found | {"area": mask.sum() / (regions == CAVITY).sum()}
+    return outline.by_wall(ndimage.map_coordinates(inward, outline.points.T[::-1], order=1))
 
 
-def measure(frames: Iterator, network, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Profiles (a row a frame) and distances (a row a frame) of frames with regions."""
-    taken = [(image, regions) for image, regions, *_ in frames if (regions == CAVITY).sum() > 80]
-    masks = square_masks(predict(network, np.stack([image for image, _ in taken])), SIZE)
-    keys = {"data": name}
+def measure(frames: Iterator, network: Encoder, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Profiles and distances, a row a frame each. frames: ED and ES in turn, with regions."""
+    taken = [
+        (image, regions, PHASES[index % 2])
+        for index, (image, regions, *_) in enumerate(frames)
+        if (regions == CAVITY).sum() > SMALLEST
+    ]
+    masks = square_masks(predict(network, np.stack([image for image, *_ in taken])), SIZE)
     profiles, distances = [], []
-    for index, ((image, regions), mask) in enumerate(zip(taken, masks, strict=True)):
-        row = keys | {"phase": PHASES[index % 2]}
-        profiles.append(row | grey_profile(image, regions))
+    for (image, regions, phase), mask in zip(taken, masks, strict=True):
+        row, outline = {"data": name, "phase": phase}, outline_of(regions)
+        profiles.append(row | grey_profile(image, outline))
         if mask.any():
-            distances.append(row | signed_distances(mask, regions))
+            ratio = {"area": mask.sum() / (regions == CAVITY).sum()}
+            distances.append(row | signed_distances(mask, outline) | ratio)
     return pd.DataFrame(profiles), pd.DataFrame(distances)
 
 
