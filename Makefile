@@ -48,9 +48,10 @@ lab: $(STAMP)  ## open JupyterLab in the notebooks folder
 		$(if $(filter 0,$(shell id -u)),--allow-root)
 
 # One pytest call, so that one summary counts everything. A module or a notebook stays on one worker
-# (loadscope), and each has an empty data folder of its own (tests/conftest.py).
+# (loadscope), and each has an empty data folder of its own (tests/conftest.py). A test that hangs
+# takes its worker with it (pyproject.toml); a new worker would begin the module again, for ever.
 test: $(STAMP)  ## run the tests, then compare all notebooks with their stored outputs
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(NBVAL) tests $(NOTEBOOKS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --max-worker-restart=0 $(NBVAL) tests $(NOTEBOOKS)
 
 # conftest.py is named because pytest would not look for it above the notebooks: it has the settings.
 compare: $(STAMP)  ## compare the notebooks only; one with NOTEBOOKS=notebooks/NAME.ipynb

@@ -54,16 +54,21 @@ READ_CANVAS = """canvas => {
   }
   return [height, width, btoa(text)];
 }"""
-NEXT_FRAME = "() => new Promise(done => requestAnimationFrame(() => done(null)))"
+# The page's next frame, or a second where none is drawn. `evaluate` has no time limit of its own:
+# what a page is asked must not wait for something that may never come.
+NEXT_FRAME = """() => new Promise(done => {
+  requestAnimationFrame(() => done(null));
+  setTimeout(done, 1000, null);
+})"""
 PANEL = "const panel = window.jupyterapp.shell.currentWidget;"
 # Lab saves what is asked of a cell in its model; a cell that is added at the end is run by Lab's
-# own command, as with shift and enter.
-RUN_CELL = f"""async source => {{
+# own command, as with shift and enter. Nobody waits for the command here, see `Notebook._printed`.
+RUN_CELL = f"""source => {{
   {PANEL}
   const cells = panel.content.model.sharedModel;
   cells.insertCell(cells.cells.length, {{cell_type: "code", source}});
   panel.content.activeCellIndex = cells.cells.length - 1;
-  await window.jupyterapp.commands.execute("notebook:run-cell");
+  window.jupyterapp.commands.execute("notebook:run-cell");
   return cells.cells.length - 1;
 }}"""
 CELL = f"""index => {{
@@ -277,7 +282,9 @@ class Notebook:
 
     def run_all(self) -> list[str]:
         """Run all cells by Lab's own command; returns the text that each of them printed."""
-        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        self.page.evaluate(
+            "() => void window.jupyterapp.commands.execute('notebook:run-all-cells')"
+        )
         count = self.page.evaluate(f"() => {{ {PANEL} return panel.content.widgets.length; }}")
         return [self._printed(index) for index in range(count)]
 

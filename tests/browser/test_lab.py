@@ -82,11 +82,17 @@ class ShownBrowser:
         Some time after a cell has run, JupyterLab moves the focus to the next cell.
         """
         kept = 0
-        while kept < 3:
+
+        def check():
+            nonlocal kept
             kept = kept + 1 if element.evaluate(HAS_FOCUS) else 0
+            if kept == 3:
+                return None
             if not kept:
                 element.focus()
-            self.page.evaluate(chromium.NEXT_FRAME)
+            return f"the focus is taken away.\n{self.lab.report()}"
+
+        chromium.wait_until(self.page, check)
 
     def canvas(self, panel=0):
         return chromium.read_canvas(self.root.locator("canvas.picture").nth(panel))

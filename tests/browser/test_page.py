@@ -194,7 +194,8 @@ def test_the_slider_and_the_curves_select_a_frame(page):
 def test_playing_keeps_the_frame_rate_of_the_clip_and_space_stops_it(page):
     press(page, " ")
     page.wait_for_function(f"() => document.querySelector('{ROOT}').dataset.frame !== '0'")
-    duration, played = page.evaluate(f"""() => new Promise((done) => {{
+    duration, played = page.evaluate(f"""() => new Promise((done, fail) => {{
+      setTimeout(() => fail(Error("no 30 frames in 20 s")), 20000);
       const root = document.querySelector("{ROOT}");
       const [start, first] = [performance.now(), Number(root.dataset.frame)];
       let [played, last] = [0, first];
