@@ -18,7 +18,7 @@ from ..cores import seconds_waited, usable_cores
 WINDOW = 3.0  # s of computing after which the speed is judged
 COLLAPSED = 1 / 3  # of the best speed: a slower window is a bad one
 CROWDED = 0.25  # s that threads wait for a core in each second: a window with more is a bad one
-IN_A_ROW = 3  # bad windows after which fewer threads are tried
+PATIENCE = 9.0  # s of computing in bad windows in a row, after which fewer threads are tried
 GAIN = 1.3  # how many times as fast another number of threads must be to be kept
 PAUSE = 40  # windows until the next trial after one that failed, and until more threads are tried
 
@@ -42,16 +42,16 @@ class ThreadWatch:
     """Watches the images a second, and tries fewer threads where they collapse.
 
     A window is bad if it is much slower than the best of the same kinds of work, or if others take
-    the cores. Three in a row begin a trial of half as many threads. They are kept, with a warning,
-    if they are faster; after a while all are tried again. On a quiet machine nothing is tried, so
-    that equal runs give equal bits; else they differ by rounding. most: all threads.
+    the cores. Bad ones in a row begin a trial of half as many threads. They are kept, with a
+    warning, if they are faster; after a while all are tried again. On a quiet machine nothing is
+    tried, so that equal runs give equal bits; else they differ by rounding. most: all threads.
     """
 
     def __init__(self, most: int) -> None:
         self.most = self.threads = most
         self._best, self._lately = Work(), Work()
         self._before: tuple[int, Work] | None = None  # threads and work before a trial
-        self._bad = self._after = self._pause = 0  # windows: bad ones, since a trial, to the next
+        self._bad, self._after, self._pause = 0.0, 0, 0  # bad s; windows since and to a trial
         self._open()
 
     def _open(self) -> None:
@@ -67,27 +67,28 @@ class ThreadWatch:
             self._best |= now
         for work in (self._window, self._lately):
             work.add(kind, *now[kind])
-        if sum(seconds for _, seconds in self._window.values()) >= WINDOW:
-            self._judge()
+        taken = sum(seconds for _, seconds in self._window.values())
+        if taken >= WINDOW:
+            self._judge(taken)
             self._open()
 
-    def _judge(self) -> None:
+    def _judge(self, taken: float) -> None:
+        """End a window. taken: s of computing in it."""
         if self._before:
             return self._end_trial(*self._before)
         passed, waited = perf_counter() - self._opened[0], seconds_waited() - self._opened[1]
-        bad = waited > CROWDED * passed or self._window.speed_to(self._best) < COLLAPSED
-        self._bad = self._bad + 1 if bad else 0
+        crowded = waited > CROWDED * passed
+        bad = crowded or self._window.speed_to(self._best) < COLLAPSED
+        self._bad = self._bad + taken if bad else 0.0
         self._after += 1
-        if self._bad >= IN_A_ROW and self.threads > 1 and self._after > self._pause:
-            self._try(self.threads // 2, self._lately)
-        elif self._after > PAUSE and self.threads < self.most:
-            self._try(self.most, self._window)
-        if self._bad <= 1:  # others came in the midst of the first bad window
+        fewer = self._bad >= PATIENCE and self.threads > 1 and self._after > self._pause
+        more = not crowded and self.threads < self.most and self._after > PAUSE
+        if fewer or more:
+            self._before = self.threads, self._lately if fewer else self._window
+            self.threads = self.threads // 2 if fewer else self.most
+            torch.set_num_threads(self.threads)
+        if self._bad in (0.0, taken) or fewer or more:  # the first bad window may have begun well
             self._lately = Work()
-
-    def _try(self, threads: int, before: Work) -> None:
-        self._before, self.threads, self._lately = (self.threads, before), threads, Work()
-        torch.set_num_threads(threads)
 
     def _end_trial(self, threads: int, before: Work) -> None:
         gain = self._window.speed_to(before)
@@ -101,7 +102,7 @@ class ThreadWatch:
         else:
             torch.set_num_threads(threads)
             self.threads = threads
-        self._before, self._bad, self._after = None, 0, 0
+        self._before, self._bad, self._after = None, 0.0, 0
         self._pause = 0 if gain > GAIN else PAUSE
 
 

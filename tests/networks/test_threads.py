@@ -106,6 +106,13 @@ def test_fewer_threads_that_are_not_faster_are_not_kept(machine: Machine, recwar
     assert machine.compute(1200) > 0.95 * 0.5 * ALONE[2]  # trials are rare
 
 
+def test_a_step_that_takes_a_minute_is_enough(machine: Machine):
+    machine.factor, machine.neighbour = 1 / 300, True
+    with pytest.warns(UserWarning, match="1 instead of 2"):
+        machine.compute(60)
+    assert machine.threads == 1 and machine.now < 70
+
+
 def test_a_short_collapse_is_left_alone(machine: Machine, recwarn):
     machine.compute(30)
     for _ in range(10):
