@@ -90,6 +90,15 @@ def test_a_quota_never_gives_more_than_there_are(tmp_path_factory, quota: int, p
         assert cores.usable_cores() == min(8, math.ceil(quota / period))
 
 
+def test_the_waiting_of_all_threads_is_added(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cores, "TASKS", tmp_path)
+    assert cores.seconds_waited() == 0  # another system
+    for name, text in (("7", "10 2000000000 4\n"), ("8", "10 500000000 1\n"), ("9", "ended\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "schedstat").write_text(text)
+    assert cores.seconds_waited() == 2.5
+
+
 def test_workers_are_as_many_as_cores_unless_a_number_is_given(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(cores, "usable_cores", lambda: 5)
     assert cores.worker_count(None) == 5 and cores.worker_count(3) == 3

@@ -73,13 +73,11 @@ class ThreadWatch:
             self._open()
 
     def _judge(self, taken: float) -> None:
-        """End a window. taken: s of computing in it."""
         if self._before:
             return self._end_trial(*self._before)
-        passed, waited = perf_counter() - self._opened[0], seconds_waited() - self._opened[1]
-        crowded = waited > CROWDED * passed
-        bad = crowded or self._window.speed_to(self._best) < COLLAPSED
-        self._bad = self._bad + taken if bad else 0.0
+        crowded = seconds_waited() - self._opened[1] > CROWDED * (perf_counter() - self._opened[0])
+        slow = self._window.speed_to(self._best) < COLLAPSED
+        self._bad = self._bad + taken if crowded or slow else 0.0
         self._after += 1
         fewer = self._bad >= PATIENCE and self.threads > 1 and self._after > self._pause
         more = not crowded and self.threads < self.most and self._after > PAUSE
