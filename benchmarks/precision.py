@@ -19,7 +19,7 @@ from echolib.config import bf16_pays, device
 from echolib.data import Camus, labelled_frames
 from echolib.data.frames import to_square
 from echolib.metrics import dice
-from echolib.networks import inference
+from echolib.networks import inference, run
 from echolib.networks.models import SIZE, Encoder, load_model
 from echolib.phantom.single_frames import draw_frame_set
 
@@ -37,7 +37,7 @@ def image_sets(frames: int, camus: Path | None) -> Iterator[tuple[str, np.ndarra
 
 def timed_answers(network: Encoder, images: np.ndarray, bf16: bool) -> tuple[np.ndarray, float]:
     """Answers of a network in one precision, and the seconds that they took."""
-    with mock.patch.object(inference, "bf16_pays", lambda place: bf16):
+    with mock.patch.object(run, "bf16_pays", lambda place: bf16):
         started = time.perf_counter()
         answers = inference.predict(network, images)
         return answers, time.perf_counter() - started

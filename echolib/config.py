@@ -2,7 +2,8 @@
 
 Environment variables: `ECHOLIB_DATA` (folder of the data sets), `ECHOLIB_FIGURES` (folder of the
 figures), `ECHOLIB_FAST=1` (smaller data and fewer steps, the same code paths), `ECHOLIB_DEVICE`
-(for example `cpu` or `cuda:1`), and `ECHOLIB_MEMORY`, which `echolib.memory` reads.
+(for example `cpu` or `cuda:1`), and `ECHOLIB_MEMORY`, which `echolib.memory` reads. Whoever sets
+`OMP_NUM_THREADS` decides how many threads compute, see `echolib.networks.threads`.
 """
 
 import os

@@ -12,7 +12,7 @@ def add_commands(add: Add) -> None:
     command.add_argument("data", help="folder of a data set")
     command.add_argument("--out", required=True, help="folder to write")
     command.add_argument("--size", type=int, default=SIZE, help="side of the square, px")
-    command.add_argument("--workers", type=int, default=2)
+    command.add_argument("--workers", type=int, help="threads that decode (default: one per core)")
 
 
 def pack(arguments: argparse.Namespace) -> None:

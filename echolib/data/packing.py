@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from ..arrays import read_npz
 from ..config import data_folder
+from ..cores import worker_count
 from ..errors import DataError
 from ..files import atomic_path, remove_leftovers, write_npz
 from ..locks import make_once, one_at_a_time
@@ -32,13 +33,13 @@ def pack(
     dataset: Dataset,
     folder: str | Path,
     size: int = 112,
-    workers: int = 2,
+    workers: int | None = None,
     progress: bool = True,
 ) -> FrameSet:
     """Decode every clip of a data set once and write its labelled frames to `folder`.
 
-    size: side of the square frames, px. workers: number of threads that decode.
-    When the process is killed, finished parts stay and the next call continues from them;
+    size: side of the square frames, px. workers: number of threads that decode, one per core by
+    default. When the process is killed, finished parts stay and the next call continues from them;
     `folder` itself appears only when it is complete. When writing fails, for example on a full
     disk, and when no labelled frame can be read, the parts are removed. Raises OSError in the
     first case, DataError in the second.
@@ -78,9 +79,14 @@ def _explained(dataset: Dataset, folder: Path) -> Iterator[None]:
 
 
 def _pack(
-    dataset: Dataset, folder: Path, size: int, workers: int = 2, progress: bool = True
+    dataset: Dataset,
+    folder: Path,
+    size: int,
+    workers: int | None = None,
+    progress: bool = True,
 ) -> FrameSet:
     """Pack a data set while the folder is locked."""
+    workers = worker_count(workers)
     identity = {"data": dataset.fingerprint(), "size": size, "format": FORMAT}
     remove_leftovers(folder.parent)
     try:

@@ -16,7 +16,8 @@ class TrainingConfig:
     With `minutes`, the number of steps is planned again after each round from the measured speed,
     so that the learning rate ends its schedule on time even if others use the machine too. With
     `epochs`, the number of steps is fixed, and a resumed training ends with the same bits as an
-    uninterrupted one. Raises ValueError for settings out of range.
+    uninterrupted one, unless the number of threads changed, see `threads`. Raises ValueError for
+    settings out of range.
     """
 
     epochs: float = 30.0

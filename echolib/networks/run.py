@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..config import bf16_pays, device
 from .models import Encoder
+from .threads import watched
 
 BATCH = 64
 
@@ -37,6 +38,7 @@ def raw_answers(
     half = torch.autocast(place.type, torch.bfloat16, enabled=bf16_pays(place))
     for start in range(0, max(1, len(images)), batch):  # no images: an empty answer
         chunk = torch.from_numpy(np.array(images[start : start + batch])).to(place).float() / 255
-        with torch.inference_mode(), half:
+        kind = (type(network).__name__, str(network.arguments), chunk.shape)
+        with torch.inference_mode(), half, watched(place, len(chunk), kind):
             answer = (ask or network)(chunk.contiguous(memory_format=torch.channels_last))
         yield answer.float().cpu().numpy()

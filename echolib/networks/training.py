@@ -24,6 +24,7 @@ from .checkpoints import load_checkpoint, restore, save_checkpoint, training_ide
 from .models import WEIGHTS_FILE, Encoder, first_levels, save_model
 from .plan import Progress, TrainingConfig, warm_up_and_cosine
 from .tasks import task_of
+from .threads import watched
 
 CHECKPOINT_FILE = "checkpoint.pt"
 HISTORY_FILE = "history.csv"
@@ -143,18 +144,23 @@ class Training:
 
     def _optimise(self, model: Encoder, optimizer: AdamW, step: int, bf16: bool) -> Tensor:
         """One step of gradient descent; returns the loss, still on the device."""
+        with watched(self.device, self.config.batch, (self.folder, bf16)):
+            loss = self._loss(model, step, bf16)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+        return loss.detach()
+
+    def _loss(self, model: Encoder, step: int, bf16: bool) -> Tensor:
+        """Loss of a model in training mode about the batch of a step."""
         images, targets = self.batches.batch(step)
         model.train()
         for level in first_levels(model, self.config.frozen):
             level.eval()  # so that the statistics of its batch normalisation stay, too
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             answer = self.task.answer(model, images)
-        loss = self.task.loss(answer, targets)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        return loss.detach()
+        return self.task.loss(answer, targets)
 
     def validate(self) -> float:
         """Mean Dice of the averaged weights over the validation frames."""

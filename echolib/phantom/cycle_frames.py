@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from ..cores import worker_count
 from ..data.frame_checks import COLUMNS
 from ..data.frames import FrameSet
 from ..geometry import CHORDS, LANDMARKS, disk_volume, outline_to_tracing
@@ -18,7 +19,7 @@ from .scene import draw_scan, label_map, trace
 from .sector import REFERENCE_SIZE
 from .single_frames import MAX_VALIDATION, held_out_split
 from .ultrasound import Scan
-from .workers import in_parallel, worker_count
+from .workers import in_parallel
 
 # End-diastole and end-systole are missed by a random time, as a network misses them: standard
 # deviation and largest value, s.

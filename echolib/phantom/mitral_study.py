@@ -13,12 +13,12 @@ from tqdm.auto import tqdm
 
 from .. import config
 from ..arrays import read_npz
+from ..cores import worker_count
 from ..errors import DataError
 from ..files import atomic_path, write_npz
 from ..parts import Parts
 from .common import MITRAL_VERSION, check_seed, draw_clips, write_once
 from .mitral_items import KINDS, Kind, draw_item
-from .workers import worker_count
 
 LAYOUT = "mitral valve set"
 # in the order of writing: the last one completes a study

@@ -8,12 +8,13 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from .. import geometry
+from ..cores import worker_count
 from ..data.frame_checks import COLUMNS
 from ..data.frames import FrameSet
 from .common import FRAME_STREAM, check_seed
 from .effects import check_effects
 from .scene import PLAIN_SHARE, draw_scan, label_map, trace
-from .workers import in_parallel, worker_count
+from .workers import in_parallel
 
 VALIDATION_SHARE = 0.1
 MAX_VALIDATION = 800  # frames; more would only take time

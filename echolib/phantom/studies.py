@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .. import config, geometry
+from ..cores import worker_count
 from ..data.video import read_video
 from ..errors import DataError
 from ..files import atomic_path, write_table
@@ -18,7 +19,6 @@ from .common import CLIP_STREAM, FPS, VERSION, WARM_UP_FRAMES, check_seed, draw_
 from .scene import draw_scan, trace
 from .sector import REFERENCE_SIZE
 from .ultrasound import Scan
-from .workers import worker_count
 
 SHORTEST_CLIP = 24  # frames: longer than the longest time from end-diastole to end-systole
 OFFICIAL_SPLIT = {"TRAIN": 7465, "VAL": 1288, "TEST": 1277}  # EchoNet-Dynamic, FACTS

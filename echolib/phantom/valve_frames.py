@@ -8,6 +8,7 @@ from itertools import islice
 import numpy as np
 from tqdm.auto import tqdm
 
+from ..cores import worker_count
 from ..data.frames import FrameSet
 from ..data.valve.squares import ValveFrame, close_set, whole_set
 from . import leaflet_labels
@@ -16,7 +17,7 @@ from .scene import draw_scan, leaflet_curves
 from .sector import REFERENCE_SIZE
 from .single_frames import held_out_split
 from .ultrasound import Scan
-from .workers import in_parallel, worker_count
+from .workers import in_parallel
 
 LARGE_SHARE = 0.3  # share of the frames from a larger screen, like those of expert clips
 LARGE_SCREENS = (160, 320)  # px, smallest and largest side

@@ -10,19 +10,6 @@ from contextlib import contextmanager
 import cv2
 
 
-def worker_count(workers: int | None) -> int:
-    """Return `workers`, or for None the number of cores that this process may use.
-
-    Raises ValueError for a number below 1.
-    """
-    if workers is None:
-        limited = hasattr(os, "sched_getaffinity")  # Linux only
-        return len(os.sched_getaffinity(0)) if limited else os.cpu_count() or 1
-    if workers < 1:
-        raise ValueError(f"workers must be 1 or more, not {workers}.")
-    return workers
-
-
 def _start_worker() -> None:
     cv2.setNumThreads(1)  # the processes run in parallel already
     threading.Thread(target=_exit_with_parent, daemon=True).start()

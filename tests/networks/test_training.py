@@ -440,6 +440,14 @@ def test_a_resumed_training_keeps_its_precision(tmp_path):
         TrainingConfig(precision="fp16")
 
 
+@pytest.mark.parametrize(("pays", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_the_precision_of_a_training_follows_from_the_processor(
+    tmp_path, monkeypatch, pays, precision
+):
+    monkeypatch.setattr("echolib.networks.training.bf16_pays", lambda device: pays)
+    assert start(tmp_path).precision == precision
+
+
 @pytest.mark.parametrize(("split", "name"), [("train", "training"), ("val", "validation")])
 def test_frames_from_which_nothing_can_be_learnt_are_refused(tmp_path, split, name):
     rows = (FRAMES.table.split == split).to_numpy()[:, None, None]
