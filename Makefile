@@ -40,11 +40,12 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $@
 
 run: $(STAMP)  ## execute all notebooks into build/notebooks and say where to look
-	@ECHOLIB_FIGURES="$${ECHOLIB_FIGURES:-$(CURDIR)/build/figures}" \
-		$(BIN)/python -m tools.notebooks run $(NOTEBOOKS)
+	@$(BIN)/python -m tools.notebooks run $(NOTEBOOKS)
 
-lab: $(STAMP)  ## open JupyterLab in the notebooks folder
-	@$(BIN)/python -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \
+# Copies, because git tracks the notebooks with their outputs, and outputs of an own clip show it.
+lab: $(STAMP)  ## open JupyterLab on your own copies of the notebooks, in my_notebooks
+	@$(BIN)/python -m tools.notebooks copy $(NOTEBOOKS)
+	@$(BIN)/python -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/my_notebooks \
 		$(if $(filter 0,$(shell id -u)),--allow-root)
 
 # One pytest call, so that one summary counts everything. A module or a notebook stays on one worker
@@ -112,7 +113,7 @@ CALIBRATE := --correction line --widen 1.5 --chosen-on "CAMUS training patients"
 calibration: $(STAMP)  ## learn anew what interval an ejection fraction needs, on phantom clips
 	@$(BIN)/python -m echolib phantom --out $(WEIGHTS)/calibration --clips 800 --seed 101
 	@$(BIN)/python -m echolib calibrate $(WEIGHTS)/calibration --split all $(CALIBRATE) \
-		--out $(WEIGHTS)/function.json
+		--out $(WEIGHTS)/function.json --force
 	@cp $(WEIGHTS)/function.json echolib/weights/function.json
 
 # Readers are tested with damaged files of all formats (about ten minutes), and commands by killing

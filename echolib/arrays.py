@@ -9,7 +9,7 @@ from typing import IO
 
 import numpy as np
 
-from .errors import DataError
+from .errors import DataError, no_such
 from .memory import require_memory
 
 HEADERS = {
@@ -89,6 +89,8 @@ def _damage_reported(path: Path, expected: str) -> Iterator[None]:
         yield
     except (DataError, MemoryError):
         raise
+    except FileNotFoundError as error:
+        raise DataError(no_such(path)) from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
     except Exception as error:  # zipfile, zlib, tokenize and numpy raise many kinds

@@ -1,9 +1,10 @@
 """Settings: folders of data and figures, fast mode, device, precision, seeds.
 
-Environment variables: `ECHOLIB_DATA` (folder of the data sets), `ECHOLIB_FIGURES` (folder of the
-figures), `ECHOLIB_FAST=1` (smaller data and fewer steps, the same code paths), `ECHOLIB_DEVICE`
-(for example `cpu` or `cuda:1`), and `ECHOLIB_MEMORY`, which `echolib.memory` reads. Whoever sets
-`OMP_NUM_THREADS` decides how many threads compute, see `echolib.networks.threads`.
+Environment variables: `ECHOLIB_DATA` (folder of the data sets, by default `data/`),
+`ECHOLIB_FIGURES` (folder of the notebooks' figures, by default `build/figures/`), `ECHOLIB_FAST=1`
+(smaller data and fewer steps, the same code paths), `ECHOLIB_DEVICE` (for example `cpu` or
+`cuda:1`), and `ECHOLIB_MEMORY`, which `echolib.memory` reads. Whoever sets `OMP_NUM_THREADS` decides
+how many threads compute, see `echolib.networks.threads`.
 """
 
 import os
@@ -28,8 +29,12 @@ def data_folder() -> Path:
 
 
 def figures_folder() -> Path:
-    """Folder for the notebooks' figures."""
-    return Path(os.environ.get("ECHOLIB_FIGURES", project_root() / "figures"))
+    """Folder for the notebooks' figures: `build/figures`, which git does not track.
+
+    They may show an own clip or licensed data. Only `make refresh`, which uses the phantom, and
+    `tools.readme_pictures` write into the `figures/` that git tracks.
+    """
+    return Path(os.environ.get("ECHOLIB_FIGURES", project_root() / "build" / "figures"))
 
 
 def weights_folder() -> Path:
@@ -43,11 +48,27 @@ def fast_mode() -> bool:
 
 
 def device() -> "torch.device":
-    """The `torch.device` to compute on: `ECHOLIB_DEVICE`, else a GPU, else the CPU."""
+    """The `torch.device` to compute on: `ECHOLIB_DEVICE`, else a GPU, else the CPU.
+
+    Raises ValueError for a name that torch does not know, and for a GPU that is not there.
+    """
     import torch  # here, so that reading data needs no torch
 
-    default = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(os.environ.get("ECHOLIB_DEVICE", default))
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    name = os.environ.get("ECHOLIB_DEVICE") or ("cuda" if gpus else "cpu")
+    try:
+        chosen = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(
+            f"The device {name!r} is unknown: expected a name such as cpu, cuda or cuda:1 "
+            "(--device, ECHOLIB_DEVICE)."
+        ) from error
+    if chosen.type == "cuda" and (chosen.index or 0) >= gpus:
+        raise ValueError(
+            f"The device {name} is not there: torch finds {gpus} GPUs here. Choose cpu or another "
+            "one (--device, ECHOLIB_DEVICE)."
+        )
+    return chosen
 
 
 def bf16_pays(device: "torch.device") -> bool:

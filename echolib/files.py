@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import DataError
+from .errors import DataError, no_such
 from .masks import PackedMasks
 from .memory import require_memory
 
@@ -161,6 +161,8 @@ def read_json(path: str | Path) -> Any:
     try:
         require_memory(str(path), path.stat().st_size)
         return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(no_such(path)) from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
     except DataError:

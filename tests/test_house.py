@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from echolib.data.names import CLIP_SUFFIXES
+from echolib.data.video import HEAD, video_kind
+from tests.makers import write_avi
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "echolib"
 MAX_LINES = 350
@@ -370,13 +374,61 @@ def tracked_files() -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
+# files of clips, and what the commands write about them
+CLIP_FILES = {f"clip{suffix}" for suffix in CLIP_SUFFIXES} | {"a.nii", "a.nii.gz", "a.mhd", "a.raw"}
+RESULT_FILES = {
+    "masks.npz", "area.csv", "clips.csv", "beats.csv", "frames.csv", "a_opening.csv", "overlay.mp4",
+    "overlay.gif", "report.html", "page.html", "curves.png", "FileList.csv", "VolumeTracings.csv",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("folder", ["", "notebooks", "notebooks/out", "own", "benchmarks/own"])
+def test_git_ignores_clips_and_what_is_written_about_them(folder):
+    tracked_files()  # skips outside a checkout
+    names = sorted(str(Path(folder, name)) for name in CLIP_FILES | RESULT_FILES)
+    names += [str(Path(folder, name.upper())) for name in ("a.avi", "a.dcm")]
+    command = ["git", "-c", f"safe.directory={ROOT}", "check-ignore", "--no-index", *names]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert sorted(set(names) - set(done.stdout.splitlines())) == []
+
+
+def test_no_tracked_file_is_one_that_git_ignores():
+    tracked_files()
+    command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-ci", "--exclude-standard"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout == ""
+
+
+def begins_as_a_clip(path: Path) -> bool:
+    """Whether a file begins as a clip does, whatever its name; DICOM files often have no suffix."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    return head[128:132] == b"DICM" or video_kind(head) is not None
+
+
+def test_a_clip_is_known_by_its_content(tmp_path):
+    (tmp_path / "1.2.840").write_bytes(bytes(128) + b"DICM")
+    write_avi(tmp_path / "notes.avi", 2)
+    (tmp_path / "notes.avi").rename(tmp_path / "notes")
+    (tmp_path / "text").write_text("no clip")
+    assert [begins_as_a_clip(tmp_path / name) for name in ("1.2.840", "notes", "text")] == [
+        True, True, False,
+    ]  # fmt: skip
+
+
 def test_no_clip_tracing_or_foreign_weight_is_tracked():
     """The licences of the data sets forbid passing on any frame or row of them."""
+    suffixes = {suffix for suffix in CLIP_SUFFIXES if suffix != ".gif"}
+    suffixes |= {".nii", ".nii.gz", ".mhd", ".pkl", ".npy", ".npz", ".pt", ".pth", ".ckpt"}
     forbidden = re.compile(
-        r"\.(avi|mp4|mov|dcm|nii|nii\.gz|mhd|pkl|npy|npz|pt|pth|ckpt)$"
-        r"|/(FileList|VolumeTracings)\.csv$"
+        rf"({'|'.join(map(re.escape, suffixes))})$|/(FileList|VolumeTracings)\.csv$", re.IGNORECASE
     )
     assert [path for path in tracked_files() if forbidden.search(path.as_posix())] == []
+    clips = [path for path in tracked_files() if begins_as_a_clip(path)]
+    assert [path for path in clips if path.parent != ROOT / "figures"] == []
+    pictures = [path for path in tracked_files() if path.suffix in (".gif", ".png", ".html")]
+    allowed = (ROOT / "figures", PACKAGE / "report" / "templates")
+    assert [path for path in pictures if path.parent not in allowed] == []
     weights = [path for path in tracked_files() if path.suffix == ".safetensors"]
     assert [path for path in weights if path.parent != PACKAGE / "weights"] == []
 

@@ -53,9 +53,10 @@ COMMANDS = {  # {out} is the folder of a run
     "--videos 1",
     "robustness": "robustness {in}/packed --out {out}/robustness --weights {in}/net --split all "
     "--frames 8 --severities 3 --corruptions speckle gain clutter",
-    "calibrate": "calibrate {in}/study --out {out}/function.json --weights {in}/net --split all",
+    "calibrate": "calibrate {in}/study --out {out}/function.json --weights {in}/net --split all "
+    "--force",
     "mitral train": "mitral train {in}/mitral --out {out}/finder --epochs 0.1 --folds 2",
-    "mitral segment": "mitral segment {in}/mitral/test.pkl --out {out}/masks",
+    "mitral segment": "mitral segment {in}/mitral/test.pkl --out {out}/masks --force",
 }
 
 

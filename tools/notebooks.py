@@ -2,19 +2,27 @@
 
     python -m tools.notebooks run notebooks/*.ipynb
     python -m tools.notebooks refresh notebooks/01_data_exploration.ipynb
+    python -m tools.notebooks copy notebooks/*.ipynb
+    python -m tools.notebooks check notebooks/*.ipynb
 
 `run` leaves the notebooks as they are and writes each executed one beside a page of HTML.
 `refresh` stores the outputs of a whole run on the phantom, which a reader sees before running
 anything; `make test` runs the notebooks in fast mode and compares the cells that do not depend on
-the amount of data.
+the amount of data. `copy` makes the copies that `make lab` opens. `check` refuses notebooks whose
+outputs `refresh` did not store: they may show a patient. It runs before each commit.
 """
 
 import argparse
+import ast
 import base64
+import hashlib
+import json
 import os
+import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -26,6 +34,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from tqdm import tqdm
 
+from echolib.config import project_root
 from echolib.files import atomic_path
 
 from .pages import finish_widgets, write_page
@@ -33,7 +42,15 @@ from .pages import finish_widgets, write_page
 CELL_TIMEOUT = 1800  # s; a training cell on a slow CPU needs minutes
 FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError)
 
-STORED_RUN = {"ECHOLIB_FAST": "0", "ECHOLIB_DEVICE": "cpu"}
+COPIES = Path("my_notebooks")  # which git ignores
+STAMP = "echolib"  # key in a notebook's metadata: the digest of the outputs that `refresh` stored
+OWN = "MINE"  # the variable that takes the path of the user's own clip
+
+STORED_RUN = {
+    "ECHOLIB_FAST": "0",
+    "ECHOLIB_DEVICE": "cpu",
+    "ECHOLIB_FIGURES": str(project_root() / "figures"),
+}
 # In the tests: little data, no GPU, sums always in the same order.
 COMPARED_RUN = {"ECHOLIB_FAST": "1", "ECHOLIB_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
 
@@ -81,6 +98,37 @@ def tidy(notebook: NotebookNode) -> None:
             content = output.get("data", {})
             if "image/png" in content:
                 content["image/png"] = shrink(content["image/png"])
+    notebook.metadata[STAMP] = NotebookNode(outputs=digest(notebook))
+
+
+def digest(notebook: NotebookNode) -> str:
+    """Checksum of all outputs of a notebook."""
+    stored = [cell.get("outputs", []) for cell in notebook.cells if cell.cell_type == "code"]
+    return hashlib.sha256(json.dumps(stored, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def faults(notebook: NotebookNode) -> Iterator[str]:
+    """Why a notebook must not be committed: what it holds may come from an own clip."""
+    if notebook.metadata.get(STAMP, {}).get("outputs") != digest(notebook):
+        yield (
+            "its outputs are not those that `make refresh` stored, and may show a patient. Store "
+            "them anew by `make refresh`, or take it back by `git checkout`"
+        )
+    if names_own_clip(notebook):
+        yield f"{OWN} names a clip of your own. Set it to None"
+
+
+def names_own_clip(notebook: NotebookNode) -> bool:
+    """Whether a cell sets `MINE` to anything but None."""
+    for cell in notebook.cells:
+        lines = cell.source.splitlines() if cell.cell_type == "code" else []
+        code = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+        for node in ast.walk(ast.parse(code)):
+            if not isinstance(node, ast.Assign) or ast.unparse(node.value) == "None":
+                continue
+            if OWN in map(ast.unparse, node.targets):
+                return True
+    return False
 
 
 def run(paths: list[Path], output: Path) -> None:
@@ -107,7 +155,11 @@ def refresh(paths: list[Path]) -> None:
     """Execute each of `paths` on the phantom and store its outputs in it, tidied.
 
     They begin with an empty data folder, so that no data set of the user's shows in an output.
+    Ends the program, before anything is executed, at one that names the user's own clip.
     """
+    for path in paths:
+        if names_own_clip(nbformat.read(path, as_version=4)):
+            sys.exit(f"{path.name}: {OWN} names a clip of your own. Set it to None.")
     with tempfile.TemporaryDirectory(prefix="echolib-") as folder:
         settings = STORED_RUN | {"ECHOLIB_DATA": folder}
         with mock.patch.dict(os.environ, settings):  # the kernels inherit them
@@ -120,10 +172,30 @@ def refresh(paths: list[Path]) -> None:
                 print(f"{path.name}: refreshed", flush=True)
 
 
+def copy(paths: list[Path], folder: Path) -> None:
+    """Copy notebooks to a folder; copies that are there stay as the user left them."""
+    folder.mkdir(exist_ok=True)
+    for path in paths:
+        own = folder / path.name
+        if not own.exists():
+            shutil.copyfile(path, own)
+        elif own.stat().st_mtime < path.stat().st_mtime:
+            print(f"{path} is newer than {own}: to get it, delete or rename yours.")
+
+
+def check(paths: list[Path]) -> None:
+    """End the program with a line for each fault of each notebook, if there is any."""
+    found = [
+        f"{path}: {fault}." for path in paths for fault in faults(nbformat.read(path, as_version=4))
+    ]
+    if found:
+        sys.exit("\n".join(found))
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line and do what it says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("command", choices=["run", "refresh"])
+    parser.add_argument("command", choices=["run", "refresh", "copy", "check"])
     parser.add_argument("notebooks", nargs="*", type=Path)
     parser.add_argument("--output", type=Path, default=Path("build/notebooks"))
     options = parser.parse_args(arguments)
@@ -131,6 +203,10 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit("No notebook was named, and notebooks/ holds none.")
     if options.command == "run":
         run(options.notebooks, options.output)
+    elif options.command == "copy":
+        copy(options.notebooks, COPIES)
+    elif options.command == "check":
+        check(options.notebooks)
     else:
         refresh(options.notebooks)
 

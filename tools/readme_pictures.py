@@ -15,6 +15,7 @@ from echolib import config, figures
 from . import chromium
 
 WIDTH = 640  # px of the moving picture
+FOLDER = config.project_root() / "figures"
 
 
 def moving_picture(result: echolib.ClipFunction) -> Path:
@@ -22,7 +23,7 @@ def moving_picture(result: echolib.ClipFunction) -> Path:
     pictures = figures.function_video(result)
     height = round(WIDTH * pictures.shape[1] / pictures.shape[2])
     small = [cv2.resize(p, (WIDTH, height), interpolation=cv2.INTER_AREA) for p in pictures]
-    path = config.figures_folder() / "function.gif"
+    path = FOLDER / "function.gif"
     return figures.write_gif(path, np.stack(small), result.clip.fps or 30.0)
 
 
@@ -31,7 +32,7 @@ def browser_picture(result: echolib.ClipFunction) -> Path:
     result = result.cropped()
     browser = echolib.browse(result, leaflets=echolib.find_leaflets(result.clip))
     browser.frame, browser.gamma = 12, 0.7
-    path = config.figures_folder() / "browser.png"
+    path = FOLDER / "browser.png"
     with tempfile.TemporaryDirectory() as folder:
         file = browser.to_html(Path(folder) / "page.html")
         size = {"width": 560, "height": 700}

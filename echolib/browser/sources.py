@@ -17,6 +17,7 @@ from ..data.clips import Clip, read_clip
 from ..data.frames import SPLITS, Dataset, FrameSet
 from ..data.names import clip_name
 from ..data.problems import Problem
+from ..data.sector import blank_outside
 from ..data.valve.study import FILES, MitralStudy, ValveClip, open_mitral
 from ..data.video import missing_file
 from ..errors import DataError
@@ -40,6 +41,7 @@ ACCEPTED = (
     "list of these"
 )
 UNNAMED = "clip"
+OF_ALL = ("fps", "spacing")  # fields of `Shown` that can be given for several clips, too
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +69,7 @@ def open_views(
     source: object,
     models: Mapping[str, Any] | None = None,
     split: str = "all",
+    blank_text: bool = False,
     **shown: Any,
 ) -> Views:
     """Open a source as a list of clips. No clip of a data set is read yet.
@@ -74,20 +77,22 @@ def open_views(
     source: one of `ACCEPTED`
     models: models by name that outline each clip when it is read, see `outliners`
     split: of a data set, "train", "val", "test" or "all"
-    shown: fields of `Shown`, for a source that is one clip
+    blank_text: whether clips are black outside their sector
+    shown: fields of `Shown`; all but fps and spacing are for a source that is one clip
     Raises DataError for a source or a model of another kind, or one that cannot be opened.
     """
     additions = Shown(**shown)
     views = _open_source(source, split)
-    if additions.fields_set and len(views) != 1:
+    of_one = [name for name in additions.fields_set if name not in OF_ALL]
+    if of_one and len(views) != 1:
         raise DataError(
-            f"{', '.join(additions.fields_set)}: expected a source that is one clip, found "
+            f"{', '.join(of_one)}: expected a source that is one clip, found "
             f"{len(views)} clips. Pass that clip alone."
         )
     title = additions.title
     names = _unique_names(views.names if title is None else (str(title),))
     outliners = open_outliners(models)
-    read = partial(_read_view, views, names, additions, outliners)
+    read = partial(_read_view, views, names, additions, blank_text, outliners)
     return Views(names, views.keywords, read, views.problems)
 
 
@@ -95,6 +100,7 @@ def _read_view(
     views: Views,
     names: tuple[str, ...],
     additions: Shown,
+    blank_text: bool,
     outliners: dict[str, Outline],
     number: int,
 ) -> View:
@@ -103,6 +109,8 @@ def _read_view(
     name = names[number]
     try:
         view = replace(views.read(number), name=name)
+        if blank_text:
+            view = replace(view, frames=blank_outside(view.frames))
         return outlined(additions.apply_to(view) if additions.fields_set else view, outliners)
     except DataError:
         raise

@@ -287,6 +287,7 @@ def browse(
     fps: float | None = None,
     spacing: float | None = None,
     title: str | None = None,
+    blank_text: bool = False,
 ) -> FrameBrowser:
     """Open clips in a frame browser: one clip, its file, a data set, or a list of these.
 
@@ -298,6 +299,8 @@ def browse(
         (T, H, W) bool
     split: of a data set, "train", "val", "test" or "all"
     clip: name of the clip to open first; by default the first of the source
+    fps (frames per second), spacing (mm per px): replace those of the source
+    blank_text: black outside the sector, such as a burned-in name (`data.blank_text`)
 
     These can be given only if the source is one clip, of T frames:
     masks: masks by name to outline, each (T, H, W) bool
@@ -309,7 +312,7 @@ def browse(
     curves: by name, each (T,), NaN where unknown
     marks: a short text by frame, such as "ED"
     labels: one text per frame
-    fps (frames per second), spacing (mm per px), title: replace those of the source
+    title: replaces the name of the source
 
     An error in the source is displayed in place of the picture and stored in the trait `error`.
     Raises TraitError for a `clip` that the source does not have.
@@ -318,7 +321,7 @@ def browse(
         views = open_views(
             source, models, split, masks=masks, truth=truth, tracings=tracings,
             landmarks=landmarks, leaflets=leaflets, doubt=doubt, curves=curves, marks=marks,
-            labels=labels, fps=fps, spacing=spacing, title=title,
+            labels=labels, fps=fps, spacing=spacing, title=title, blank_text=blank_text,
         )  # fmt: skip
     except UNREADABLE as error:
         return FrameBrowser(None, error=str(error))

@@ -4,7 +4,16 @@ import argparse
 from pathlib import Path
 
 from ..errors import DataError
-from .shared import CLIP_HELP, SPLITS, Add, report_problems
+from .options import (
+    CLIP_HELP,
+    add_changes,
+    add_device,
+    add_force,
+    add_split,
+    changes,
+    check_file,
+)
+from .shared import Add, report_problems
 
 CLIPS = 10  # in one page, unless more are asked for
 
@@ -19,13 +28,16 @@ def add_commands(add: Add) -> None:
         help="networks that outline every clip: `ventricle` (which see the beat, as `function` "
         "does), `valve`, other pretrained names, files or folders",
     )  # fmt: skip
-    command.add_argument("--split", default="all", choices=SPLITS, help="of a data set")
+    add_split(command, "all")
     which = command.add_mutually_exclusive_group()
     which.add_argument(
         "--clips", type=int, default=CLIPS,
         help=f"at most that many, spread over the split (default {CLIPS})",
     )  # fmt: skip
     which.add_argument("--names", nargs="+", help="the clips of these names only")
+    add_changes(command)
+    add_device(command)
+    add_force(command, "pages")
 
 
 def browse(arguments: argparse.Namespace) -> None:
@@ -36,6 +48,8 @@ def browse(arguments: argparse.Namespace) -> None:
     from ..data import Problem
     from ..data.problems import warnings_as_problems
 
+    check_file(arguments.out, ".html", arguments.force)
+    changed = changes(arguments)
     models = {Path(name).name.removesuffix(".safetensors"): name for name in arguments.weights}
     if len(models) < len(arguments.weights):
         raise DataError(f"--weights: two have the same name: {arguments.weights}. Rename one.")
@@ -43,7 +57,10 @@ def browse(arguments: argparse.Namespace) -> None:
         raise DataError(f"--clips: expected 1 or more, found {arguments.clips}.")
     noted: list[Problem] = []
     with warnings_as_problems(arguments.data, Path(arguments.data), noted):
-        browser = open_browser(arguments.data, models=models, split=arguments.split)
+        browser = open_browser(
+            arguments.data, models=models, split=arguments.split, fps=changed.fps,
+            spacing=changed.spacing, blank_text=changed.blank_text,
+        )  # fmt: skip
     names = arguments.names
     if names is None:
         count = min(arguments.clips, len(browser.names))

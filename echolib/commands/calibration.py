@@ -4,11 +4,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .shared import SPLITS, Add, about_ef, add_weights, describe, open_clips, report_problems
+from .options import add_device, add_force, add_split, add_weights, check_file
+from .shared import KEPT_CLIPS, Add, about_ef, describe, open_clips, report_problems
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..data import Dataset
     from ..ventricle.calibration import Calibration
     from ..ventricle.clip import Networks
 
@@ -16,19 +18,23 @@ if TYPE_CHECKING:
 def add_commands(add: Add) -> None:
     """Add `calibrate` to the command line."""
     command = add("calibrate", calibrate)
-    command.add_argument("data", help="folder of a study whose ejection fractions are known")
+    command.add_argument(
+        "data", help="folder of a study with 40 clips or more whose ejection fractions are known"
+    )
     command.add_argument("--out", required=True, help="JSON file to write; a folder lies beside it")
     add_weights(command)
-    command.add_argument("--split", default="val", choices=SPLITS)
+    add_split(command, "val", "the study")
     command.add_argument(
         "--correction", default="auto", choices=("auto", "line", "none"),
         help="line: correct each EF by a straight line; none: leave it as measured; auto (default):"
         " a line where it clearly helps, on the clips of --also too",
     )  # fmt: skip
     command.add_argument(
-        "--also", help="folder of a study of other hearts, on which the intervals must hold, too"
+        "--also",
+        help="folder of a study of other hearts, 40 clips or more, on which the intervals must "
+        "hold, too",
     )
-    command.add_argument("--also-split", default="train", choices=SPLITS)
+    add_split(command, "train", "the study of --also", "--also-split")
     command.add_argument(
         "--widen", type=float, default=1.0,
         help="factor for all intervals, chosen on other hearts (default 1; --also finds it)",
@@ -36,6 +42,8 @@ def add_commands(add: Add) -> None:
     command.add_argument(
         "--chosen-on", default="", help="the hearts that the factor of --widen was chosen on"
     )
+    add_device(command)
+    add_force(command, "calibrations")
 
 
 def calibrate(arguments: argparse.Namespace) -> None:
@@ -48,14 +56,16 @@ def calibrate(arguments: argparse.Namespace) -> None:
     out = Path(arguments.out)
     if out.suffix != ".json" or out.is_dir():
         raise ValueError(f"--out: expected a JSON file such as function.json, found {out}.")
+    check_file(out, ".json", arguments.force)
     _check_widening(arguments)
-    networks = load_networks(tuple(arguments.weights or WEIGHTS), calibration=None)
-    folder, split = out.with_suffix(""), arguments.split
-    clips, description = _known(arguments.data, networks, folder, split)
-    also, chosen_on = None, arguments.chosen_on
+    studies = [(arguments.data, arguments.split, out.with_suffix(""))]
     if arguments.also is not None:
-        beside = folder.with_name(f"{folder.name}-also")
-        also, chosen_on = _known(arguments.also, networks, beside, arguments.also_split)
+        studies.append((arguments.also, arguments.also_split, out.with_name(f"{out.stem}-also")))
+    opened = [(_enough(path, split), split, folder) for path, split, folder in studies]
+    networks = load_networks(tuple(arguments.weights or WEIGHTS), calibration=None)
+    arguments.kept, bar = KEPT_CLIPS, not arguments.quiet
+    (clips, description), *others = (_known(*study, networks, bar) for study in opened)
+    also, chosen_on = others[0] if others else (None, arguments.chosen_on)
     calibration = fit_calibration(clips, description, networks.names, arguments.correction, also)
     if also is not None:
         _print_by_range(f"{chosen_on}, before widening", calibration, also)
@@ -78,13 +88,26 @@ def _check_widening(arguments: argparse.Namespace) -> None:
         )
 
 
-def _known(path: str, networks: "Networks", folder: Path, split: str) -> tuple["pd.DataFrame", str]:
+def _enough(path: str, split: str) -> "Dataset":
+    """A study; raises ValueError where too few clips of its split can have a known EF."""
+    from ..ventricle.calibration import require_enough
+
+    data = open_clips(path, labelled=True)
+    chosen = data.table[(data.table.split == split) | (split == "all")]
+    known = chosen.EF.notna().sum() if "EF" in chosen else len(chosen)  # else from the labels
+    if len(chosen):  # else `measure_study` lists the splits that there are
+        require_enough(int(known), f"in the split {split!r} of {path}")
+    return data
+
+
+def _known(
+    data: "Dataset", split: str, folder: Path, networks: "Networks", progress: bool
+) -> tuple["pd.DataFrame", str]:
     """Measure a split of a study with known EF into a folder; its clips, and what they are."""
     from ..data.problems import problems_of
     from ..ventricle.study import measure_study
 
-    data = open_clips(path, labelled=True)
-    tables = measure_study(data, networks, folder, split)
+    tables = measure_study(data, networks, folder, split, progress=progress)
     report_problems(problems_of(tables["problems"]))
     if said := about_ef(data):
         print(said)

@@ -3,7 +3,8 @@
 import argparse
 
 from ..errors import DataError
-from .shared import SIZE, Add, open_labelled, refuse_existing
+from .options import refuse_existing
+from .shared import KEPT_PARTS, SIZE, Add, open_labelled
 
 
 def add_commands(add: Add) -> None:
@@ -11,7 +12,9 @@ def add_commands(add: Add) -> None:
     command = add("pack", pack)
     command.add_argument("data", help="folder of a data set")
     command.add_argument("--out", required=True, help="folder to write")
-    command.add_argument("--size", type=int, default=SIZE, help="side of the square, px")
+    command.add_argument(
+        "--size", type=int, default=SIZE, help=f"side of the square, px (default {SIZE})"
+    )
     command.add_argument("--workers", type=int, help="threads that decode (default: one per core)")
 
 
@@ -24,6 +27,8 @@ def pack(arguments: argparse.Namespace) -> None:
     if isinstance(data, FrameSet):
         raise DataError(f"{arguments.data} is packed already.")
     refuse_existing(arguments.out)
-    frames = pack_data(data, arguments.out, arguments.size, arguments.workers)
+    arguments.kept = KEPT_PARTS
+    bar = not arguments.quiet
+    frames = pack_data(data, arguments.out, arguments.size, arguments.workers, bar)
     print(f"{len(frames)} frames of {frames.table.patient.nunique()} patients in {arguments.out}")
     print(problem_summary(frames.problems))

@@ -8,14 +8,21 @@ from pathlib import Path
 from .. import __version__
 from ..memory import memory_error
 from . import browser, calibration, data, phantom, robustness, training, valve, ventricle
+from .options import settings
 from .shared import adder
 
 FAMILIES = (phantom, data, training, robustness, ventricle, calibration, browser)
+VARIABLES = """
+Environment variables: ECHOLIB_DEVICE, where networks compute (cpu, cuda, cuda:1; --device goes
+first); ECHOLIB_MEMORY, what may be read into memory (such as 16G); ECHOLIB_DATA, the folder of data
+sets and packed frames; ECHOLIB_FAST=1, fewer frames in `robustness` (notebooks: less data and fewer
+steps).
+"""
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line: one sub-command per step."""
-    parser = argparse.ArgumentParser(prog="echolib", description=__doc__)
+    parser = argparse.ArgumentParser(prog="echolib", description=__doc__, epilog=VARIABLES)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for family in FAMILIES:
@@ -41,7 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if out := getattr(parsed, "out", None):
             _sweep(Path(out))
-        parsed.run(parsed)
+        with settings(parsed):
+            parsed.run(parsed)
     except (ValueError, OSError) as error:  # DataError is a ValueError
         print(f"echolib {parsed.command}: {error}", file=sys.stderr)
         return 2
@@ -52,6 +60,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"echolib {parsed.command}: {message}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"echolib {parsed.command}: stopped; finished parts are kept", file=sys.stderr)
+        print(f"echolib {parsed.command}: stopped: {parsed.kept}", file=sys.stderr)
         return 130
     return 0

@@ -4,7 +4,8 @@ import argparse
 
 from ..config import fast_mode
 from ..errors import DataError
-from .shared import SPLITS, Add, open_packed
+from .options import add_device, add_seed, add_split
+from .shared import KEPT_PARTS, Add, open_packed
 
 
 def add_commands(add: Add) -> None:
@@ -14,9 +15,10 @@ def add_commands(add: Add) -> None:
     command.add_argument("--out", required=True, help="folder to write; resumed where it stopped")
     command.add_argument(
         "--weights", nargs="+", default=["lv", "lv_landmarks"],
-        help="pretrained names, files or folders; the first is the baseline",
+        help="pretrained names, files or folders; the first is the baseline "
+        "(default lv lv_landmarks)",
     )  # fmt: skip
-    command.add_argument("--split", default="test", choices=SPLITS)
+    add_split(command, "test")
     command.add_argument(
         "--frames", type=int, default=16 if fast_mode() else 100,
         help="at most that many, whole clips spread over the split (default 100; 16 in fast mode)",
@@ -25,9 +27,15 @@ def add_commands(add: Add) -> None:
         "--corruptions", nargs="+", metavar="NAME", help="of the twelve (default all)"
     )
     command.add_argument(
-        "--severities", nargs="+", type=int, choices=(1, 2, 3, 4, 5), default=[1, 2, 3, 4, 5]
+        "--severities",
+        nargs="+",
+        type=int,
+        choices=(1, 2, 3, 4, 5),
+        default=[1, 2, 3, 4, 5],
+        help="of each corruption, 1 to 5 (default all)",
     )
-    command.add_argument("--seed", type=int, default=0)
+    add_seed(command)
+    add_device(command)
 
 
 def robustness(arguments: argparse.Namespace) -> None:
@@ -46,12 +54,14 @@ def robustness(arguments: argparse.Namespace) -> None:
     sizes = sorted({model.size for model in models.values()})
     if len(sizes) > 1:
         raise ValueError(f"The models see squares of {sizes} px; compare those of one size.")
-    frames = open_packed(arguments.data, sizes[0]).split(arguments.split)
+    arguments.kept, bar = KEPT_PARTS, not arguments.quiet
+    frames = open_packed(arguments.data, sizes[0], bar).split(arguments.split)
     if not len(frames):
         raise DataError(f"{arguments.data} has no readable frame in {arguments.split!r}.")
     frames = frames.spread(arguments.frames)
     print(f"{len(frames)} frames of {frames.table.patient.nunique()} patients")
     settings = {"corruptions": arguments.corruptions, "severities": tuple(arguments.severities)}
-    summary = report_robustness(models, frames, arguments.out, seed=arguments.seed, **settings)
+    settings |= {"seed": arguments.seed, "progress": bar}
+    summary = report_robustness(models, frames, arguments.out, **settings)
     print(summary.round(3).to_string())
     print(f"cases, tables and figures in {arguments.out}")

@@ -1,4 +1,4 @@
-"""Parts that several commands share: how one is added, its usual options, opening of data."""
+"""Parts that several commands share: how one is added, and how its data are opened."""
 
 import argparse
 from collections.abc import Callable, Iterable
@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
+from .options import add_quiet
 
 if TYPE_CHECKING:
     from ..data import Dataset, FrameSet, Problem
 
-SPLITS = ("train", "val", "test", "all")
 SIZE = 112  # px, side of the squares that networks see
 PLAYED_AT = 30.0  # frames per second of a video whose clip has no rate
-CLIP_HELP = "AVI, MP4, MOV, WebM, MPEG, WMV, FLV, GIF or DICOM file"
+# what is kept of a command that the user stops
+NOTHING_KEPT = "nothing is finished, so that it has to begin anew"
+KEPT_PARTS = "finished parts are kept, and the same command goes on from there"
+KEPT_CLIPS = "finished clips are kept, and the same command goes on from there"
 
 Add = Callable[[str, Callable[[argparse.Namespace], None]], argparse.ArgumentParser]
 
@@ -21,21 +24,17 @@ Add = Callable[[str, Callable[[argparse.Namespace], None]], argparse.ArgumentPar
 def adder(commands: Any) -> Add:
     """A function that adds a sub-command by name and function, whose docstring is its help.
 
-    commands: as `ArgumentParser.add_subparsers` gives them.
+    commands: as `ArgumentParser.add_subparsers` gives them. A command that keeps something when it
+    is stopped says so in `arguments.kept` as soon as this holds.
     """
 
     def add(name: str, run: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
-        command.set_defaults(run=run)
+        add_quiet(command)
+        command.set_defaults(run=run, kept=NOTHING_KEPT)
         return command
 
     return add
-
-
-def refuse_existing(folder: str | Path) -> None:
-    """Raise DataError where a folder that is to be written exists already."""
-    if Path(folder).exists():
-        raise DataError(f"{folder} exists already. Remove it or choose another folder.")
 
 
 def open_labelled(folder: str | Path) -> "Dataset | FrameSet":
@@ -60,8 +59,11 @@ def report_problems(problems: "Iterable[Problem]") -> None:
         print(problem_summary(problems))
 
 
-def open_packed(folder: str, size: int) -> "FrameSet":
-    """The frames of any data set folder, packed once; malformed records are printed."""
+def open_packed(folder: str, size: int, progress: bool) -> "FrameSet":
+    """The frames of any data set folder, packed once; malformed records are printed.
+
+    progress: whether to show a bar while they are packed.
+    """
     from ..data import FrameSet, pack_once, problem_summary
 
     data = open_labelled(folder)
@@ -73,7 +75,7 @@ def open_packed(folder: str, size: int) -> "FrameSet":
             )
         report_problems(data.problems)
         return data
-    frames = pack_once(data, size)
+    frames = pack_once(data, size, progress)
     print(f"{len(frames)} frames of {frames.table.patient.nunique()} patients ({data.name})")
     print(problem_summary(frames.problems))
     return frames
@@ -90,15 +92,6 @@ def open_clips(folder: str | Path, labelled: bool = False) -> "Dataset":
     if isinstance(data, FrameSet):
         raise DataError(f"{folder} is packed frames without clips; give the data set's own folder.")
     return data
-
-
-def add_weights(command: argparse.ArgumentParser) -> None:
-    """Add the option for the networks that measure a clip."""
-    command.add_argument(
-        "--weights", nargs="+",
-        help="a masks network; optionally one that sees the beat, too, and one of landmarks "
-        "(default: those that come with the package)",
-    )  # fmt: skip
 
 
 def describe(data: "Dataset") -> str:

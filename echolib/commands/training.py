@@ -3,11 +3,13 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from ..errors import DataError
 from ..files import atomic_path, write_table
 from ..networks import PRECISIONS, TARGETS
-from .shared import SIZE, SPLITS, Add, open_labelled, open_packed, report_problems
+from .options import add_device, add_force, add_seed, add_split, check_file
+from .shared import SIZE, Add, open_labelled, open_packed, report_problems
 
 MINUTES = 10.0
 
@@ -17,12 +19,16 @@ def add_commands(add: Add) -> None:
     command = add("train", train)
     command.add_argument("data", help="folder of a data set")
     command.add_argument("--out", required=True, help="folder for weights and checkpoint")
-    command.add_argument("--size", type=int, default=SIZE, help="side of the square, px")
+    command.add_argument(
+        "--size", type=int, default=SIZE, help=f"side of the square, px (default {SIZE})"
+    )
     length = command.add_mutually_exclusive_group()
     length.add_argument(
-        "--minutes", type=float, default=MINUTES, help=f"wall time (default {MINUTES:g})"
-    )
-    length.add_argument("--epochs", type=float)
+        "--minutes", type=float,
+        help=f"wall time of the whole training (default {MINUTES:g}; a resumed training keeps its "
+        "length unless another one is given, by which it becomes longer or shorter)",
+    )  # fmt: skip
+    length.add_argument("--epochs", type=float, help="length in epochs instead")
     command.add_argument(
         "--width", type=int,
         help="channels of the first level (default 24, or those of the weights to start from)",
@@ -32,7 +38,7 @@ def add_commands(add: Add) -> None:
     )
     command.add_argument(
         "--target", default="masks", choices=TARGETS,
-        help="what to learn: masks; 40 or 7 landmarks by heatmaps; 40 by regression",
+        help="what to learn: masks (default); 40 or 7 landmarks by heatmaps; 40 by regression",
     )  # fmt: skip
     command.add_argument("--start", help="weights to start from: pretrained name, file or folder")
     command.add_argument(
@@ -48,14 +54,19 @@ def add_commands(add: Add) -> None:
         help="auto: bf16 where the processor or GPU computes in it, else fp32; equal trainings "
         "need an equal precision (default auto; a resumed training keeps its own)",
     )  # fmt: skip
-    command.add_argument("--seed", type=int, default=0)
+    add_seed(command)
     command.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    add_device(command)
 
     command = add("evaluate", evaluate)
     command.add_argument("data", help="folder of a data set")
-    command.add_argument("--weights", default="lv", help="pretrained name, file or folder")
-    command.add_argument("--split", default="test", choices=SPLITS)
+    command.add_argument(
+        "--weights", default="lv", help="pretrained name, file or folder (default lv)"
+    )
+    add_split(command, "test")
     command.add_argument("--json", help="file for the summary; a CSV of cases goes beside it")
+    add_device(command)
+    add_force(command, "files of --json")
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -71,13 +82,13 @@ def train(arguments: argparse.Namespace) -> None:
         raise ValueError("--loss is for masks; landmarks have a loss of their own.")
     if arguments.cycle and arguments.target != "masks":
         raise ValueError("--cycle is for masks; landmarks networks see one frame.")
-    bound = "minutes" if arguments.epochs is None else "epochs"
     config = TrainingConfig(
-        **{bound: getattr(arguments, bound)}, loss=arguments.loss or "bce_dice",
+        **_length(arguments), loss=arguments.loss or "bce_dice",
         seed=arguments.seed, corrupted=arguments.corrupted, start=arguments.start or "",
         precision=arguments.precision,
     )  # fmt: skip
-    frames = open_packed(arguments.data, arguments.size)
+    bar = not arguments.quiet
+    frames = open_packed(arguments.data, arguments.size, bar)
     if arguments.cycle:
         frames = within_cycle(frames)
     torch.manual_seed(arguments.seed)
@@ -91,12 +102,30 @@ def train(arguments: argparse.Namespace) -> None:
         print(f"weights of {arguments.start}; {', '.join(anew) or 'nothing'} made anew")
     parts = frames.split("train"), frames.split("val")
     training = Training(model, *parts, arguments.out, config, arguments.resume)
-    training.run()
+    arguments.kept = (
+        "what was done up to the last validation is kept, if there was one; --resume goes on there"
+    )
+    training.run(bar)
     print(
         f"best validation Dice {training.progress.best:.4f} after {training.progress.step} steps "
         f"in {training.precision}"
     )
     print(f"weights in {Path(arguments.out) / 'model.safetensors'}")
+
+
+def _length(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Length of a training as given, else that of the training to resume, else `MINUTES`."""
+    from ..networks.checkpoints import planned_length
+    from ..networks.training import CHECKPOINT_FILE
+
+    if arguments.epochs is not None:
+        return {"epochs": arguments.epochs}
+    if arguments.minutes is not None:
+        return {"minutes": arguments.minutes}
+    checkpoint = Path(arguments.out) / CHECKPOINT_FILE
+    if arguments.resume and checkpoint.is_file():
+        return planned_length(checkpoint)
+    return {"minutes": MINUTES}
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -106,10 +135,15 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from ..networks.inference import score
     from ..networks.models import find_weights, load_model
 
+    path = None if arguments.json is None else Path(arguments.json)
+    if path is None and arguments.quiet:
+        raise ValueError("--quiet shows no scores: name a file for them with --json.")
+    for file in () if path is None else (path, path.with_suffix(".csv")):
+        check_file(file, ".json", arguments.force)
     data = open_labelled(arguments.data)
     problems = list(data.problems)
     network = load_model(arguments.weights)
-    cases = score(network, data, arguments.split, problems=problems)
+    cases = score(network, data, arguments.split, not arguments.quiet, problems)
     if cases.empty:
         splits = sorted(data.table.split.unique())
         raise DataError(
@@ -129,8 +163,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
             f"median {values['median']:.3f}, p10 {values['p10']:.3f}{unit}"
         )
     report_problems(problems)
-    if arguments.json:
-        path = Path(arguments.json)
+    if path is not None:
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(summary, indent=2) + "\n")
         write_table(cases, path.with_suffix(".csv"))

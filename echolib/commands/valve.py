@@ -1,20 +1,38 @@
 """The mitral valve from a shell: train, segment, submit."""
 
 import argparse
+import hashlib
+import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import __version__
 from ..arrays import read_npz
 from ..errors import DataError
 from ..files import write_npz, write_table
-from .shared import CLIP_HELP, PLAYED_AT, adder
+from ..parts import Parts
+from .options import (
+    CLIP_HELP,
+    add_changes,
+    add_device,
+    add_force,
+    add_seed,
+    changes,
+    check_file,
+    refuse_existing,
+)
+from .shared import KEPT_CLIPS, KEPT_PARTS, PLAYED_AT, adder
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ..data import Clip, ValveClip
+    from ..valve.finder import ValveFinder
+
+UNFINISHED = "unfinished"  # folder of a pickle's finished clips, until all are
+NETWORKS = ("whole", "close")  # fields of a `ValveFinder`; the others are settings
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
@@ -28,24 +46,33 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--start", default="valve", help='weights to start from (default "valve"), or "none"'
     )
-    command.add_argument("--epochs", type=float, default=15)
-    command.add_argument("--folds", type=int, default=5, help="networks that look closely")
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--epochs", type=float, default=15, help="of each network (default 15)")
+    command.add_argument(
+        "--folds", type=int, default=5, help="networks that look closely (default 5)"
+    )
+    add_seed(command)
     command.add_argument(
         "--recipe", action="store_true", help="the course's recipe instead, as a baseline"
     )
+    add_device(command)
 
     command = add("segment", segment)
     command.add_argument("clip", help=f"{CLIP_HELP}, train.pkl or test.pkl")
     command.add_argument("--out", required=True, help="folder to write")
     command.add_argument(
-        "--weights", default="valve", help="pretrained name, or a folder that `train` wrote"
+        "--weights",
+        default="valve",
+        help="pretrained name, or a folder that `train` wrote (default valve)",
     )
     command.add_argument("--threshold", type=float, help="of the probability, 0 to 1")
+    add_changes(command)
+    add_device(command)
+    add_force(command)
 
     command = add("submit", submit)
     command.add_argument("masks", help="masks.npz of `segment` on test.pkl")
     command.add_argument("--out", required=True, help="CSV to write")
+    add_force(command, "files")
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -55,13 +82,14 @@ def train(arguments: argparse.Namespace) -> None:
     clips = _labelled_clips(Path(arguments.data), arguments.echonet)
     kinds = {kind: sum(clip.dataset == kind for clip in clips) for kind in ("amateur", "expert")}
     print(f"{len(clips)} labelled videos: {kinds['amateur']} amateur, {kinds['expert']} expert")
+    arguments.kept, bar = KEPT_PARTS, not arguments.quiet
     if arguments.recipe:
-        train_whole_recipe(clips, arguments.out, seed=arguments.seed)
+        train_whole_recipe(clips, arguments.out, arguments.seed, bar)
         print(f"the recipe's networks in {arguments.out}: stage-1 and stage-2")
         return
     start = None if arguments.start == "none" else arguments.start
     finder = train_finder(
-        clips, arguments.out, start, arguments.folds, arguments.epochs, arguments.seed
+        clips, arguments.out, start, arguments.folds, arguments.epochs, arguments.seed, bar
     )
     print(f"{1 + len(finder.close)} networks in {arguments.out}, threshold {finder.threshold:g}")
 
@@ -79,34 +107,85 @@ def _labelled_clips(folder: Path, echonet: str | None) -> "list[ValveClip]":
 
 def segment(arguments: argparse.Namespace) -> None:
     """Mask the mitral leaflets in every frame of a clip, or of all clips of a pickle."""
-    from dataclasses import replace
-
     from ..data import read_clip, read_mitral_pickle
+    from ..data.video import missing_file
     from ..networks.inference import outline
-    from ..valve.finder import load_finder
 
     path, out = Path(arguments.clip), Path(arguments.out)
-    finder = load_finder(arguments.weights)
-    if arguments.threshold is not None:
-        if not 0 < arguments.threshold < 1:
-            raise ValueError(f"--threshold must lie between 0 and 1, not {arguments.threshold}.")
-        finder = replace(finder, threshold=arguments.threshold)
-    pickled = _is_pickle(path)
-    clips = read_mitral_pickle(path) if pickled else [read_clip(path)]
+    changed, pickled = changes(arguments), _is_pickle(path)
+    if not (pickled and (out / UNFINISHED).is_dir()):
+        refuse_existing(out, arguments.force)
+    if path.is_dir():
+        raise missing_file(path)
+    finder = _finder(arguments)
+    if not pickled:
+        clip = changed.of_clip(read_clip(path))
+        _write_results(out, [clip], ["masks"], [outline(finder, clip)])
+        return
+    clips = [changed.of_clip(clip) for clip in read_mitral_pickle(path)]
+    arguments.kept = KEPT_CLIPS
+    masks = _finished(clips, finder, Parts(out / UNFINISHED, _identity(clips, finder)))
+    _write_results(out, clips, [clip.name for clip in clips], masks)
+    shutil.rmtree(out / UNFINISHED, ignore_errors=True)
 
-    def outlined() -> Iterator[tuple[str, "np.ndarray"]]:
-        for clip in clips:
-            masks = outline(finder, clip)
-            empty = int((~masks.any(axis=(1, 2))).sum())
+
+def _finder(arguments: argparse.Namespace) -> "ValveFinder":
+    """The finder that the user names, with the user's threshold."""
+    from dataclasses import replace
+
+    from ..valve.finder import load_finder
+
+    finder, threshold = load_finder(arguments.weights), arguments.threshold
+    if threshold is None:
+        return finder
+    if not 0 < threshold < 1:
+        raise ValueError(f"--threshold must lie between 0 and 1, not {threshold}.")
+    return replace(finder, threshold=threshold)
+
+
+def _write_results(
+    out: Path, clips: "Sequence[Clip]", names: list[str], masks: "Iterable[np.ndarray]"
+) -> None:
+    """Write the masks (T, H, W) bool of clips, under their names in masks.npz, and the pictures."""
+
+    def told() -> "Iterator[np.ndarray]":
+        for clip, mask in zip(clips, masks, strict=True):
+            empty = int((~mask.any(axis=(1, 2))).sum())
             note = f", {empty} of them without leaflets" if empty else ""
-            print(f"{clip.name}: {len(clip.frames)} frames{note}", flush=True)
-            yield clip.name if pickled else "masks", masks
+            print(f"{clip.name}: {len(mask)} frames{note}", flush=True)
+            yield mask
 
-    write_npz(out / "masks.npz", outlined())  # before the pictures, which may fail
-    for clip in clips:
-        name = clip.name if pickled else "masks"
+    write_npz(out / "masks.npz", zip(names, told(), strict=True))  # before what may fail
+    for clip, name in zip(clips, names, strict=True):
         _write_pictures(out, clip, read_npz(out / "masks.npz", [name])[name])
     print(f"masks and overlays in {out}")
+
+
+def _finished(
+    clips: "Sequence[Clip]", finder: "ValveFinder", parts: Parts
+) -> "Iterator[np.ndarray]":
+    """Masks (T, H, W) bool of clips; those of an interrupted run are not made again."""
+    from ..networks.inference import outline
+
+    for number, clip in enumerate(clips):
+        file = parts.folder / f"{number:04}.npz"
+        if parts.load(f"{number:04}", [clip.name]) is None:
+            write_npz(file, [("masks", outline(finder, clip))])
+            parts.save(f"{number:04}", [clip.name], len(clip.frames), [file])
+        yield read_npz(file, ["masks"])["masks"]
+
+
+def _identity(clips: "Sequence[Clip]", finder: "ValveFinder") -> dict:
+    """What finished clips must have in common with a run that goes on, as JSON values."""
+    from ..networks.models import weights_digest
+
+    digest = hashlib.sha256()
+    for clip in clips:
+        digest.update(f"{clip.name} {clip.frames.shape}".encode())
+        digest.update(clip.frames.tobytes())
+    settings = {name: value for name, value in vars(finder).items() if name not in NETWORKS}
+    networks = [weights_digest(network) for network in (finder.whole, *finder.close)]
+    return {"echolib": __version__, "clips": digest.hexdigest(), "networks": networks, **settings}
 
 
 def _is_pickle(path: Path) -> bool:
@@ -144,6 +223,7 @@ def submit(arguments: argparse.Namespace) -> None:
     from ..valve.submission import write_submission
 
     path = Path(arguments.masks)
+    check_file(arguments.out, ".csv", arguments.force)
     try:
         masks = read_npz(path)
     except DataError as error:

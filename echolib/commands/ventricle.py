@@ -2,6 +2,7 @@
 
 import argparse
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,29 +10,30 @@ from .. import __version__
 from ..errors import DataError
 from ..files import write_npz, write_table
 from ..parts import Parts
-from .shared import (
+from .options import (
     CLIP_HELP,
-    PLAYED_AT,
     SPLITS,
-    Add,
-    about_ef,
+    add_changes,
+    add_device,
+    add_force,
     add_weights,
-    describe,
-    open_clips,
-    report_problems,
+    changes,
+    refuse_existing,
 )
+from .shared import KEPT_CLIPS, PLAYED_AT, Add, about_ef, describe, open_clips, report_problems
 
 GIF_SIDE = 640  # px, longer side of a GIF at most: larger ones cannot be sent
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..data import Dataset, LooseClips
+    from ..data import Changes, Dataset, LooseClips
     from ..networks.models import Encoder
     from ..ventricle.clip import ClipFunction, Networks
 
 RESULTS = ("masks.npz", "area.csv", "overlay.mp4", "overlay.gif")  # of `segment`, of one clip
 ROWS_PRINTED = 20  # clips of a study without scores
+OF_A_CLIP = "results of a single clip"  # those of a folder are resumed
 
 
 def add_commands(add: Add) -> None:
@@ -44,6 +46,7 @@ def add_commands(add: Add) -> None:
         help="one network, which outlines each frame by itself, or several as for `function` "
         "(default: those that come with the package, which see the beat)",
     )  # fmt: skip
+    _add_shared(command)
 
     command = add("function", function)
     command.add_argument("data", help=f"{CLIP_HELP}, or folder of a study or of clips")
@@ -54,12 +57,21 @@ def add_commands(add: Add) -> None:
         help="file of `calibrate` (default: the package's, for its own weights)",
     )  # fmt: skip
     command.add_argument(
-        "--split", choices=SPLITS, help="of a study (default test; all of a folder of clips)"
-    )
+        "--split", choices=SPLITS,
+        help="part of a study to use (default test; all of a folder of clips)",
+    )  # fmt: skip
     command.add_argument("--clips", type=int, help="of a study: at most that many (default all)")
     command.add_argument(
         "--videos", type=int, default=3, help="of a study: videos of that many clips (default 3)"
     )
+    _add_shared(command)
+
+
+def _add_shared(command: argparse.ArgumentParser) -> None:
+    """Add the options that both commands share with others."""
+    add_changes(command)
+    add_device(command)
+    add_force(command, OF_A_CLIP)
 
 
 def segment(arguments: argparse.Namespace) -> None:
@@ -68,12 +80,15 @@ def segment(arguments: argparse.Namespace) -> None:
     from ..ventricle.clip import WEIGHTS, load_networks
 
     path, out, weights = Path(arguments.clip), Path(arguments.out), arguments.weights or WEIGHTS
-    clips = _loose_clips(path) if path.is_dir() else None
+    changed, clips = changes(arguments), _loose_clips(path) if path.is_dir() else None
+    if clips is None:
+        refuse_existing(out, arguments.force)
     network = load_model(weights[0]) if len(weights) == 1 else load_networks(weights)
     if clips is None:
-        _segment_clip(path, network, out)
+        _segment_clip(path, changed, network, out)
     else:
-        _segment_folder(clips, network, out)
+        arguments.kept = KEPT_CLIPS
+        _segment_folder(clips, changed, network, out)
 
 
 def _loose_clips(folder: Path) -> "LooseClips":
@@ -89,22 +104,26 @@ def _loose_clips(folder: Path) -> "LooseClips":
     return data
 
 
-def _segment_folder(data: "LooseClips", network: "Encoder | Networks", out: Path) -> None:
+def _segment_folder(
+    data: "LooseClips", changed: "Changes", network: "Encoder | Networks", out: Path
+) -> None:
     """Outline each clip into a folder of its own; damaged clips and finished ones are passed over.
 
-    Raises DataError where no clip can be outlined, or `out` holds results of other networks.
+    Raises DataError where no clip can be outlined, or `out` holds results of other networks or of
+    clips that were changed otherwise.
     """
     from ..data import Problem, problem_summary
     from ..data.problems import warnings_as_problems
 
-    Parts(out, {"echolib": __version__, "networks": _digests(network)})
+    identity = {"echolib": __version__, "networks": _digests(network)}
+    Parts(out, identity | {"changes": asdict(changed)})
     problems: list[Problem] = []
     done = 0
     for name, path in data.table.path.items():
         try:
             with warnings_as_problems(path.name, data.folder, problems):
                 if not _is_segmented(path, out / name):
-                    _segment_clip(path, network, out / name)
+                    _segment_clip(path, changed, network, out / name)
             done += 1
         except (ValueError, OSError) as error:
             reason = str(error).replace(f"{data.folder}/", "")
@@ -136,7 +155,7 @@ def _is_segmented(clip: Path, out: Path) -> bool:
     return all(path.is_file() and path.stat().st_mtime >= changed for path in results)
 
 
-def _segment_clip(path: Path, network: "Encoder | Networks", out: Path) -> None:
+def _segment_clip(path: Path, changed: "Changes", network: "Encoder | Networks", out: Path) -> None:
     """Masks, table of areas and overlays of one clip."""
     import numpy as np
     import pandas as pd
@@ -146,7 +165,7 @@ def _segment_clip(path: Path, network: "Encoder | Networks", out: Path) -> None:
     from ..figures.overlay import outlined
     from ..networks.inference import packed_outline
 
-    clip = read_clip(path)
+    clip = changed.of_clip(read_clip(path))
     masks = packed_outline(network, clip)
     write_npz(out / "masks.npz", [("masks", masks)])
     area = masks.areas()
@@ -167,20 +186,26 @@ def _segment_clip(path: Path, network: "Encoder | Networks", out: Path) -> None:
 
 def function(arguments: argparse.Namespace) -> None:
     """Measure how the left ventricle works: beats, volumes, ejection fraction with interval."""
+    from ..data import LooseClips
     from ..ventricle.clip import WEIGHTS, load_networks
 
     path, out = Path(arguments.data), Path(arguments.out)
     given = tuple(arguments.weights or WEIGHTS), arguments.calibration
     if arguments.clips is not None and arguments.clips < 1:
         raise ValueError(f"--clips: expected 1 or more, found {arguments.clips}.")
+    changed = changes(arguments)
     if path.is_dir():
         data = open_clips(path)
-        _study(data, load_networks(*given), out, arguments)
+        if arguments.split is None:
+            arguments.split = "all" if isinstance(data, LooseClips) else "test"
+        arguments.kept = KEPT_CLIPS
+        _study(changed.of_data(data), load_networks(*given), out, arguments)
     else:
-        _clip(path, load_networks(*given), out)
+        refuse_existing(out, arguments.force)
+        _clip(path, changed, load_networks(*given), out)
 
 
-def _clip(path: Path, networks: "Networks", out: Path) -> None:
+def _clip(path: Path, changed: "Changes", networks: "Networks", out: Path) -> None:
     """Tables, video and report of one clip."""
     import pandas as pd
 
@@ -189,7 +214,7 @@ def _clip(path: Path, networks: "Networks", out: Path) -> None:
     from ..ventricle.clip import measure_clip
     from ..ventricle.words import headline
 
-    clip = read_clip(path)
+    clip = changed.of_clip(read_clip(path))
     result = measure_clip(clip, networks)
     write_table(pd.DataFrame([result.row()]), out / "clips.csv")
     beats = result.function.beats_table()
@@ -213,14 +238,14 @@ def _write_video(path: Path, result: "ClipFunction") -> Path:
 
 def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse.Namespace) -> None:
     """Tables, scores, some videos and the report of a study."""
-    from ..data import LooseClips
     from ..data.problems import problems_of, warnings_as_problems
     from ..report.ventricle import write_study_report
     from ..ventricle.scores import dice_scores, ef_scores, ef_scores_by_range
     from ..ventricle.study import measure_study, stored_result
 
-    split = arguments.split or ("all" if isinstance(data, LooseClips) else "test")
-    tables = measure_study(data, networks, out, split, arguments.clips)
+    tables = measure_study(
+        data, networks, out, arguments.split, arguments.clips, not arguments.quiet
+    )
     clips, frames = tables["clips"], tables["frames"]
     if len(frames):
         overlap = dice_scores(frames)

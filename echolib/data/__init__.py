@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from ..errors import DataError
+from ..errors import DataError, no_folder
 from .camus import Camus, find_patients
+from .changes import Changes
 from .clips import Clip, example_clip, read_clip
 from .echonet import EchoNet
 from .frames import Dataset, FrameSet, LabelledFrame, labelled_frames
@@ -11,7 +12,7 @@ from .letterbox import Letterbox
 from .loose import LooseClips, find_clips
 from .packing import pack, pack_once
 from .problems import Problem, problem_summary, problem_table
-from .sector import clip_sector, crop_to_sector, find_sector
+from .sector import blank_text, clip_sector, crop_to_sector, find_sector
 from .tracings import rows_to_tracing
 from .valve.nn_mitralseg import read_nn_mitralseg
 from .valve.plain_pickle import read_plain_pickle
@@ -19,11 +20,11 @@ from .valve.squares import bounds_of, close_set, crop_around, labelled_valves, w
 from .valve.study import MitralStudy, ValveClip, open_mitral, read_mitral_pickle
 
 __all__ = [
-    "Camus", "Clip", "DataError", "Dataset", "EchoNet", "FrameSet", "LabelledFrame", "Letterbox",
-    "LooseClips", "MitralStudy", "Problem", "ValveClip", "bounds_of", "clip_sector", "close_set",
-    "crop_around", "crop_to_sector", "example_clip", "find_sector", "labelled_frames",
-    "labelled_valves", "open_data", "open_mitral", "pack", "pack_once", "problem_summary",
-    "problem_table", "read_clip", "read_mitral_pickle", "read_nn_mitralseg",
+    "Camus", "Changes", "Clip", "DataError", "Dataset", "EchoNet", "FrameSet", "LabelledFrame",
+    "Letterbox", "LooseClips", "MitralStudy", "Problem", "ValveClip", "blank_text", "bounds_of",
+    "clip_sector", "close_set", "crop_around", "crop_to_sector", "example_clip", "find_sector",
+    "labelled_frames", "labelled_valves", "open_data", "open_mitral", "pack", "pack_once",
+    "problem_summary", "problem_table", "read_clip", "read_mitral_pickle", "read_nn_mitralseg",
     "read_plain_pickle", "rows_to_tracing", "whole_set",
 ]  # fmt: skip
 
@@ -36,7 +37,7 @@ def open_data(folder: str | Path) -> Dataset | FrameSet:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder. Give the folder of a data set.")
+        raise DataError(f"{no_folder(folder)} Give the folder of a data set.")
     if (folder / "frames.csv").is_file():
         return FrameSet.load(folder)
     if (folder / "FileList.csv").is_file() or (folder / "VolumeTracings.csv").is_file():

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError
+from ..errors import DataError, no_folder
 from ..geometry import (
     crosses_itself,
     mask_to_tracing,
@@ -57,9 +57,7 @@ class EchoNet:
         self.folder = Path(folder)
         self.problems: list[Problem] = []
         if not self.folder.is_dir():
-            raise DataError(
-                f"{self.folder} is not a folder. Give the folder that holds {FILE_LIST}."
-            )
+            raise DataError(f"{no_folder(self.folder)} Give the folder that holds {FILE_LIST}.")
         path = self.folder / TRACINGS
         tracings, found = read_table(path, ["FileName", "Frame"])
         self.pediatric = "X1" not in tracings and "X" in tracings

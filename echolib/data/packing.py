@@ -49,14 +49,14 @@ def pack(
         return _pack(dataset, folder, size, workers, progress)
 
 
-def pack_once(dataset: Dataset, size: int = 112) -> FrameSet:
+def pack_once(dataset: Dataset, size: int = 112, progress: bool = True) -> FrameSet:
     """Load the packed frames of a data set from `data/packed/`, or pack them there first.
 
     Of several processes that want the same frames, one packs them, and the others wait for it.
     """
     folder = data_folder() / "packed" / f"{dataset.name}-{size}-{dataset.fingerprint()}-{FORMAT}"
     with _explained(dataset, folder):
-        make_once(folder, folder.is_dir, lambda: _pack(dataset, folder, size))
+        make_once(folder, folder.is_dir, lambda: _pack(dataset, folder, size, progress=progress))
     remove_leftovers(folder.parent)
     if _partial(folder).exists():  # its process was killed after it had finished the folder
         _remove_unfinished(folder)

@@ -84,6 +84,20 @@ def _brightest(frames: np.ndarray) -> np.ndarray:
     return reduce(np.maximum, (frames[index] for index in chosen))  # without a copy of them
 
 
+def blank_text(clip: Clip) -> Clip:
+    """The clip, black outside its sector, where a machine writes names, dates and numbers.
+
+    What lies in the sector or touches it stays, so look at the result before you pass it on. Where
+    the sector fills the frames, nothing is blackened.
+    """
+    return replace(clip, frames=blank_outside(clip.frames))
+
+
+def blank_outside(frames: np.ndarray) -> np.ndarray:
+    """Frames (T, H, W) uint8 of one clip, black outside their sector, see `blank_text`."""
+    return frames * _convex_hull(_sector_pieces(_brightest(frames)))
+
+
 def sector_window(frames: np.ndarray) -> tuple[slice, slice]:
     """The (rows, columns) of frames (T, H, W) uint8 that hold their sector, with a small margin.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, no_such
 from .grey import GreyFrames
 from .pictures import believed_stretch, displayed, make_square
 
@@ -88,9 +88,7 @@ def missing_file(path: Path) -> DataError:
     """Build the error for a path that is not a file."""
     if path.is_dir():
         return DataError(f"{path}: expected a file, found a folder. Name one clip inside it.")
-    return DataError(
-        f"{path}: no such file. Check the name and the folder {path.absolute().parent}."
-    )
+    return DataError(f"{no_such(path)} Check the name and the folder.")
 
 
 def known_rate(fps: float | None, name: str) -> float | None:

@@ -20,13 +20,15 @@ from ..memory import require_memory
 from .models import Encoder
 from .plan import Progress, TrainingConfig
 
+LENGTH = ("config.epochs", "config.minutes")
 KEYS = {"identity", "progress", "model", "averaged", "optimizer"}
 
 
 def training_identity(model: Encoder, config: TrainingConfig, sets: Iterable[FrameSet]) -> dict:
     """What a checkpoint must have in common with the training that resumes it, as JSON values.
 
-    The precision is not part of it: a resumed training keeps that of its checkpoint.
+    The precision is not part of it: a resumed training keeps that of its checkpoint. The length is,
+    but `load_checkpoint` does not compare it: a resumed training may have another one.
     """
     settings = {f"config.{name}": value for name, value in asdict(config).items()}
     del settings["config.precision"]
@@ -49,10 +51,45 @@ def save_checkpoint(state: dict, path: Path) -> None:
 
 
 def load_checkpoint(path: Path, identity: dict) -> dict:
-    """Load a checkpoint: tensors and plain values only, so that nothing in it can execute.
+    """Load a checkpoint, with its own identity, for the training that resumes it.
 
-    identity: of the training that resumes it, see `training_identity`. Raises DataError for a
-    file that is damaged, is no checkpoint, or belongs to another training.
+    identity: of that training, see `training_identity`. Raises DataError for a file that is
+    damaged, is no checkpoint, or belongs to another training; another length is no other training.
+    """
+    state = _read(path)
+    expected, stored = json.loads(json.dumps(identity)), state["identity"]
+    compared = [key for key in expected if key not in LENGTH]
+    differ = [key for key in compared if expected[key] != stored.get(key)]
+    if differ:
+        lines = [f"{key}: here {expected[key]}, there {stored.get(key)}" for key in differ]
+        raise DataError(
+            f"{path} belongs to another training. Use its settings, or choose another folder. "
+            "These differ:\n" + "\n".join(lines)
+        )
+    return state
+
+
+def length_of(identity: dict) -> dict[str, Any]:
+    """The length in a `training_identity`: {"minutes": ...}, or {"epochs": ...} without minutes."""
+    epochs, minutes = (identity.get(name) for name in LENGTH)
+    return {"epochs": epochs} if minutes is None else {"minutes": minutes}
+
+
+def planned_length(path: Path) -> dict[str, Any]:
+    """The length of the training that a checkpoint belongs to, see `length_of`.
+
+    Raises DataError for a file that is damaged, is no checkpoint, or names no length.
+    """
+    length = length_of(_read(path)["identity"])
+    if not all(isinstance(value, (int, float)) for value in length.values()):
+        raise DataError(f"{path} does not say how long its training is. Give its length.")
+    return length
+
+
+def _read(path: Path) -> dict:
+    """Read a checkpoint: tensors and plain values only, so that nothing in it can execute.
+
+    Its identity is a dict then. Raises DataError for a file that is damaged or is no checkpoint.
     """
     try:
         if zipfile.is_zipfile(path):
@@ -74,15 +111,7 @@ def load_checkpoint(path: Path, identity: dict) -> dict:
             f"{path} is no checkpoint of a Training: expected {sorted(KEYS)}, found {found}. "
             "Remove it and train again, or choose another folder."
         )
-    expected, stored = json.loads(json.dumps(identity)), _identity(path, state["identity"])
-    differ = [key for key in expected if expected[key] != stored.get(key)]
-    if differ:
-        lines = [f"{key}: here {expected[key]}, there {stored.get(key)}" for key in differ]
-        raise DataError(
-            f"{path} belongs to another training. Use its settings, or choose another folder. "
-            "These differ:\n" + "\n".join(lines)
-        )
-    return state
+    return state | {"identity": _identity(path, state["identity"])}
 
 
 def _identity(path: Path, text: str) -> dict:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.random import Generator
 
 from ..data.sector import Sector, find_sector
+from ..errors import did_you_mean
 
 SEVERITIES = (1, 2, 3, 4, 5)
 SHADOW_ONSET = 0.05  # of the sector's depth, over which a shadow begins
@@ -207,7 +208,10 @@ def check_corruptions(names: Iterable[str]) -> tuple[str, ...]:
     names = tuple(names)
     unknown = [name for name in names if name not in CORRUPTIONS]
     if unknown:
-        raise ValueError(f"Unknown corruptions {unknown}; expected names from {[*CORRUPTIONS]}.")
+        raise ValueError(
+            f"Unknown corruptions {unknown}; expected names from {[*CORRUPTIONS]}."
+            f"{did_you_mean(unknown[0], CORRUPTIONS)}"
+        )
     return names
 
 

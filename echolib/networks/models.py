@@ -11,7 +11,7 @@ from torch.nn.functional import avg_pool2d, max_pool2d, pad, pixel_shuffle, pixe
 
 from .. import __version__
 from ..config import weights_folder
-from ..errors import DataError
+from ..errors import DataError, did_you_mean
 from ..geometry import LANDMARKS
 from . import TARGETS
 from .heatmaps import CELL, soft_argmax
@@ -308,6 +308,7 @@ def find_weights(name_or_path: str | Path) -> Path:
     raise DataError(
         f"No weights at {name_or_path}: expected a .safetensors file, a folder written by "
         f"`python -m echolib train`, or one of the pretrained models {names}."
+        f"{did_you_mean(str(name_or_path), names)}"
     )
 
 

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
+from ..errors import did_you_mean
 from . import PRECISIONS
 from .augment import Augmentation
 from .corruptions import SEEN, check_corruptions
@@ -45,7 +46,10 @@ class TrainingConfig:
         if not (length > 0 and math.isfinite(length)):
             raise ValueError(f"The length of a training must be above 0, not {length}.")
         if self.loss not in LOSSES:
-            raise ValueError(f"Unknown loss {self.loss!r}; expected one of {sorted(LOSSES)}.")
+            raise ValueError(
+                f"Unknown loss {self.loss!r}; expected one of {sorted(LOSSES)}."
+                f"{did_you_mean(self.loss, LOSSES)}"
+            )
         if self.precision not in PRECISIONS:
             raise ValueError(f"Unknown precision {self.precision!r}; expected one of {PRECISIONS}.")
         check_corruptions(self.corruptions)
@@ -88,6 +92,20 @@ class Progress:
         self.done_then, self.planned_at = self.share(self.step), self.step
         left = max(0, int((budget - self.seconds) / seconds))
         self.steps = max(1, self.step + left)
+
+    def plan_anew(self, steps: int) -> None:
+        """Plan another number of steps, as if it had been planned from the start.
+
+        After a finished training, the learning rate rises again, and rounds without a better
+        Dice count from 0. Raises ValueError where so many steps are done already.
+        """
+        if steps <= self.step:
+            raise ValueError(
+                f"{self.step} steps are done in {self.seconds / 60:.2g} minutes, but the new "
+                f"length makes {steps} in all. Give a larger one, or leave it out to keep the old "
+                "one."
+            )
+        self.steps, self.planned_at, self.done_then, self.stale = steps, 0, 0.0, 0
 
 
 def warm_up_and_cosine(share: float, warmup: float) -> float:

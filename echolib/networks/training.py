@@ -20,7 +20,13 @@ from ..data.frames import FrameSet
 from ..errors import DataError
 from ..files import remove_leftovers, write_table
 from .batches import Batches, Validation, check_learnable
-from .checkpoints import load_checkpoint, restore, save_checkpoint, training_identity
+from .checkpoints import (
+    length_of,
+    load_checkpoint,
+    restore,
+    save_checkpoint,
+    training_identity,
+)
 from .models import WEIGHTS_FILE, Encoder, first_levels, save_model
 from .plan import Progress, TrainingConfig, warm_up_and_cosine
 from .tasks import task_of
@@ -48,11 +54,12 @@ class Training:
     model: one of `models.MODELS`; its kind decides the task (`tasks`): masks of the cavity and the
     regions beside it, or landmarks. train, val: FrameSets of one size. folder: for `checkpoint.pt`,
     `model.safetensors` (the best averaged weights) and `history.csv`. resume: continue from the
-    checkpoint in the folder, if there is one. The training runs on `config.device()`, in the
-    precision of its configuration; a resumed one keeps the precision that it began in. Raises
-    ValueError for an empty set or, without `resume`, a folder that holds a training already, and
-    DataError for frames from which nothing can be learnt, such as black ones, and for a checkpoint
-    that is damaged or belongs to another training.
+    checkpoint in the folder, if there is one; another length in the configuration makes that
+    training longer or shorter, and an equal one ends in the same bits as without a stop. The
+    training runs on `config.device()`, in the precision of its configuration; a resumed one keeps
+    the precision that it began in. Raises ValueError for an empty set or, without `resume`, a
+    folder that holds a training already, and DataError for frames from which nothing can be learnt,
+    such as black ones, and for a checkpoint that is damaged or belongs to another training.
     """
 
     def __init__(
@@ -256,6 +263,20 @@ class Training:
                 f"{self.config.precision}. Resume it with the precision {self.precision} or auto, "
                 "or choose another folder."
             )
+        if length_of(state["identity"]) != length_of(self.identity):
+            self._change_length()
+
+    def _change_length(self) -> None:
+        """Plan a resumed training for the length of its configuration, see `plan_anew`."""
+        state, minutes = self.progress, self.config.minutes
+        if minutes is None:
+            steps = math.ceil(self.config.epochs * self.batches.per_epoch)
+        else:  # at the speed that it had so far
+            steps = int(state.step * 60 * minutes / max(state.seconds, 1e-6))
+        try:
+            state.plan_anew(steps)
+        except ValueError as error:
+            raise ValueError(f"{self.folder}: {error}") from error
 
     @property
     def precision(self) -> str:

@@ -30,6 +30,7 @@ def report_robustness(
     corruptions: tuple[str, ...] | None = None,
     severities: tuple[int, ...] = SEVERITIES,
     seed: int = 0,
+    progress: bool = True,
 ) -> pd.DataFrame:
     """Run the benchmark and write its results; returns the summary, one row per model.
 
@@ -43,7 +44,7 @@ def report_robustness(
     folder = Path(folder)
     pair = _first_pair(models)
     pairs = {COMBINED: pair} if pair else None
-    cases = run_robustness(models, frames, folder, corruptions, severities, seed, pairs)
+    cases = run_robustness(models, frames, folder, corruptions, severities, seed, pairs, progress)
     summary = robustness_summary(cases, baseline=next(iter(models)))
     write_table(summary, folder / "summary.csv", index=True)
     write_table(falls_from_clean(cases, _middle(severities)), folder / "falls.csv")

@@ -222,12 +222,17 @@ def read_clips(calibration: Calibration, clips: pd.DataFrame) -> pd.DataFrame:
 def _with_both(clips: pd.DataFrame) -> pd.DataFrame:
     """The clips with a true and a measured EF. Raises ValueError for fewer than `FEWEST`."""
     complete = clips[np.isfinite(clips.ef_measured) & np.isfinite(clips.ef_true)]
-    if len(complete) < FEWEST:
-        raise ValueError(
-            f"{len(complete)} of {len(clips)} clips have both a true and a measured EF; {FEWEST} "
-            "are needed for a calibration. Use more clips, or a larger split."
-        )
+    require_enough(len(complete), f"of {len(clips)} have both a true and a measured EF")
     return complete
+
+
+def require_enough(count: int, which: str) -> None:
+    """Raise ValueError for fewer than `FEWEST` clips; which: a description, for the message."""
+    if count < FEWEST:
+        raise ValueError(
+            f"{count} clips {which}; {FEWEST} clips with a known EF are needed for a calibration. "
+            "Use more clips, or a larger split."
+        )
 
 
 def _balance(true: np.ndarray) -> np.ndarray:

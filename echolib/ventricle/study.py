@@ -27,8 +27,7 @@ from .clip import ClipFunction, Networks, measure_clip, measure_pair
 from .function import heart_function
 
 PARTS_FOLDER = "parts"
-CLIPS_PER_PART = 25  # clips whose results are written to one file
-FORMAT = 4  # increase it when parts of an older version lack something or were measured otherwise
+FORMAT = 5  # increase it when parts of an older version lack something or were measured otherwise
 COLUMNS = [
     "name", "ef", "ef_low", "ef_high", "n_beats", "heart_rate", "edv", "esv", "unit", "warnings",
 ]  # fmt: skip
@@ -42,7 +41,7 @@ def measure_study(
     most: int | None = None,
     progress: bool = True,
 ) -> dict[str, pd.DataFrame]:
-    """Measure every clip of a split, and write the results to a folder, part by part.
+    """Measure every clip of a split, and write the results to a folder, clip by clip.
 
     split: name of the split, or "all". most: measure at most this number of clips, 1 or more,
     spread evenly over the split; by default all. Returns and writes four tables:
@@ -76,20 +75,15 @@ def measure_study(
     parts = Parts(folder / PARTS_FOLDER, identity)
     rows: list[dict] = []
     bar = tqdm(total=len(chosen), desc="heart function", unit="clip", disable=not progress)
-    for start in range(0, len(chosen), CLIPS_PER_PART):
-        names = list(chosen[start : start + CLIPS_PER_PART])
-        results = parts.load(f"{start:06}", names)
-        if results is None:
-            results = []
-            for name in names:
-                results.append(_measure(data, name, networks, parts.folder))
-                bar.update()
-            masks = [_mask_file(parts.folder, name) for name in names]
-            masks = [path for path in masks if path.is_file()]
-            results = parts.save(f"{start:06}", names, results, masks)
-        else:
-            bar.update(len(names))
-        rows += results
+    for number, name in enumerate(chosen):
+        result = parts.load(f"{number:06}", [name])
+        if result is None:
+            result = _measure(data, name, networks, parts.folder)
+            masks = _mask_file(parts.folder, name)
+            files = [masks] if masks.is_file() else []
+            result = parts.save(f"{number:06}", [name], result, files)
+        rows.append(result)
+        bar.update()
     bar.close()
     return _write_tables(folder, rows, data.problems)
 

@@ -31,6 +31,7 @@ from tests.makers import (
     EchoNetFolder,
     camus_folder,
     chord_rows,
+    fan,
     frame_set,
     save_network,
     ventricle,
@@ -727,9 +728,31 @@ def test_additions_that_do_not_fit_the_clip_are_refused(shown, reason):
 
 
 @pytest.mark.parametrize(
-    "shown", [{"masks": {"net": MASKS}}, {"marks": {0: "ED"}}, {"fps": 3}, {"title": "a"}]
+    "shown", [{"masks": {"net": MASKS}}, {"marks": {0: "ED"}}, {"labels": ["x"]}, {"title": "a"}]
 )
 def test_additions_need_a_source_that_is_one_clip(shown):
     (name,) = shown
     with pytest.raises(DataError, match=f"^{name}: expected a source that is one clip, found 2"):
         open_views([FRAMES, FRAMES], **shown)
+
+
+def test_a_rate_and_a_spacing_are_given_for_all_clips():
+    views = open_views([FRAMES, Clip("b", FRAMES, 50.0)], fps=3, spacing=0.5)
+    assert [(views.read(n).fps, views.read(n).spacing) for n in range(2)] == [(3, 0.5)] * 2
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_lies_outside_the_sector_is_black_on_request_for_models_too(count):
+    image, inside = fan()
+    image[2:10, 2:25] = 255  # a burned-in name
+    frames, seen = np.stack([image, image]), []
+
+    def model(given):
+        seen.append(given)
+        return np.zeros(given.shape, bool)
+
+    views = open_views([frames] * count, {"net": model}, blank_text=True)
+    view = views.read(count - 1)
+    assert not view.frames[:, ~inside].any() and view.frames.any()
+    assert np.array_equal(seen[0], view.frames)
+    assert open_views(frames).read(0).frames[:, 4, 4].min() == 255

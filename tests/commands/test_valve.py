@@ -13,6 +13,8 @@ from PIL import Image
 
 from echolib.commands.parser import build_parser, main
 from echolib.data import read_clip, read_mitral_pickle
+from echolib.networks import inference
+from echolib.networks.inference import outline
 from echolib.networks.models import UNet, save_model
 from echolib.phantom.mitral_study import write_mitral_study
 from echolib.valve import training as mitral_training
@@ -145,8 +147,34 @@ def test_a_pickle_without_compression_or_suffix_is_known_by_its_content(tmp_path
     for protocol in (2, 4):
         path = tmp_path / f"protocol{protocol}"
         path.write_bytes(pickle.dumps([item], protocol))
-        assert segment(path, tmp_path / "out", weights) == 0
-        assert masks_in(tmp_path / "out")["one"].shape == (2, 40, 56)
+        out = tmp_path / f"out{protocol}"
+        assert segment(path, out, weights) == 0
+        assert masks_in(out)["one"].shape == (2, 40, 56)
+
+
+def test_a_stopped_pickle_keeps_its_finished_clips(study, tmp_path, weights, capsys, monkeypatch):
+    whole = tmp_path / "whole"
+    assert segment(study / "train.pkl", whole, weights) == 0
+    names: list[str] = []
+
+    def one(finder, clip):
+        names.append(clip.name)
+        if len(names) == 3:
+            raise KeyboardInterrupt
+        return outline(finder, clip)
+
+    monkeypatch.setattr(inference, "outline", one)
+    out = tmp_path / "out"
+    capsys.readouterr()
+    assert segment(study / "train.pkl", out, weights) == 130
+    assert "stopped: finished clips are kept" in capsys.readouterr().err
+    other = ["mitral", "segment", study / "train.pkl", "--out", out, "--weights", weights]
+    fails(capsys, [*other, "--threshold", "0.4"], "results of another run; they differ in thresh")
+    assert segment(study / "train.pkl", out, weights) == 0
+    assert names[2] == names[3] and len(names) == len(masks_in(whole)) + 1
+    assert {path.name for path in out.iterdir()} == {path.name for path in whole.iterdir()}
+    for name, masks in masks_in(whole).items():
+        assert np.array_equal(masks, masks_in(out)[name])
 
 
 # --- What is refused ------------------------------------------------------------------------------
@@ -271,8 +299,8 @@ def test_the_recipe_is_trained_on_request(study, tmp_path, monkeypatch, capsys):
     )
     command = ["mitral", "train", str(study), "--out", str(tmp_path / "net"), "--recipe"]
     assert main([*command, "--seed", "3"]) == 0
-    ((clips, out), named) = asked[0]
-    assert len(clips) == 4 and out == str(tmp_path / "net") and named == {"seed": 3}
+    (((clips, out, seed, bar), named),) = asked
+    assert len(clips) == 4 and out == str(tmp_path / "net") and seed == 3 and bar and not named
     assert "stage-1 and stage-2" in capsys.readouterr().out
 
 
@@ -300,7 +328,7 @@ def test_the_defaults_are_those_of_the_help():
 def test_a_clip_in_the_output_folder_is_not_overwritten(tmp_path, weights):
     clip = write_gif(tmp_path / "clip.gif", 3)
     before = clip.read_bytes()
-    segment(clip, tmp_path, weights)
+    segment(clip, tmp_path, weights, "--force")
     assert clip.read_bytes() == before
 
 

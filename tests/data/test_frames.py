@@ -334,5 +334,5 @@ def test_an_unknown_folder_is_refused(tmp_path, content):
         (tmp_path / name).write_text("hello")
     with pytest.raises(DataError, match="no data set that echolib can read"):
         open_data(tmp_path)
-    with pytest.raises(DataError, match="not a folder"):
+    with pytest.raises(DataError, match="no such folder"):
         open_data(tmp_path / "missing")

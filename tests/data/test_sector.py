@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from echolib.data import Clip, example_clip
+from echolib.data import Clip, blank_text, example_clip
 from echolib.data.sector import (
     clip_sector,
     crop_to_sector,
@@ -12,6 +12,8 @@ from echolib.data.sector import (
     sector_window,
 )
 from tests.makers import fan
+
+LETTERS = (slice(2, 10), slice(2, 25))  # beside the sector
 
 
 def test_the_sector_is_found_with_its_dark_middle_and_without_marks_beside_it():
@@ -33,6 +35,39 @@ def test_the_sector_of_a_clip_has_what_single_frames_leave_dark():
     frames = np.stack([image, image])
     frames[0, 60:] = 0  # the first frame shows the near field only
     assert (clip_sector(Clip("c", frames)).inside != inside).mean() < 0.02
+
+
+def named(frames):
+    """The frames with a name burned in beside the sector."""
+    frames = frames.copy()
+    frames[:, *LETTERS] = 255
+    return frames
+
+
+def test_what_lies_outside_the_sector_is_blackened_and_the_sector_stays():
+    image, inside = fan()
+    frames = np.stack([image, image])
+    frames[0, 60:] = 0  # as in a frame of which the far field is dark
+    blanked = blank_text(Clip("c", named(frames), 30.0, 0.5))
+    assert not blanked.frames[:, *LETTERS].any() and not blanked.frames[:, ~inside].any()
+    assert (blanked.frames != frames).mean() < 0.001
+    assert (blanked.fps, blanked.spacing, blanked.frames.dtype) == (30.0, 0.5, np.uint8)
+
+
+def test_a_sector_that_fills_the_frames_stays_whole():
+    frames = np.random.default_rng(0).integers(20, 200, (3, 40, 50), np.uint8)
+    assert np.array_equal(blank_text(Clip("c", frames)).frames, frames)
+
+
+def test_the_letters_of_the_real_clip_go_and_its_sector_stays():
+    clip = example_clip()
+    blanked = blank_text(clip).frames
+    rows, columns = sector_window(clip.frames)
+    outside = np.ones(clip.frames.shape[1:], bool)
+    outside[rows, columns] = False
+    assert clip.frames[:, outside].any() and not blanked[:, outside].any()
+    inside = clip_sector(clip).inside
+    assert np.array_equal(blanked[:, inside], clip.frames[:, inside])
 
 
 def test_a_clip_is_cut_to_its_sector_without_resampling():

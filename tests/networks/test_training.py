@@ -18,7 +18,7 @@ from echolib.errors import DataError
 from echolib.geometry import SUBSETS
 from echolib.networks import inference
 from echolib.networks.augment import Augmentation
-from echolib.networks.checkpoints import save_checkpoint
+from echolib.networks.checkpoints import planned_length, save_checkpoint
 from echolib.networks.models import LandmarkRegressor, LandmarkUNet, UNet, load_model
 from echolib.networks.training import Training, TrainingConfig
 from tests.makers import frame_set, ventricle_set
@@ -329,6 +329,58 @@ def test_a_finished_training_is_not_repeated(tmp_path):
     history = start(tmp_path, replace(CONFIG, epochs=2)).run(progress=False)
     again = start(tmp_path, replace(CONFIG, epochs=2), resume=True).run(progress=False)
     assert len(again) == len(history)
+
+
+class Bar:
+    """A progress bar that shows nothing."""
+
+    total = 0
+
+    def update(self):
+        pass
+
+    def set_postfix_str(self, text):
+        pass
+
+
+def test_a_finished_training_becomes_longer_and_learns_again(tmp_path):
+    first = start(tmp_path)
+    history = first.run(progress=False)
+    longer = start(tmp_path, replace(CONFIG, epochs=12), resume=True)
+    assert longer.progress.step == first.progress.step and not longer.finished
+    longer.run(progress=False)
+    assert longer.progress.step == longer.progress.steps == 2 * first.progress.steps
+    rates = longer.history.learning_rate
+    assert rates[: len(history)].equals(history.learning_rate)
+    assert rates[len(history)] > 10 * rates[len(history) - 1] and rates.iloc[-1] < rates.max() / 10
+    assert planned_length(longer.checkpoint) == {"epochs": 12}
+    with pytest.raises(ValueError, match="steps are done in .*Give a larger one"):
+        start(tmp_path, replace(CONFIG, epochs=3), resume=True)
+
+
+def test_a_longer_training_ends_in_the_same_bits_when_it_is_stopped_and_resumed(tmp_path):
+    for name in ("whole", "parts"):
+        start(tmp_path / name).run(progress=False)
+    longer = replace(CONFIG, epochs=10)
+    whole = start(tmp_path / "whole", longer, resume=True)
+    whole.run(progress=False)
+    stopped = start(tmp_path / "parts", longer, resume=True)
+    stopped._round(Bar())
+    resumed = start(tmp_path / "parts", longer, resume=True)
+    assert whole.progress.step > resumed.progress.step == stopped.progress.step
+    resumed.run(progress=False)
+    for name, tensor in whole.averaged.state_dict().items():
+        assert torch.equal(tensor, resumed.averaged.state_dict()[name]), name
+
+
+def test_a_training_becomes_longer_by_minutes_too(tmp_path):
+    first = start(tmp_path)
+    first.run(progress=False)
+    minutes = 2 * first.progress.seconds / 60
+    longer = start(tmp_path, replace(CONFIG, minutes=minutes), resume=True)
+    assert longer.progress.steps == pytest.approx(2 * first.progress.steps, abs=1)
+    with pytest.raises(ValueError, match="Give a larger one"):
+        start(tmp_path, replace(CONFIG, minutes=minutes / 4), resume=True)
 
 
 def test_a_checkpoint_of_another_model_or_training_is_refused(tmp_path):

@@ -213,6 +213,11 @@ def rule_independent(notebook: dict) -> Iterator[str]:
                 yield f"cell {cell['id']} imports a notebook: {ast.unparse(statement)}"
 
 
+def rule_refreshed(notebook: dict) -> Iterator[str]:
+    """Outputs that `make refresh` did not store, or of an own clip, may show a patient."""
+    yield from tool.faults(nbformat.reads(json.dumps(notebook), as_version=4))
+
+
 def rule_size(notebook: dict) -> Iterator[str]:
     size = len(json.dumps(notebook))
     if size > MAX_BYTES:
@@ -330,6 +335,11 @@ BREAKAGES = [
     ("independent", lambda nb: retitle(nb, "import os\n", "import import_ipynb, os\n")),
     ("independent", lambda nb: retitle(nb, "import os\n", "from notebooks import x\n")),
     ("independent", lambda nb: retitle(nb, PLOT, "%run 01_data_exploration.ipynb")),
+    ("refreshed", lambda nb: print_out(nb, "Jane Doe")),
+    ("refreshed", lambda nb: code_cells(nb)[1].update(outputs=[])),
+    ("refreshed", lambda nb: nb["metadata"].pop("echolib")),
+    ("refreshed", lambda nb: retitle(nb, PLOT, f"MINE = 'jane_doe.dcm'\n{PLOT}")),
+    ("refreshed", lambda nb: retitle(nb, PLOT, f"%time\nMINE = other = echolib\n{PLOT}")),
     ("size", lambda nb: print_out(nb, "A" * MAX_BYTES, "image/png")),
 ]
 
@@ -358,6 +368,70 @@ def test_embedded_data_is_not_searched_for_paths(refreshed):
     notebook = copy.deepcopy(refreshed)
     print_out(notebook, '<img src="data:image/png;base64,AAAA/tmp/BBBB/root/">', "text/html")
     assert list(RULES["paths"](notebook)) == []
+
+
+def test_a_changed_source_and_a_clip_that_is_none_are_allowed(refreshed):
+    notebook = copy.deepcopy(refreshed)
+    retitle(notebook, PLOT, f"MINE = None\n{PLOT}")
+    assert list(RULES["refreshed"](notebook)) == []
+
+
+# --- Nobody publishes a patient by accident -------------------------------------------------------
+
+
+def write_notebook(path: Path, *sources: str) -> Path:
+    cells = [new_code_cell(source) for source in sources]
+    nbformat.write(new_notebook(cells=cells), path)
+    return path
+
+
+def test_only_refresh_writes_into_the_figures_that_git_tracks(tmp_path, monkeypatch):
+    source = "import os\nprint(os.environ.get('ECHOLIB_FIGURES'))"
+    path = write_notebook(tmp_path / "01_where.ipynb", source)
+    tool.refresh([path])
+    told = [output_text(output).strip() for output in outputs(json.loads(path.read_text()))]
+    assert told == [str(ROOT / "figures")]
+    monkeypatch.delenv("ECHOLIB_FIGURES")
+    tool.run([path], tmp_path / "out")
+    executed = json.loads((tmp_path / "out" / path.name).read_text())
+    assert [output_text(output).strip() for output in outputs(executed)] == ["None"]
+
+
+def test_refresh_refuses_an_own_clip_before_it_runs_anything(tmp_path):
+    first = write_notebook(tmp_path / "01_a.ipynb", "open('here.txt', 'w').close()")
+    own = write_notebook(tmp_path / "02_b.ipynb", "MINE = 'jane_doe.dcm'")
+    with pytest.raises(SystemExit, match="02_b.ipynb: MINE names a clip of your own"):
+        tool.refresh([first, own])
+    assert not (tmp_path / "here.txt").exists()
+
+
+def test_check_refuses_outputs_of_another_run(tmp_path):
+    path = write_notebook(tmp_path / "01_a.ipynb", "print(6 * 7)")
+    tool.refresh([path])
+    tool.main(["check", str(path)])
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].outputs[0].text = "Jane Doe"
+    nbformat.write(notebook, path)
+    with pytest.raises(SystemExit, match="01_a.ipynb: its outputs are not those .*make refresh"):
+        tool.main(["check", str(path)])
+
+
+def test_copies_are_made_once_and_never_written_over(tmp_path, capsys):
+    path, folder = write_notebook(tmp_path / "01_a.ipynb", "1"), tmp_path / "own"
+    tool.copy([path], folder)
+    assert (folder / path.name).read_bytes() == path.read_bytes()
+    write_notebook(folder / path.name, "MINE = 'jane_doe.dcm'")
+    os.utime(path, (2**31, 2**31))  # the course's notebook was renewed
+    before = (folder / path.name).read_bytes()
+    tool.copy([path], folder)
+    assert (folder / path.name).read_bytes() == before
+    assert "01_a.ipynb is newer than" in capsys.readouterr().out
+
+
+def test_lab_opens_copies_that_git_ignores():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert f"/lab/tree/{tool.COPIES}" in makefile
+    assert f"/{tool.COPIES}/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
 
 
 # --- `make run` ---------------------------------------------------------------------------------

@@ -187,7 +187,7 @@ def test_clips_without_an_ef_are_left_out():
 
 
 def test_too_few_clips_are_refused():
-    with pytest.raises(ValueError, match=f"{FEWEST} are needed"):
+    with pytest.raises(ValueError, match=f"{FEWEST} clips with a known EF are needed"):
         fit_calibration(clips(FEWEST - 1), "made", NETWORKS)
 
 

@@ -192,7 +192,6 @@ def test_a_study_has_a_row_for_each_clip_beat_and_labelled_frame(study, tables):
 
 
 def test_an_interrupted_study_goes_on(study, tables, tmp_path, monkeypatch):
-    monkeypatch.setattr(function_study, "CLIPS_PER_PART", 2)
     calls = []
 
     def counted(clip, networks):
@@ -205,7 +204,7 @@ def test_an_interrupted_study_goes_on(study, tables, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         measure_study(study, NETWORKS, tmp_path, "all", progress=False)
     again = measure_study(study, NETWORKS, tmp_path, "all", progress=False)
-    assert calls[4:] == list(study.table.index[2:])  # the part with the third clip was not finished
+    assert calls[4:] == list(study.table.index[3:])  # the fourth clip was not finished
     pd.testing.assert_frame_equal(again["clips"], tables[1]["clips"])
 
 
@@ -270,7 +269,10 @@ def test_bad_inputs_from_a_shell(tmp_path, capsys):
     assert "no data set" in capsys.readouterr().err
 
 
-def test_too_few_clips_for_a_calibration_are_refused(study, tmp_path, capsys):
+def test_too_few_clips_for_a_calibration_are_refused_before_any_is_measured(
+    study, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.delattr(function_study, "measure_study")
     arguments = ["calibrate", str(study.folder), "--out", str(tmp_path / "own.json")]
     assert main([*arguments, "--split", "test"]) == 2
     assert "are needed for a calibration" in capsys.readouterr().err
@@ -289,7 +291,7 @@ def known_clips(count: int, bias: float, error: float, seed: int) -> pd.DataFram
 
 @pytest.mark.parametrize("options", [[], ["--also", "{}"], ["--widen", "1.3", "--chosen-on", "x"]])
 def test_calibrate_from_a_shell(study, tmp_path, monkeypatch, capsys, options):
-    def measure(data, networks, folder, split):
+    def measure(data, networks, folder, split, progress):
         assert networks.calibration is None
         other = folder.name == "own-also"
         assert split == ("train" if other else "all")
@@ -297,6 +299,7 @@ def test_calibrate_from_a_shell(study, tmp_path, monkeypatch, capsys, options):
         return {"clips": clips, "problems": pd.DataFrame()}
 
     monkeypatch.setattr(function_study, "measure_study", measure)
+    monkeypatch.setattr("echolib.ventricle.calibration.FEWEST", 1)  # of the study itself
     monkeypatch.setattr("echolib.data.problems.problems_of", lambda table: [])
     command = [
         "calibrate",

@@ -45,7 +45,6 @@ def measured(tmp_path, monkeypatch):
         return {"clip": row, "beats": [{"name": name, "beat": 1}], "frames": [], "problems": []}
 
     monkeypatch.setattr(study, "_measure", measure)
-    monkeypatch.setattr(study, "CLIPS_PER_PART", 2)
     measure_study(Study(), NETWORKS, tmp_path, progress=False)
     assert calls == NAMES
     calls.clear()
@@ -65,7 +64,7 @@ def test_finished_parts_are_not_measured_again(measured):
 
 def without_a_clip(part):
     stored = json.loads(part.read_text())
-    del stored["part"]["content"][0]
+    del stored["part"]["content"]["clip"]
     part.write_text(json.dumps(stored))
 
 
@@ -80,8 +79,8 @@ DAMAGES = {
     "without a clip": without_a_clip,
     "with a foreign clip": with_a_foreign_clip,
     "of another part": lambda part: part.write_bytes((part.parent / "000000.json").read_bytes()),
-    "without masks": lambda part: (part.parent / "masks" / "clip3.npz").unlink(),
-    "other masks": lambda part: (part.parent / "masks" / "clip3.npz").write_bytes(b"PK"),
+    "without masks": lambda part: (part.parent / "masks" / "clip2.npz").unlink(),
+    "other masks": lambda part: (part.parent / "masks" / "clip2.npz").write_bytes(b"PK"),
 }
 
 
@@ -91,7 +90,7 @@ def test_a_damaged_part_is_measured_again(measured, damage):
     DAMAGES[damage](folder / "parts" / "000002.json")
     with pytest.warns(UserWarning, match=r"000002\.json cannot be used .*made anew"):
         clips = again(folder)
-    assert calls == ["clip2", "clip3"] and list(clips.name) == NAMES
+    assert calls == ["clip2"] and list(clips.name) == NAMES
     calls.clear()
     assert list(again(folder).name) == NAMES and calls == []
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, no_folder
 from ..echonet import EchoNet
 from ..problems import Problem, problem_summary
 from .study import ValveClip
@@ -40,7 +40,7 @@ def read_nn_mitralseg(
     folder = Path(folder)
     base = folder / CLIPS_FOLDER if (folder / CLIPS_FOLDER).is_dir() else folder
     if not base.is_dir():
-        raise DataError(f"{base} is not a folder. Give the folder that holds NN-MitralSeg.")
+        raise DataError(f"{no_folder(base)} Give the folder that holds NN-MitralSeg.")
     clips, problems = [], []
     for path in sorted(path for path in base.iterdir() if path.is_dir()):
         if any(path.glob("*_mask.png")) or (path / "box.jpg").is_file():

@@ -514,7 +514,7 @@ def test_a_folder_without_usable_clips_is_an_error(repository, tmp_path):
         repository.read()
     with pytest.raises(DataError, match="none that can be used. no problems found"):
         read_nn_mitralseg(tmp_path / "echonet", repository.echonet)
-    with pytest.raises(DataError, match="is not a folder"):
+    with pytest.raises(DataError, match="no such folder"):
         read_nn_mitralseg(tmp_path / "none", repository.echonet)
 
 

@@ -1,0 +1,125 @@
+"""Options that several commands share. Each is declared, explained and read in this one place."""
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import DataError
+
+if TYPE_CHECKING:
+    from ..data import Changes
+
+SPLITS = ("train", "val", "test", "all")
+CLIP_HELP = "AVI, MP4, MOV, WebM, MPEG, WMV, FLV, GIF or DICOM file"
+DEVICE = "ECHOLIB_DEVICE"
+
+
+def add_quiet(command: argparse.ArgumentParser) -> None:
+    """Add `--quiet`; `settings` obeys it, and commands switch their progress bars off."""
+    command.add_argument("--quiet", action="store_true", help="say nothing but warnings and errors")
+
+
+def add_device(command: argparse.ArgumentParser) -> None:
+    """Add `--device`, which `settings` obeys."""
+    command.add_argument(
+        "--device",
+        help=f"where networks compute: cpu, cuda, cuda:1, ... (default {DEVICE}, else a GPU if "
+        "there is one, else the CPU)",
+    )
+
+
+def add_seed(command: argparse.ArgumentParser) -> None:
+    """Add `--seed`."""
+    command.add_argument("--seed", type=int, default=0, help="of all random choices (default 0)")
+
+
+def add_split(
+    command: argparse.ArgumentParser, default: str, of: str = "a data set", name: str = "--split"
+) -> None:
+    """Add `--split`, or another option for a split, with a default that the help names."""
+    command.add_argument(
+        name, default=default, choices=SPLITS, help=f"part of {of} to use (default {default})"
+    )
+
+
+def add_weights(command: argparse.ArgumentParser) -> None:
+    """Add the option for the networks that measure a clip."""
+    command.add_argument(
+        "--weights", nargs="+",
+        help="a masks network; optionally one that sees the beat, too, and one of landmarks "
+        "(default: those that come with the package)",
+    )  # fmt: skip
+
+
+def add_force(command: argparse.ArgumentParser, what: str = "results") -> None:
+    """Add `--force`, which `refuse_existing` obeys. what: that may be there already."""
+    command.add_argument(
+        "--force", action="store_true",
+        help=f"write over existing {what}; without it, they are refused",
+    )  # fmt: skip
+
+
+def add_changes(command: argparse.ArgumentParser) -> None:
+    """Add what a user may say of clips in place of their files; `changes` reads it."""
+    command.add_argument("--fps", type=float, help="frames per second, in place of the file's")
+    command.add_argument("--spacing", type=float, help="mm per px, in place of the file's")
+    command.add_argument(
+        "--blank-text", action="store_true",
+        help="blacken all outside the sector, such as a burned-in name, before anything is "
+        "written; what lies in the sector or touches it stays, so look at the result",
+    )  # fmt: skip
+
+
+def changes(arguments: argparse.Namespace) -> "Changes":
+    """The options of `add_changes`. Raises DataError for what no heart scan has."""
+    from ..data import Changes
+
+    return Changes(arguments.fps, arguments.spacing, arguments.blank_text)
+
+
+def refuse_existing(path: str | Path, force: bool | None = None) -> None:
+    """Raise DataError where a file or a folder that is to be written is there already.
+
+    force: as the user gave it; None for a command that has no such option. An empty folder counts
+    as not there.
+    """
+    path = Path(path)
+    if force or not path.exists() or path.is_dir() and not any(path.iterdir()):
+        return
+    kind = "folder" if path.is_dir() else "file"
+    remedy = "Remove it" if force is None else "Give --force to write over it"
+    raise DataError(f"{path} exists already. {remedy}, or choose another {kind}.")
+
+
+def check_file(path: str | Path, suffix: str, force: bool) -> None:
+    """Raise DataError where a file cannot be written: a folder is there, or a file without force.
+
+    suffix: usual for such a file, for the message.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise DataError(
+            f"{path}: expected a file to write, found a folder. Name a file in it, such as "
+            f"{path / f'{path.absolute().name}{suffix}'}."
+        )
+    refuse_existing(path, force)
+
+
+@contextmanager
+def settings(arguments: argparse.Namespace) -> Iterator[None]:
+    """Obey `--device` and `--quiet` in the block."""
+    before, device = os.environ.get(DEVICE), getattr(arguments, "device", None)
+    if device:
+        os.environ[DEVICE] = device
+    try:
+        with redirect_stdout(StringIO()) if arguments.quiet else nullcontext():
+            yield
+    finally:
+        if device and before is None:
+            del os.environ[DEVICE]
+        elif device and before is not None:
+            os.environ[DEVICE] = before

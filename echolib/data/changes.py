@@ -1,0 +1,72 @@
+"""What a user says of clips in place of their files, and what is blackened before it is shown."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from ..errors import DataError
+from .clips import Clip
+from .dicom.tags import LARGEST, SMALLEST
+from .frames import Dataset, LabelledFrame
+from .problems import Problem
+from .sector import blank_text
+from .video import FASTEST, SLOWEST
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Changes of a clip before it is measured or shown.
+
+    fps: frames per second, and spacing: mm per px, in place of the file's; None keeps the file's.
+    blank_text: black outside the sector, see `sector.blank_text`. Raises DataError for a rate or
+    a spacing that no heart scan has.
+    """
+
+    fps: float | None = None
+    spacing: float | None = None
+    blank_text: bool = False
+
+    def __post_init__(self) -> None:
+        limits = {"fps": (SLOWEST, FASTEST), "spacing": (SMALLEST, LARGEST)}
+        for name, (least, most) in limits.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise DataError(
+                    f"{name}: expected {least:g} to {most:g}, as a heart scan has, found {value:g}."
+                )
+
+    def of_clip(self, clip: Clip) -> Clip:
+        """The changed clip."""
+        fps = clip.fps if self.fps is None else self.fps
+        spacing = clip.spacing if self.spacing is None else self.spacing
+        clip = replace(clip, fps=fps, spacing=spacing)
+        return blank_text(clip) if self.blank_text else clip
+
+    def of_data(self, data: Dataset) -> Dataset:
+        """The data set with changed clips; the same where nothing changes."""
+        return data if self == Changes() else _ChangedClips(data, self)
+
+
+class _ChangedClips:
+    """A data set whose clips are changed when they are read. Its labelled frames stay."""
+
+    def __init__(self, data: Dataset, changes: Changes) -> None:
+        self._data, self._changes = data, changes
+        self.name: str = data.name
+        self.folder: Path = data.folder
+        self.table: pd.DataFrame = data.table
+        self.problems: list[Problem] = data.problems
+        self.about_ef: str = getattr(data, "about_ef", "")
+
+    def clip(self, clip: str) -> Clip:
+        """All frames of one clip, changed."""
+        return self._changes.of_clip(self._data.clip(clip))
+
+    def labelled(self, clip: str) -> tuple[list[LabelledFrame], list[Problem]]:
+        """The labelled frames of one clip, and the problems found."""
+        return self._data.labelled(clip)
+
+    def fingerprint(self) -> str:
+        """A text that changes with the data set and with the changes."""
+        return f"{self._data.fingerprint()} {asdict(self._changes)}"
