@@ -20,6 +20,7 @@ from ..data.problems import Problem
 from ..data.valve.study import FILES, MitralStudy, ValveClip, open_mitral
 from ..data.video import missing_file
 from ..errors import DataError
+from ..ventricle.words import ef_text
 from .outliners import Outline, is_kind, open_outliners, outlined
 from .readings import (
     view_of_clip,
@@ -47,7 +48,7 @@ class Views:
     """A list of clips.
 
     names: unique names of the clips
-    keywords: text that a search for a clip also matches, such as "test, EF 54 %", for each clip
+    keywords: for each clip, a text such as "test, true EF 54 %", which a search also matches
     problems: what is malformed in the tables of the data sets
     read: function that reads a clip by its number and returns its view; raises DataError if the
         clip cannot be read
@@ -155,7 +156,7 @@ def _open_clip(source: object) -> Views:
         keyword = source.dataset if isinstance(source, ValveClip) else ""
         return _one_view(source.name, keyword, partial(view_of_clip, source))
     if _is_measured(source):
-        return _one_view(source.clip.name, _ef_text(source.ef), partial(view_of_function, source))
+        return _one_view(source.clip.name, ef_text(source), partial(view_of_function, source))
     if isinstance(source, np.ndarray) or _are_frames(source):
         view = View(UNNAMED, _stack_frames(source))
         return _one_view(UNNAMED, "", lambda: view)
@@ -193,7 +194,7 @@ def _open_data_set(data: Dataset, split: str) -> Views:
     keywords = table.split.astype(str).tolist()
     if "EF" in table:
         pairs = zip(keywords, table.EF.to_numpy(float), strict=True)
-        keywords = [_joined(split_name, _ef_text(ef)) for split_name, ef in pairs]
+        keywords = [_joined(split_name, _true_ef(ef)) for split_name, ef in pairs]
     names = tuple(map(str, clips))
     read = partial(_read_labelled, data, clips)
     problems = tuple(getattr(data, "problems", ()))  # a stand-in for a data set may lack them
@@ -204,8 +205,8 @@ def _read_labelled(data: Dataset, clips: list[str], number: int) -> View:
     return view_of_labelled(data, clips[number])
 
 
-def _ef_text(ef: float) -> str:
-    return f"EF {ef:.0f} %" if np.isfinite(ef) else ""
+def _true_ef(ef: float) -> str:
+    return f"true EF {ef:.0f} %" if np.isfinite(ef) else ""
 
 
 def _joined(*keywords: str) -> str:

@@ -198,8 +198,8 @@ def test_an_echonet_folder_opens_without_reading_a_video(echonet_folder, decoded
     for source in (echonet_folder, str(echonet_folder), EchoNet(echonet_folder)):
         views = open_views(source)
         assert views.names == tuple(f"0X{index:04X}" for index in range(6))
-        assert views.keywords[:2] == ("train, EF 54 %", "train")
-        assert views.keywords[-1] == "test, EF 55 %" and decoded == []
+        assert views.keywords[:2] == ("train, true EF 54 %", "train")
+        assert views.keywords[-1] == "test, true EF 55 %" and decoded == []
     views.read(3)
     assert {path[-10:] for path in map(str, decoded)} == {"0X0003.avi"}
 
@@ -277,7 +277,7 @@ def test_ten_thousand_clips_open_within_a_second():
     views = open_views(data)
     assert time.perf_counter() - start < 1  # 20 ms on two cores
     assert len(views) == 10_000 and data.read == []
-    assert views.keywords[-1] == "train, EF 80 %"
+    assert views.keywords[-1] == "train, true EF 80 %"
     assert views.read(7_000).name == data.table.index[7_000]
     assert data.read == [data.table.index[7_000]]
 
@@ -428,7 +428,7 @@ def measured(smooth, spacing=0.5, ef=61.2):
 def test_a_measured_clip_shows_masks_disks_beats_and_volume():
     smooth = np.array([5, 4, np.nan, 5, 3, 2.0])
     result = measured(smooth)
-    assert open_views(result).keywords == ("EF 61 %",)
+    assert open_views(result).keywords == ("EF 61 % corrected",)
     view = only(result)
     assert (view.name, view.fps, view.spacing) == ("heart", 30.0, 0.5)
     assert dict(view.marks) == {0: "ED", 2: "ES", 3: "ED", 4: "ES", 5: "ED"}
