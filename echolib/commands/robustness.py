@@ -33,7 +33,7 @@ def add_commands(add: Add) -> None:
 def robustness(arguments: argparse.Namespace) -> None:
     """Score models on clean and on corrupted frames, compare them, and draw the results."""
     from ..networks.models import load_model
-    from ..report.robustness import report_robustness
+    from ..report.robustness import explain_summary, report_robustness
 
     if arguments.frames < 1:
         raise ValueError(f"--frames must be 1 or more, not {arguments.frames}.")
@@ -54,4 +54,5 @@ def robustness(arguments: argparse.Namespace) -> None:
     settings = {"corruptions": arguments.corruptions, "severities": tuple(arguments.severities)}
     summary = report_robustness(models, frames, arguments.out, seed=arguments.seed, **settings)
     print(summary.round(3).to_string())
+    print(explain_summary(models))
     print(f"cases, tables and figures in {arguments.out}")

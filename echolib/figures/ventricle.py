@@ -19,7 +19,7 @@ from .base import (
     draw_tracing,
     frame_times,
     show_image,
-    use_style,
+    styled,
 )
 from .overlay import DISPLAY_SIZE, LIGHT, LOWER, Film, beside_curve, darken, outlined
 
@@ -150,8 +150,7 @@ def moment_figure(result: "ClipFunction", frame: int) -> Figure:
 
 def curve_figure(function: "HeartFunction", dark: bool = False) -> Figure:
     """Make a figure of the curve of `draw_function` alone, for a light or a dark page."""
-    with plt.rc_context():
-        use_style()
+    with styled():
         figure = Figure(figsize=(5.2, 3.5), dpi=200, layout="constrained")
         axes = curve_legend(draw_function(function, figure.subplots(), dark), columns=3)
         if dark:

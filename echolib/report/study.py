@@ -1,5 +1,6 @@
 """The report of a study: one HTML file, which opens offline and links to the videos beside it."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from ..figures.base import use_style
+from ..figures.base import styled
 from ..figures.overlay import draw_outlines
 from ..figures.ventricle import ef_figure
 from ..ventricle import warnings as function_warnings
@@ -61,6 +62,7 @@ def write_study_report(
     head, rows = _scores(summary)
     chosen = clips_to_check(table)
     shared = _shared_warnings(table)
+    labels = _labels(chosen, shared)
     return page.write_page(
         path,
         "study.html",
@@ -75,8 +77,12 @@ def write_study_report(
         ranges=[] if by_range is None else _ranges(by_range),
         about_ef=about_ef,
         figure=_figure(table),
-        clips=[_clip(row, shared, pictures or {}, videos or {}) for _, row in chosen.iterrows()],
+        clips=[
+            _clip(row, pictures or {}, videos or {}) | _warnings(row, shared, labels)
+            for _, row in chosen.iterrows()
+        ],
         shared=shared,
+        labels={label: text for text, label in labels.items()},
         provenance=page.provenance("python -m echolib function STUDY --out FOLDER"),
     )
 
@@ -116,8 +122,7 @@ def _figure(table: pd.DataFrame) -> str:
         return ""
     if (np.isfinite(table.ef_true) & np.isfinite(table.ef_corrected)).sum() < 2:
         return ""
-    with plt.rc_context():
-        use_style()
+    with styled():
         figure = ef_figure(table)
         source = page.figure_uri(figure, dpi=130, facecolor="white")
     plt.close(figure)
@@ -181,23 +186,36 @@ def _shared_warnings(table: pd.DataFrame) -> list[str]:
     return [text for text in lists[0] if all(text in other for other in lists)]
 
 
+def _labels(clips: pd.DataFrame, shared: list[str]) -> dict[str, str]:
+    """A label such as "W1" for each warning that several clips have, by its text.
+
+    shared: warnings of all clips, which need none. Frequent warnings come first.
+    """
+    texts = [text for cell in clips.get("warnings", []) for text in function_warnings.split(cell)]
+    several = [text for text, n in Counter(texts).most_common() if n > 1 and text not in shared]
+    return {text: f"W{number}" for number, text in enumerate(several, start=1)}
+
+
+def _warnings(row: pd.Series, shared: list[str], labels: dict[str, str]) -> dict[str, object]:
+    """The warnings of a clip: `labels` of those that others have, and its `own` as texts."""
+    texts = [text for text in function_warnings.split(row.get("warnings")) if text not in shared]
+    return {
+        "labels": ", ".join(label for text, label in labels.items() if text in texts),
+        "own": [text for text in texts if text not in labels],
+    }
+
+
 def _clip(
-    row: pd.Series,
-    shared: list[str],
-    pictures: Mapping[str, np.ndarray],
-    videos: Mapping[str, str],
+    row: pd.Series, pictures: Mapping[str, np.ndarray], videos: Mapping[str, str]
 ) -> dict[str, object]:
-    """A clip to look at: name, numbers, warnings of its own, picture and video if it has them."""
+    """A clip to look at: its name, its numbers, and its picture and video if it has them."""
     name = row["name"]
     low, high = number_text(row.ef_low), number_text(row.ef_high)
     return {
         "name": name,
         "ef": number_text(row.ef_corrected, "%"),
-        "interval": "" if UNKNOWN in (low, high) else f"{low} to {high} %",
+        "interval": "" if UNKNOWN in (low, high) else f"{low} to {high}\N{NO-BREAK SPACE}%",
         "true": number_text(row.get("ef_true"), "%"),
-        "warnings": [
-            text for text in function_warnings.split(row.get("warnings")) if text not in shared
-        ],
         "picture": page.jpeg_uri(pictures[name]) if name in pictures else "",
         "video": quote(videos[name]) if name in videos else "",
     }

@@ -46,12 +46,17 @@ def test_study_report_gives_scores_and_the_clips_to_look_at(tmp_path):
 def test_warnings_of_all_clips_are_said_once_and_others_with_their_clip(tmp_path):
     table = study_table(9)
     own = [f"Warning {number}." for number in range(9)]
-    table["warnings"] = [joined(["Unreadable."]), *(joined(["No rate.", one]) for one in own[1:])]
+    table["warnings"] = [joined(["No rate.", one]) for one in own]
+    table.loc[0, "warnings"] = "Unreadable."
+    table.loc[[2, 5], "warnings"] = joined(["No rate.", "One beat."])
     write_study_report(tmp_path / "study.html", table, {})
     page = parse(tmp_path / "study.html")
     items = page.texts("li")
     assert items[0] == "No rate." and items.count("No rate.") == 1
-    assert items[1] == "Unreadable." and sorted(items[2:]) == own[1:]
+    assert items[1] == "Unreadable." and sorted(items[2:]) == [own[n] for n in (1, 3, 4, 6, 7, 8)]
+    assert page.texts("dt", "dd") == ["W1", "One beat."]
+    labelled = [text for text in page.texts("article") if "Warnings W1" in text]
+    assert len(labelled) == 2 and all(table.name[n] in "".join(labelled) for n in (2, 5))
     write_study_report(tmp_path / "study.html", table[:2], {})  # one clip shares with no other
     assert parse(tmp_path / "study.html").texts("h3") == table.name[:2].tolist()
 
