@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
@@ -66,14 +66,14 @@ class Views:
 
 def open_views(
     source: object,
-    models: Mapping[str, Any] | None = None,
+    models: object = None,
     split: str = "all",
     **shown: Any,
 ) -> Views:
     """Open a source as a list of clips. No clip of a data set is read yet.
 
     source: one of `ACCEPTED`
-    models: models by name that outline each clip when it is read, see `outliners`
+    models: models that outline each clip when it is read, see `outliners.open_outliners`
     split: of a data set, "train", "val", "test" or "all"
     shown: fields of `Shown`, for a source that is one clip
     Raises DataError for a source or a model of another kind, or one that cannot be opened.

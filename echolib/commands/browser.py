@@ -36,14 +36,11 @@ def browse(arguments: argparse.Namespace) -> None:
     from ..data import Problem
     from ..data.problems import warnings_as_problems
 
-    models = {Path(name).name.removesuffix(".safetensors"): name for name in arguments.weights}
-    if len(models) < len(arguments.weights):
-        raise DataError(f"--weights: two have the same name: {arguments.weights}. Rename one.")
     if arguments.clips < 1:
         raise DataError(f"--clips: expected 1 or more, found {arguments.clips}.")
     noted: list[Problem] = []
     with warnings_as_problems(arguments.data, Path(arguments.data), noted):
-        browser = open_browser(arguments.data, models=models, split=arguments.split)
+        browser = open_browser(arguments.data, models=arguments.weights, split=arguments.split)
     names = arguments.names
     if names is None:
         count = min(arguments.clips, len(browser.names))

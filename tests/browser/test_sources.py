@@ -4,6 +4,7 @@ import gzip
 import pickle
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -573,10 +574,22 @@ def test_the_shipped_valve_finder_is_opened_by_its_name(monkeypatch):
     assert loaded == ["valve"]
 
 
+def test_models_may_be_given_without_names(monkeypatch):
+    monkeypatch.setattr("echolib.browser.outliners.load_by_name", lambda given: bright)
+    for models, names in (
+        ("lv", ["lv"]),
+        (Path("runs/own.safetensors"), ["own"]),
+        (["lv", "runs/own"], ["lv", "own"]),
+        (bright, ["model"]),
+    ):
+        assert [layer.name for layer in only(FRAMES, models=models).layers] == names
+
+
 @pytest.mark.parametrize(
     ("models", "reason"),
     [
-        (bright, r"models: expected a mapping \{name: model\}, found function"),
+        (["lv", bright], "expected names or paths of weights in the list"),
+        (["a/lv", "b/lv.safetensors"], "two have the same name"),
         ({"net": 3}, r"models\['net'\]: expected the name or path of weights.*; found int"),
         ({"net": None}, "found NoneType"),
         ({"net": "no_such_weights"}, "No weights at no_such_weights"),
