@@ -252,7 +252,8 @@ def test_an_empty_split_is_reported(study, tmp_path):
 def test_function_of_a_clip_from_a_shell(study, tmp_path, capsys):
     path = study.table.path.iloc[0]
     with pytest.warns(UserWarning):
-        assert main(["function", str(path), "--out", str(tmp_path)]) == 0
+        command = ["function", str(path), "--out", str(tmp_path), "--identifier", "case 7"]
+        assert main(command) == 0
     clips = pd.read_csv(tmp_path / "clips.csv")
     assert list(clips) == COLUMNS and len(clips) == 1
     assert len(pd.read_csv(tmp_path / "beats.csv")) >= 1
@@ -260,6 +261,7 @@ def test_function_of_a_clip_from_a_shell(study, tmp_path, capsys):
     assert len(video.frames) == study.table.frames.iloc[0]
     page = (tmp_path / "report.html").read_text()
     assert "Not for clinical use" in page and "seed 5" not in page
+    assert "case 7" in page and path.stem not in page
     assert "EF" in capsys.readouterr().out
 
 
@@ -269,7 +271,12 @@ def test_function_of_a_study_from_a_shell(study, tmp_path):
     assert {"scores.csv", "dice.csv", "beats.csv", "report.html"} <= {
         path.name for path in tmp_path.iterdir()
     }
-    assert len(list((tmp_path / "videos").glob("*.mp4"))) <= 1
+    videos = [path.name for path in (tmp_path / "videos").glob("*.mp4")]
+    page = (tmp_path / "report.html").read_text()
+    assert len(videos) <= 1 and page.count("href=") == len(videos)
+    assert all(f'href="videos/{name}"' in page for name in videos)
+    measured = list((tmp_path / "parts" / "masks").iterdir())
+    assert page.count('alt="Two frames of ') == len(measured)
 
 
 def test_bad_inputs_from_a_shell(tmp_path, capsys):
