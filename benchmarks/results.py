@@ -63,23 +63,23 @@ def measured(name: str, data: Dataset, split: str, networks: Networks) -> tuple[
     """Rows of the tables on segmentation, on EF and on EF by range, and the clips."""
     tables = measure_study(data, networks, BUILD / f"{name}-{split}", split)
     clips, overall, by_range = tables["clips"], [], []
-    for what, read in readings(clips).items():
+    for what, (read, column) in readings(clips).items():
         front = {"data": name, "split": split, "reading": what}
-        overall.append(ef_scores(read).tail(1).drop(columns="split").assign(**front))
-        by_range.append(ef_scores_by_range(read).assign(**front))
+        overall.append(ef_scores(read, column=column).tail(1).drop(columns="split").assign(**front))
+        by_range.append(ef_scores_by_range(read, column=column).assign(**front))
     fractions, ranges = (named_first(pd.concat(part)) for part in (overall, by_range))
     return segmentation(name, data, split, tables["frames"]), fractions, ranges, clips
 
 
-def readings(clips: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The clips with EF as outlined, without intervals, and as the calibration's line corrects it.
+def readings(clips: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
+    """The clips and the column of their EF: measured, without intervals, and corrected.
 
     Where no EF is corrected, one reading has both.
     """
-    if (clips.ef == clips.ef_measured)[clips.ef.notna()].all():
-        return {"as outlined": clips}
-    outlined = clips.assign(ef=clips.ef_measured, ef_low=np.nan, ef_high=np.nan)
-    return {"as outlined": outlined, "corrected": clips}
+    if (clips.ef_corrected == clips.ef_measured)[clips.ef_corrected.notna()].all():
+        return {"measured": (clips, "ef_measured")}
+    outlined = clips.assign(ef_low=np.nan, ef_high=np.nan)
+    return {"measured": (outlined, "ef_measured"), "corrected": (clips, "ef_corrected")}
 
 
 def named_first(table: pd.DataFrame) -> pd.DataFrame:
@@ -117,7 +117,8 @@ def main() -> None:
             fractions.append(fraction)
             ranges.append(by_range)
             if name == "phantom":
-                columns = ["name", "ef_true", "ef_measured", "ef", "ef_low", "ef_high", "n_beats"]
+                columns = ["name", "ef_true", "ef_measured", "ef_corrected"]
+                columns += ["ef_low", "ef_high", "n_beats"]
                 write_table(clips[columns], RESULTS / "phantom_clips.csv")  # unrounded: counted
                 robustness(data)
     replace_rows(pd.concat(dices, ignore_index=True), "segmentation.csv")

@@ -3,8 +3,8 @@
 Environment variables: `ECHOLIB_DATA` (folder of the data sets, by default `data/`),
 `ECHOLIB_FIGURES` (folder of the notebooks' figures, by default `build/figures/`), `ECHOLIB_FAST=1`
 (smaller data and fewer steps, the same code paths), `ECHOLIB_DEVICE` (for example `cpu` or
-`cuda:1`), and `ECHOLIB_MEMORY`, which `echolib.memory` reads. Whoever sets `OMP_NUM_THREADS` decides
-how many threads compute, see `echolib.networks.threads`.
+`cuda:1`), and `ECHOLIB_MEMORY`, which `echolib.memory` reads. Whoever sets `OMP_NUM_THREADS`
+decides how many threads compute, see `echolib.networks.threads`.
 """
 
 import os

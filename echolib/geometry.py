@@ -314,7 +314,7 @@ def disk_volume(tracing: Tracing, spacing: float = 1.0) -> float:
 
     Each chord's extent across the long axis is the diameter of a disk that reaches half-way to
     its neighbours; disks end at the apex and at the base, so that a last chord on the base counts
-    in part. spacing: mm per px gives ml; the default of 1 px gives px³ / 1000. Source: Lang et
+    in part. spacing: mm per px gives ml; the default of 1 px gives px³/1000. Source: Lang et
     al., recommendations for chamber quantification, J Am Soc Echocardiogr 28 (2015).
     """
     _, right, length = axis_directions(tracing.axis)
@@ -336,7 +336,7 @@ def mask_volume(mask: np.ndarray, spacing: float = 1.0) -> float:
 
 
 def area_length_volume(area: float, length: float) -> float:
-    """Volume 8 A² / (3 pi L) in px³ / 1000, from an area in px² and a long axis in px."""
+    """Volume 8 A² / (3 pi L) in px³/1000, from an area in px² and a long axis in px."""
     if not length > 0:
         raise ValueError(f"The long axis must be longer than 0 px, not {length}.")
     return float(8 * area**2 / (3 * np.pi * length) / 1000)

@@ -58,7 +58,7 @@ def cut_section(profile, slope: float, depth: float = 70.0) -> np.ndarray:
 
 
 def cut_volume(profile, slope: float, depth: float = 70.0, voxel: float = 0.5) -> float:
-    """Volume in px³ / 1000 of the voxels of such a solid."""
+    """Volume in px³/1000 of the voxels of such a solid."""
     across, z = np.arange(-40, 40.1, voxel), np.arange(0, 1.9 * depth, voxel)
     x, y, z = np.meshgrid(across, across, z, indexing="ij", sparse=True)
     inside = (x**2 + y**2 < profile(z) ** 2) & (z < depth + slope * x)

@@ -275,7 +275,7 @@ def resume_measurement(folder: Path, target: str) -> None:
 
     clips, frames = measure(folder)
     require(len(clips) == 3 and clips.name.is_unique, f"{len(clips)} clips instead of 3")
-    ef = clips.ef.astype(float)
+    ef = clips.ef_corrected.astype(float)
     require(bool((ef.isna() | ef.between(0, 100)).all()), f"EF {ef.tolist()}")
     ef_scores(clips, resamples=10)
     if len(frames):

@@ -117,6 +117,11 @@ class EncodedView:
         }
 
 
+def first_frame(content: dict) -> int:
+    """The frame at which a clip opens: the first labelled one, else 0; content: of the clip."""
+    return next(iter(content["labelled_frames"]), 0)
+
+
 def _curve(curve: Curve) -> dict:
     rgb = [int(value) for value in colour_of(curve)]
     return {"name": curve.name, "unit": curve.unit, "rgb": rgb, "values": _numbers(curve.values)}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..report.page import render, write_page
-from .encoding import EncodedView
+from .encoding import EncodedView, first_frame
 from .view import View
 
 FOLDER = Path(__file__).parent / "page"
@@ -32,7 +32,8 @@ def write_html(
 ) -> Path:
     """Write a page with these clips, whole or not at all; it opens with the first one.
 
-    keywords: per clip, text that a search also matches. state: traits of the browser.
+    keywords: per clip, text that is shown and that a search also matches. state: traits of the
+    browser; without `frame` the page opens at the first labelled frame.
     Raises DataError if the page would be too large to open.
     """
     contents = []
@@ -42,6 +43,7 @@ def write_html(
         contents.append(content)
     names = [view.name for view in views]
     on = {layer.name: layer.on for view in reversed(views) for layer in view.layers}
+    state = {"frame": first_frame(contents[0]), **state}
     data = _data({**state, "_names": names, "_keywords": list(keywords)}, contents, on)
     if len(data) > LARGEST:
         raise DataError(
@@ -72,11 +74,16 @@ def saved_fragment(state: dict, element_id: str) -> str | None:
     if state["error"] or not content or None in content["parts"]:
         return None
     traits = {name: state[name] for name in (*LOOKS, "frame")}
+    keywords = dict(zip(state["_names"], state["_keywords"], strict=True))
     return render(
         "browser_fragment.html",
         style=page_style(),
         element_id=element_id,
-        data=_data({**traits, "_names": [content["clip"]], "_keywords": [""]}, [content], {}),
+        data=_data(
+            {**traits, "_names": [content["clip"]], "_keywords": [keywords[content["clip"]]]},
+            [content],
+            {},
+        ),
         script=_script(element_id),
     )
 

@@ -35,16 +35,32 @@ def is_kind(value: object, module: str, name: str) -> bool:
     return kind is not None and isinstance(value, kind)
 
 
-def open_outliners(models: Mapping[str, Any] | None) -> dict[str, Outline]:
+def open_outliners(models: object) -> dict[str, Outline]:
     """Functions that outline a clip, by name. Weights are loaded here, once.
 
-    models: by name, see `KINDS`. Raises DataError for another kind, or for missing weights.
+    models: by name, or one model, or several names or paths of weights; see `KINDS`. Raises
+    DataError for another kind, two of one name, or missing weights.
     """
-    if models is not None and not isinstance(models, Mapping):
+    return {name: _outliner(name, model) for name, model in _by_name(models).items()}
+
+
+def _by_name(models: object) -> dict[str, Any]:
+    """Models by name. Weights without one have that of their file, any other model "model"."""
+    if models is None or isinstance(models, Mapping):
+        return {str(name): model for name, model in (models or {}).items()}
+    if isinstance(models, (str, Path)):
+        models = [models]
+    if not isinstance(models, (list, tuple)):
+        return {"model": models}
+    if not all(isinstance(model, (str, Path)) for model in models):
+        raise DataError("models: expected names or paths of weights in the list, or {name: model}.")
+    named = {Path(model).name.removesuffix(".safetensors"): model for model in models}
+    if len(named) < len(models):
         raise DataError(
-            f"models: expected a mapping {{name: model}}, found {type(models).__name__}."
+            f"models: two have the same name: {[*map(str, models)]}. Rename one, or give "
+            "{name: model}."
         )
-    return {str(name): _outliner(str(name), model) for name, model in (models or {}).items()}
+    return named
 
 
 def outlined(view: View, outliners: Mapping[str, Outline]) -> View:

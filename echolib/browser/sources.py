@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
@@ -21,6 +21,7 @@ from ..data.sector import blank_outside
 from ..data.valve.study import FILES, MitralStudy, ValveClip, open_mitral
 from ..data.video import missing_file
 from ..errors import DataError
+from ..ventricle.words import ef_text
 from .outliners import Outline, is_kind, open_outliners, outlined
 from .readings import (
     view_of_clip,
@@ -49,7 +50,7 @@ class Views:
     """A list of clips.
 
     names: unique names of the clips
-    keywords: text that a search for a clip also matches, such as "test, EF 54 %", for each clip
+    keywords: for each clip, a text such as "test, true EF 54 %", which a search also matches
     problems: what is malformed in the tables of the data sets
     read: function that reads a clip by its number and returns its view; raises DataError if the
         clip cannot be read
@@ -67,7 +68,7 @@ class Views:
 
 def open_views(
     source: object,
-    models: Mapping[str, Any] | None = None,
+    models: object = None,
     split: str = "all",
     blank_text: bool = False,
     **shown: Any,
@@ -75,7 +76,7 @@ def open_views(
     """Open a source as a list of clips. No clip of a data set is read yet.
 
     source: one of `ACCEPTED`
-    models: models by name that outline each clip when it is read, see `outliners`
+    models: models that outline each clip when it is read, see `outliners.open_outliners`
     split: of a data set, "train", "val", "test" or "all"
     blank_text: whether clips are black outside their sector
     shown: fields of `Shown`; all but fps and spacing are for a source that is one clip
@@ -163,7 +164,7 @@ def _open_clip(source: object) -> Views:
         keyword = source.dataset if isinstance(source, ValveClip) else ""
         return _one_view(source.name, keyword, partial(view_of_clip, source))
     if _is_measured(source):
-        return _one_view(source.clip.name, _ef_text(source.ef), partial(view_of_function, source))
+        return _one_view(source.clip.name, ef_text(source), partial(view_of_function, source))
     if isinstance(source, np.ndarray) or _are_frames(source):
         view = View(UNNAMED, _stack_frames(source))
         return _one_view(UNNAMED, "", lambda: view)
@@ -201,7 +202,7 @@ def _open_data_set(data: Dataset, split: str) -> Views:
     keywords = table.split.astype(str).tolist()
     if "EF" in table:
         pairs = zip(keywords, table.EF.to_numpy(float), strict=True)
-        keywords = [_joined(split_name, _ef_text(ef)) for split_name, ef in pairs]
+        keywords = [_joined(split_name, _true_ef(ef)) for split_name, ef in pairs]
     names = tuple(map(str, clips))
     read = partial(_read_labelled, data, clips)
     problems = tuple(getattr(data, "problems", ()))  # a stand-in for a data set may lack them
@@ -212,8 +213,8 @@ def _read_labelled(data: Dataset, clips: list[str], number: int) -> View:
     return view_of_labelled(data, clips[number])
 
 
-def _ef_text(ef: float) -> str:
-    return f"EF {ef:.0f} %" if np.isfinite(ef) else ""
+def _true_ef(ef: float) -> str:
+    return f"true EF {ef:.0f} %" if np.isfinite(ef) else ""
 
 
 def _joined(*keywords: str) -> str:

@@ -8,7 +8,6 @@ read when it is opened.
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 import anywidget
 import cv2
@@ -19,7 +18,7 @@ from IPython.display import Image
 from ..data.problems import Problem
 from ..errors import DataError
 from ..geometry import Tracing
-from .encoding import EncodedView
+from .encoding import EncodedView, first_frame
 from .export import LOOKS, SCRIPTS, page_script, page_style, write_html
 from .sheet import contact_sheet
 from .sources import Views, open_views
@@ -148,8 +147,9 @@ class FrameBrowser(anywidget.AnyWidget):
         views = self._read_views(numbers, problems)
         keywords = [self._views.keywords[number] for number in views]
         state = {name: getattr(self, name) for name in LOOKS}
-        frame = self.frame if self._clip_number(self.clip) == next(iter(views)) else 0
-        return write_html(path, [*views.values()], keywords, state | {"frame": frame})
+        if self._clip_number(self.clip) == next(iter(views)):
+            state["frame"] = self.frame
+        return write_html(path, [*views.values()], keywords, state)
 
     def _read_views(
         self, numbers: Sequence[int], problems: list[Problem] | None
@@ -237,7 +237,8 @@ class FrameBrowser(anywidget.AnyWidget):
             return
         self._view, self._encoded = view, encoded
         with self.hold_sync():
-            self.playing, self.frame, self.error, self._content = False, 0, "", content
+            self.playing, self.error, self._content = False, "", content
+            self.frame = first_frame(content)
             self._frame_version += 1
             self.shown = self.shown + self._new_layers(view)
 
@@ -273,7 +274,7 @@ def browse(
     source: object,
     masks: Mapping[str, np.ndarray] | None = None,
     *,
-    models: Mapping[str, Any] | None = None,
+    models: object = None,
     split: str = "all",
     clip: str | None = None,
     truth: np.ndarray | Mapping[int, np.ndarray] | None = None,
@@ -293,10 +294,10 @@ def browse(
 
     source: a Clip, frames (T, H, W) uint8, a `ClipFunction`, a `FrameSet`, an open data set, the
         path of a clip or of a data set's folder, a MitralStudy, a `View`, or a list of these
-    models: models by name that outline every clip when it is opened; each is the name or path of
-        weights, a network, networks that work together (`load_networks`, `load_finder`), an object
-        with `masks(frames)`, or a function that takes frames (T, H, W) uint8 and returns masks
-        (T, H, W) bool
+    models: a model, a list of names or paths of weights, or models by name, which outline every
+        clip when it is opened. A model is the name or path of weights, a network, networks that
+        work together (`load_networks`, `load_finder`), an object with `masks(frames)`, or a
+        function that takes frames (T, H, W) uint8 and returns masks (T, H, W) bool
     split: of a data set, "train", "val", "test" or "all"
     clip: name of the clip to open first; by default the first of the source
     fps (frames per second), spacing (mm per px): replace those of the source

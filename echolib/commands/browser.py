@@ -50,15 +50,12 @@ def browse(arguments: argparse.Namespace) -> None:
 
     check_file(arguments.out, ".html", arguments.force)
     changed = changes(arguments)
-    models = {Path(name).name.removesuffix(".safetensors"): name for name in arguments.weights}
-    if len(models) < len(arguments.weights):
-        raise DataError(f"--weights: two have the same name: {arguments.weights}. Rename one.")
     if arguments.clips < 1:
         raise DataError(f"--clips: expected 1 or more, found {arguments.clips}.")
     noted: list[Problem] = []
     with warnings_as_problems(arguments.data, Path(arguments.data), noted):
         browser = open_browser(
-            arguments.data, models=models, split=arguments.split, fps=changed.fps,
+            arguments.data, models=arguments.weights, split=arguments.split, fps=changed.fps,
             spacing=changed.spacing, blank_text=changed.blank_text,
         )  # fmt: skip
     names = arguments.names

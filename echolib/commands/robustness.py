@@ -41,7 +41,7 @@ def add_commands(add: Add) -> None:
 def robustness(arguments: argparse.Namespace) -> None:
     """Score models on clean and on corrupted frames, compare them, and draw the results."""
     from ..networks.models import load_model
-    from ..report.robustness import report_robustness
+    from ..report.robustness import explain_summary, report_robustness
 
     if arguments.frames < 1:
         raise ValueError(f"--frames must be 1 or more, not {arguments.frames}.")
@@ -64,4 +64,5 @@ def robustness(arguments: argparse.Namespace) -> None:
     settings |= {"seed": arguments.seed, "progress": bar}
     summary = report_robustness(models, frames, arguments.out, **settings)
     print(summary.round(3).to_string())
+    print(explain_summary(models))
     print(f"cases, tables and figures in {arguments.out}")

@@ -97,7 +97,8 @@ def open_clips(folder: str | Path, labelled: bool = False) -> "Dataset":
 def describe(data: "Dataset") -> str:
     """The clips in words; a phantom is never called by the name of its layout."""
     kind = "phantom study" if (data.folder / "study.json").is_file() else data.name
-    return f"{kind} {data.folder.name}"
+    folder = data.folder.name
+    return kind if folder.lower() in kind.lower().split() else f"{kind} {folder}"
 
 
 def about_ef(data: "Dataset") -> str:

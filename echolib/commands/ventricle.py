@@ -25,6 +25,7 @@ from .shared import KEPT_CLIPS, PLAYED_AT, Add, about_ef, describe, open_clips, 
 GIF_SIDE = 640  # px, longer side of a GIF at most: larger ones cannot be sent
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from ..data import Changes, Dataset, LooseClips
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 RESULTS = ("masks.npz", "area.csv", "overlay.mp4", "overlay.gif")  # of `segment`, of one clip
 ROWS_PRINTED = 20  # clips of a study without scores
 OF_A_CLIP = "results of a single clip"  # those of a folder are resumed
+COLUMNS_PRINTED = [
+    "name", "ef_measured", "ef_corrected", "ef_low", "ef_high", "n_beats", "heart_rate",
+]  # fmt: skip
 
 
 def add_commands(add: Add) -> None:
@@ -61,6 +65,10 @@ def add_commands(add: Add) -> None:
         help="part of a study to use (default test; all of a folder of clips)",
     )  # fmt: skip
     command.add_argument("--clips", type=int, help="of a study: at most that many (default all)")
+    command.add_argument(
+        "--identifier", metavar="TEXT",
+        help="of one clip: what its report calls it (default: the name of the file)",
+    )  # fmt: skip
     command.add_argument(
         "--videos", type=int, default=3, help="of a study: videos of that many clips (default 3)"
     )
@@ -202,10 +210,12 @@ def function(arguments: argparse.Namespace) -> None:
         _study(changed.of_data(data), load_networks(*given), out, arguments)
     else:
         refuse_existing(out, arguments.force)
-        _clip(path, changed, load_networks(*given), out)
+        _clip(path, changed, load_networks(*given), out, arguments.identifier)
 
 
-def _clip(path: Path, changed: "Changes", networks: "Networks", out: Path) -> None:
+def _clip(
+    path: Path, changed: "Changes", networks: "Networks", out: Path, identifier: str | None
+) -> None:
     """Tables, video and report of one clip."""
     import pandas as pd
 
@@ -222,7 +232,7 @@ def _clip(path: Path, changed: "Changes", networks: "Networks", out: Path) -> No
     write_table(beats, out / "beats.csv")
     write_table(result.function.table(), out / "frames.csv")
     video = _write_video(out / f"{clip.name}.mp4", result)
-    write_report(out / "report.html", result, video=video)
+    write_report(out / "report.html", result, video=video, identifier=identifier)
     for warning in result.warnings:
         warnings.warn(warning, stacklevel=1)
     print(f"{clip.name}: {headline(result)}")
@@ -238,10 +248,10 @@ def _write_video(path: Path, result: "ClipFunction") -> Path:
 
 def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse.Namespace) -> None:
     """Tables, scores, some videos and the report of a study."""
-    from ..data.problems import problems_of, warnings_as_problems
-    from ..report.ventricle import write_study_report
+    from ..data.problems import problems_of
+    from ..report.study import write_study_report
     from ..ventricle.scores import dice_scores, ef_scores, ef_scores_by_range
-    from ..ventricle.study import measure_study, stored_result
+    from ..ventricle.study import measure_study
 
     tables = measure_study(
         data, networks, out, arguments.split, arguments.clips, not arguments.quiet
@@ -262,24 +272,48 @@ def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse
         print(f"by range of the true EF:\n{by_range.round(1).to_string(index=False)}")
         if said := about_ef(data):
             print(said)
-    for _, row in _most_uncertain(clips, arguments.videos).iterrows():
-        path = out / "videos" / f"{row['name']}.mp4"
-        if not path.is_file():
-            with warnings_as_problems(row["name"], data.folder, []):  # they were told before
-                result = stored_result(data, row, out)
-            _write_video(path, result)
-    title = describe(data)
+    pictures, videos = _clips_to_look_at(data, clips, out, arguments.videos)
     write_study_report(
-        out / "report.html", clips, {} if scores is None else scores, title=title,
+        out / "report.html", clips, {} if scores is None else scores, title=describe(data),
         calibration=networks.calibration, by_range=by_range, about_ef=about_ef(data),
+        pictures=pictures, videos=videos,
     )  # fmt: skip
     report_problems(problems_of(tables["problems"]))
     print(f"tables, {'' if scores is None else 'scores, '}videos and report.html in {out}")
 
 
+def _clips_to_look_at(
+    data: "Dataset", clips: "pd.DataFrame", out: Path, count: int
+) -> tuple[dict[str, "np.ndarray"], dict[str, str]]:
+    """Pictures of the clips to look at, and videos of the `count` of widest intervals.
+
+    Videos are written, unless they are there, and given relative to `out`; both by the clip's name.
+    A clip that could not be read or outlined has neither.
+    """
+    from ..data.problems import warnings_as_problems
+    from ..report.study import clip_picture, clips_to_check
+    from ..ventricle.study import has_masks, stored_result
+
+    uncertain = _most_uncertain(clips, count)
+    wanted = clips.loc[clips_to_check(clips).index.union(uncertain.index, sort=False)]
+    pictures, videos = {}, {}
+    for index, row in wanted.iterrows():
+        name = row["name"]
+        if not row.n_beats and not has_masks(row, out):
+            continue
+        with warnings_as_problems(name, data.folder, []):  # they were told before
+            result = stored_result(data, row, out)
+        pictures[name] = clip_picture(result)
+        if index in uncertain.index:
+            videos[name] = f"videos/{name}.mp4"
+            if not (out / videos[name]).is_file():
+                _write_video(out / videos[name], result)
+    return pictures, videos
+
+
 def _measured(clips: "pd.DataFrame") -> str:
     """The first clips of a study without any true EF, for the shell."""
-    table = clips[["name", "ef", "ef_low", "ef_high", "n_beats", "heart_rate"]][:ROWS_PRINTED]
+    table = clips[COLUMNS_PRINTED][:ROWS_PRINTED]
     more = f"\nand {len(clips) - len(table)} more in clips.csv" if len(table) < len(clips) else ""
     rows = table.round(1).to_string(index=False)
     return f"No true EF is known, so there are no scores.\n{rows}{more}"

@@ -4,7 +4,8 @@ A function that draws into axes takes them as a parameter, makes new ones by def
 and returns them. A function that lays out a whole figure returns the figure. Points are (x, y) px.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,14 @@ def use_style() -> None:
             "image.cmap": "gray",
         }
     )
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """The style of `use_style` within a `with` block; the session's own comes back after it."""
+    with plt.rc_context():
+        use_style()
+        yield
 
 
 def save(figure: Figure, name: str, folder: Path | None = None) -> Figure:

@@ -42,8 +42,8 @@ def severity_curves(cases: pd.DataFrame) -> Figure:
     """Draw mean Dice with its 95 % interval against severity.
 
     cases: from `benchmark.run_robustness`. There is one panel per corruption and one line per
-    model. Each panel has its own scale. An asterisk marks the corruptions that a model trained
-    on corrupted images may have seen.
+    model. Each panel has its own scale. An asterisk, which the legend explains, marks the
+    corruptions that a model trained on corrupted images may have seen.
     """
     means = mean_by_severity(cases)
     names = [name for name in CORRUPTIONS if name in set(means.corruption)]
@@ -59,9 +59,11 @@ def severity_curves(cases: pd.DataFrame) -> Figure:
         axes.set(xlabel="severity", xticks=(0, *SEVERITIES))
     for axes in grid[:, 0]:
         axes.set_ylabel("Dice")
+    seen = "* used in training on corrupted frames" if set(names) & set(SEEN) else None
     figure.legend(
-        *grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(colours)
-    )
+        *grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(colours),
+        title=seen, title_fontsize="small",
+    )  # fmt: skip
     return figure
 
 

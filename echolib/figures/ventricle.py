@@ -19,7 +19,7 @@ from .base import (
     draw_tracing,
     frame_times,
     show_image,
-    use_style,
+    styled,
 )
 from .overlay import DISPLAY_SIZE, LIGHT, LOWER, Film, beside_curve, darken, outlined
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:  # drawing must not import torch
     from ..ventricle.clip import ClipFunction
     from ..ventricle.function import HeartFunction
 
-MOST_LABELS = 8  # beats; with more of them their EF is not written into the curve
+SCALE_BAR = 20  # mm
+MOST_LABELS = 6  # beats; with more of them their EF is not written into the curve
 MARKERS = {"ED": "^", "ES": "v"}  # different shapes, to be distinguished without colours too
 FRAME_INCHES, FRAME_DPI = 3.2, 150  # longer side of `moment_figure`, and dots per inch
 
@@ -96,18 +97,20 @@ def _draw_beats(function: "HeartFunction", axes: Axes, times: np.ndarray, dark: 
                 style |= {"markerfacecolor": "none", "markeredgecolor": PALETTE[phase]}
                 style |= {"markeredgewidth": 1.5}
             axes.plot(times[frame], volume, MARKERS[phase], label=label, **style)
-        if len(function.beats) <= MOST_LABELS and np.isfinite(beat.ef):
-            text = f"{beat.ef:.0f} %" if beat.counts else f"({beat.ef:.0f} %)"
+        if len(function.beats) <= MOST_LABELS and np.isfinite(beat.ef_measured):
+            text = f"{beat.ef_measured:.0f} %" if beat.counts else f"({beat.ef_measured:.0f} %)"
             middle = (times[beat.end_diastole] + times[beat.end_systole]) / 2
             above: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 8, "clip_on": True}
             above["transform"] = axes.get_xaxis_transform()
-            axes.text(middle, 0.02, f"EF\n{text}", color=LIGHT if dark else "#24292e", **above)
+            axes.text(
+                middle, 0.02, f"measured\nEF {text}", color=LIGHT if dark else "#24292e", **above
+            )
 
 
 def draw_moment(result: "ClipFunction", frame: int, axes: Axes, title: str = "") -> Axes:
     """Show a frame of a clip with its outline, and with its long axis and chords if it has them.
 
-    The frame is cropped to the sector.
+    The frame is cropped to the sector, and has a bar of `SCALE_BAR` where the spacing is known.
     """
     result = result.cropped()
     show_image(result.clip.frames[frame], axes, title)
@@ -117,7 +120,21 @@ def draw_moment(result: "ClipFunction", frame: int, axes: Axes, title: str = "")
     mask = result.packed[frame]
     if mask.any():
         draw_outline(mask_outline(mask), axes, "prediction")
+    if result.clip.spacing is not None:
+        _draw_scale_bar(result.clip.spacing, mask.shape, axes)
     return axes
+
+
+def _draw_scale_bar(spacing: float, shape: tuple[int, ...], axes: Axes) -> None:
+    """A white bar of `SCALE_BAR` with its length, in the lower left corner of a frame (H, W).
+
+    spacing: mm per px.
+    """
+    height, width = shape
+    length, left, y = SCALE_BAR / spacing, 0.03 * width, 0.96 * height
+    axes.plot([left, left + length], [y, y], color="white", linewidth=2.5, solid_capstyle="butt")
+    above: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 8, "color": "white"}
+    axes.text(left + length / 2, y - 0.015 * height, f"{SCALE_BAR} mm", **above)
 
 
 def moment_figure(result: "ClipFunction", frame: int) -> Figure:
@@ -133,8 +150,7 @@ def moment_figure(result: "ClipFunction", frame: int) -> Figure:
 
 def curve_figure(function: "HeartFunction", dark: bool = False) -> Figure:
     """Make a figure of the curve of `draw_function` alone, for a light or a dark page."""
-    with plt.rc_context():
-        use_style()
+    with styled():
         figure = Figure(figsize=(5.2, 3.5), dpi=200, layout="constrained")
         axes = curve_legend(draw_function(function, figure.subplots(), dark), columns=3)
         if dark:
@@ -183,21 +199,22 @@ def function_video(result: "ClipFunction") -> Film:
 def ef_figure(table: pd.DataFrame) -> Figure:
     """Draw found against true EF with 90 % intervals, and beside it the Bland-Altman plot.
 
-    table: one row per clip: ef_true, ef, ef_low, ef_high in per cent, and where known ef_measured,
-    which tells whether ef is corrected. Clips without a true EF or without an EF are left out and
-    counted in the title. Raises ValueError if fewer than two clips have both.
+    table: one row per clip: ef_true, ef_corrected, ef_low, ef_high in per cent, and where known
+    ef_measured, which tells whether the EF is corrected. Clips without a true EF or without an EF
+    are left out and counted in the title. Raises ValueError if fewer than two clips have both.
     """
-    clips = table[np.isfinite(table.ef_true) & np.isfinite(table.ef)]
+    clips = table[np.isfinite(table.ef_true) & np.isfinite(table.ef_corrected)]
     if len(clips) < 2:
         raise ValueError(
             f"expected at least two clips with a true and a measured EF, found {len(clips)} of "
             f"{len(table)}."
         )
-    kept = "ef_measured" not in clips or (clips.ef == clips.ef_measured).all()
+    kept = "ef_measured" not in clips or (clips.ef_corrected == clips.ef_measured).all()
     found = "measured" if kept else "corrected"
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
-    draw_scatter(clips.ef_true, clips.ef, left, ("true EF (%)", f"{found} EF (%)"))
-    low, high = clips.ef_low.fillna(clips.ef), clips.ef_high.fillna(clips.ef)
+    fractions = clips.ef_corrected
+    draw_scatter(clips.ef_true, fractions, left, ("true EF (%)", f"{found} EF (%)"))
+    low, high = clips.ef_low.fillna(fractions), clips.ef_high.fillna(fractions)
     opacity = min(0.45, 80 / len(clips))  # many bars must not hide each other
     bar: dict[str, Any] = {
         "color": PALETTE["neutral"],
@@ -213,6 +230,6 @@ def ef_figure(table: pd.DataFrame) -> Figure:
     left.legend(loc="upper left")
     without_ef = len(table) - len(clips)
     left.set_title(f"{len(clips)} clips" + (f", {without_ef} without EF" if without_ef else ""))
-    draw_bland_altman(clips.ef_true, clips.ef, right, unit="points")
+    draw_bland_altman(clips.ef_true, fractions, right, unit="points")
     right.set_title(f"Bland-Altman: {found} - true")
     return figure

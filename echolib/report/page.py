@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BANNER = "For teaching and research. Not for clinical use."
+UNKNOWN = "unknown"
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -68,6 +69,13 @@ def provenance(command: str) -> list[tuple[str, str]]:
         ("Python", platform.python_version()),
         ("Command", command),
     ]
+
+
+def number_text(number: float | None, unit: str = "", digits: int = 0) -> str:
+    """A number with its unit, which no line break parts; `UNKNOWN` for None, NaN and infinity."""
+    if number is None or not np.isfinite(number):
+        return UNKNOWN
+    return f"{number:.{digits}f}\N{NO-BREAK SPACE}{unit}".strip()
 
 
 # --- Data URIs ----------------------------------------------------------------------------------

@@ -1,12 +1,14 @@
 """Robustness of several models, written as a folder of tables and figures."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.figure import Figure
 
 from ..data.frames import FrameSet
-from ..figures.base import save
+from ..figures.base import save, styled
 from ..figures.robustness import comparison_forest, retention_curves, severity_curves
 from ..files import write_table
 from ..networks.corruptions import SEVERITIES
@@ -48,17 +50,37 @@ def report_robustness(
     summary = robustness_summary(cases, baseline=next(iter(models)))
     write_table(summary, folder / "summary.csv", index=True)
     write_table(falls_from_clean(cases, _middle(severities)), folder / "falls.csv")
-    plt.close(save(severity_curves(cases), "curves", folder))
+    _draw(lambda: severity_curves(cases), "curves", folder)
     if pair:
         table = compare_models(cases, *pair)
         write_table(table, folder / "comparison.csv")
-        plt.close(save(comparison_forest(table), "comparison", folder))
+        _draw(lambda: comparison_forest(table), "comparison", folder)
         masks_model, landmarks_model = (models[name] for name in pair)
         doubts = _doubts(masks_model, landmarks_model, frames, corruptions, severities, seed)
         write_table(doubts, folder / "doubt.csv")
         write_table(doubt_gains(doubts), folder / "doubt_gain.csv")
-        plt.close(save(retention_curves(doubts), "doubt", folder))
+        _draw(lambda: retention_curves(doubts), "doubt", folder)
     return summary
+
+
+def explain_summary(models: dict[str, Encoder]) -> str:
+    """What the columns of the summary are, and what the combined model is, for the shell."""
+    baseline, pair = next(iter(models)), _first_pair(models)
+    lines = [
+        "clean, corrupted: mean Dice of the left ventricle; kept: their quotient.",
+        f"mce: error 1 - Dice under corruption, as a share of that of {baseline}; relative_mce: "
+        "the same of the Dice lost.",
+        "worst: the corruption with the lowest Dice. ef_error: points of EF under corruption; "
+        "without_ef: clips without one, %.",
+    ]
+    if pair:
+        lines.append(f"{COMBINED}: the mean shape of {pair[0]} and {pair[1]}.")
+    return "\n".join(lines)
+
+
+def _draw(make: Callable[[], Figure], name: str, folder: Path) -> None:
+    with styled():
+        plt.close(save(make(), name, folder))
 
 
 def _first_pair(models: dict[str, Encoder]) -> tuple[str, str] | None:

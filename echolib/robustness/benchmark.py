@@ -54,7 +54,7 @@ def score_condition(
     pairs: {name of a combined model: names of two models}; its mask is the mean shape of their
     masks. Returns one row per model and case: model, corruption, severity, clip, frame, phase,
     patient, source, the scores of `metrics.case_scores`, area and area_true in px, area_error in
-    per cent of the true area, volume and volume_true (method of disks, px³ / 1000 or ml; 0 for
+    per cent of the true area, volume and volume_true (method of disks, px³/1000 or ml; 0 for
     an empty mask), ef_error in points of ejection fraction (measured minus true, each clipped to 0
     to 100 %; NaN if ED or ES is missing or its mask is empty), and the unit of distances. Raises
     ValueError for a pair whose own name is taken, or that names a missing model.

@@ -213,9 +213,9 @@ def needed_widening(calibration: Calibration, clips: pd.DataFrame) -> float:
 
 
 def read_clips(calibration: Calibration, clips: pd.DataFrame) -> pd.DataFrame:
-    """The clips, as for `fit_calibration`, with ef, ef_low and ef_high of a calibration."""
+    """Clips as for `fit_calibration`, with ef_corrected, ef_low and ef_high of a calibration."""
     rows = [calibration.interval(row["ef_measured"], row) for row in clips.to_dict("records")]
-    columns = ["ef", "ef_low", "ef_high"]
+    columns = ["ef_corrected", "ef_low", "ef_high"]
     return clips.assign(**pd.DataFrame(rows, columns=columns, index=clips.index))
 
 

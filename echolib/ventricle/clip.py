@@ -82,19 +82,21 @@ class ClipFunction:
     """The left ventricle's function in a clip, as networks measured it.
 
     packed: masks (T, H, W) in the size of the frames. function: measured from the masks.
-    ef_measured: EF in per cent, the median of the beats. ef, ef_low, ef_high: EF corrected by the
-    calibration, and its interval; NaN where unknown. spreads: how far several estimates disagree,
-    points of EF, see `calibration.SPREADS`. doubt: 1 - Dice of masks and landmarks at ED and ES,
-    NaN without landmarks. warnings: all warnings, including those of `function`. weights: names of
-    the networks. orientation: how the clip was turned for them; masks and points lie on the frames
-    of the file all the same. calibration: what `ef` and its interval come from, or None.
+    ef_measured: EF of the outlines in per cent, the median of the beats. ef_corrected, ef_low,
+    ef_high: EF corrected by the calibration, and its interval; without a calibration the measured
+    EF and NaN. Volumes are as measured, so that they go with ef_measured. spreads: how far several
+    estimates disagree, points of EF, see `calibration.SPREADS`. doubt: 1 - Dice of masks and
+    landmarks at ED and ES, NaN without landmarks. warnings: all warnings, including those of
+    `function`. weights: names of the networks. orientation: how the clip was turned for them; masks
+    and points lie on the frames of the file all the same. calibration: what `ef_corrected` and its
+    interval come from, or None.
     """
 
     clip: Clip
     packed: PackedMasks
     function: HeartFunction
     ef_measured: float
-    ef: float
+    ef_corrected: float
     ef_low: float
     ef_high: float
     spreads: dict[str, float]
@@ -107,22 +109,12 @@ class ClipFunction:
     @property
     def corrected(self) -> bool:
         """Whether a calibration has changed the EF."""
-        return bool(np.isfinite(self.ef)) and self.ef != self.ef_measured
+        return bool(np.isfinite(self.ef_corrected)) and self.ef_corrected != self.ef_measured
 
     @property
     def masks(self) -> np.ndarray:
         """(T, H, W) bool: the masks, unpacked anew at each call."""
         return self.packed[:]
-
-    @property
-    def edv(self) -> float:
-        """End-diastolic volume as measured, ml or px³/1000."""
-        return self.function.edv
-
-    @property
-    def esv(self) -> float:
-        """End-systolic volume that follows from `edv` and `ef`, ml or px³/1000."""
-        return self.edv * (1 - self.ef / 100)
 
     def cropped(self) -> "ClipFunction":
         """The result cropped to the sector, for pictures.
@@ -138,19 +130,29 @@ class ClipFunction:
         return replace(self, clip=clip, packed=self.packed.window(rows, columns), function=function)
 
     def row(self) -> dict:
-        """The row of the clip in `clips.csv`."""
-        rate = self.function.heart_rate
+        """The row of the clip in `clips.csv`.
+
+        edv, esv, length_ed, length_es: as measured, medians of the beats that count, in `unit` and
+        `length_unit`. warnings: as of `warnings.joined`. The other columns have the names of fields
+        of this class.
+        """
+        function = self.function
+        rate = function.heart_rate
         return {
             "name": self.clip.name,
-            "ef": self.ef,
+            "ef_measured": self.ef_measured,
+            "ef_corrected": self.ef_corrected,
             "ef_low": self.ef_low,
             "ef_high": self.ef_high,
-            "n_beats": self.function.n_beats,
+            "n_beats": function.n_beats,
             "heart_rate": np.nan if rate is None else rate,
-            "edv": self.edv,
-            "esv": self.esv,
-            "unit": self.function.unit,
-            "warnings": " ".join(self.warnings),
+            "edv": function.edv,
+            "esv": function.esv,
+            "length_ed": function.length_ed,
+            "length_es": function.length_es,
+            "unit": function.unit,
+            "length_unit": function.length_unit,
+            "warnings": function_warnings.joined(self.warnings),
         }
 
 
@@ -220,7 +222,9 @@ def _measure(clip: Clip, networks: Networks) -> ClipFunction:
     outlines, first, function = _outline(clip, networks)
     calibration = networks.calibration
     counted = [_ed_es(beat) for beat in function.beats if beat.counts]
-    doubt, spreads = disagreement(networks, outlines, counted, (first.ef, function.ef))
+    doubt, spreads = disagreement(
+        networks, outlines, counted, (first.ef_measured, function.ef_measured)
+    )
     spreads["beats"] = function.ef_spread
     warnings = list(function.warnings)
     if calibration is not None:
@@ -230,9 +234,9 @@ def _measure(clip: Clip, networks: Networks) -> ClipFunction:
             "No interval: these networks have no calibration. `python -m echolib calibrate` "
             "makes one from clips whose ejection fraction is known."
         )
-    interval = networks.interval(function.ef, spreads)
+    interval = networks.interval(function.ef_measured, spreads)
     return ClipFunction(
-        clip, outlines.masks, function, function.ef, *interval, spreads, doubt, warnings,
+        clip, outlines.masks, function, function.ef_measured, *interval, spreads, doubt, warnings,
         networks.names, calibration=calibration,
     )  # fmt: skip
 
@@ -241,7 +245,7 @@ def measure_pair(images: np.ndarray, networks: Networks) -> tuple[np.ndarray, di
     """Outline two frames that an expert chose as end-diastole and end-systole.
 
     images: (2, H, W) uint8, of one clip. Returns masks (2, H, W) bool, and a row with ef_measured,
-    ef, ef_low, ef_high, doubt and the spreads, which `ClipFunction` describes.
+    ef_corrected, ef_low, ef_high, doubt and the spreads, which `ClipFunction` describes.
     """
     box = sector_box(images, networks.size)
     squares = np.stack([box.image(image) for image in images])
@@ -254,8 +258,9 @@ def measure_pair(images: np.ndarray, networks: Networks) -> tuple[np.ndarray, di
     outlines = Outlines(box, squares, PackedMasks.pack(masks))
     doubt, spreads = disagreement(networks, outlines, beat, tuple(fractions))
     spreads["beats"] = np.nan
-    ef, low, high = networks.interval(fractions[-1], spreads)
-    row = {"ef_measured": fractions[-1], "ef": ef, "ef_low": low, "ef_high": high, "doubt": doubt}
+    corrected, low, high = networks.interval(fractions[-1], spreads)
+    row = {"ef_measured": fractions[-1], "ef_corrected": corrected}
+    row |= {"ef_low": low, "ef_high": high, "doubt": doubt}
     return masks, row | spreads
 
 

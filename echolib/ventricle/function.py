@@ -32,7 +32,7 @@ class Beat:
     end: frame of the next end-diastole; None where it is not in the clip, which cuts off the beat
     edv, esv: ml where the spacing is known, else px³/1000, from the smoothed curve
     length_ed, length_es: long axis, mm where the spacing is known, else px, smoothed over time
-    ef: ejection fraction, per cent
+    ef_measured: ejection fraction of the outlines, per cent
     counts: whether the beat enters the clip's median; extrasystoles, the beats after them and
         beats with missing frames do not, nor do beats that the clip cuts off if others count
     note: what is unusual about the beat, or ""
@@ -45,7 +45,7 @@ class Beat:
     esv: float
     length_ed: float
     length_es: float
-    ef: float
+    ef_measured: float
     counts: bool = True
     note: str = ""
 
@@ -81,8 +81,8 @@ class HeartFunction:
 
     @property
     def unit(self) -> str:
-        """Unit of the volumes: "ml" or "px3/1000"."""
-        return "ml" if self.spacing else "px3/1000"
+        """Unit of the volumes: "ml" or "px³/1000"."""
+        return "ml" if self.spacing else "px³/1000"
 
     @property
     def length_unit(self) -> str:
@@ -99,12 +99,12 @@ class HeartFunction:
     @property
     def n_beats(self) -> int:
         """Number of beats that count."""
-        return len(self._counted("ef"))
+        return len(self._counted("ef_measured"))
 
     @property
-    def ef(self) -> float:
+    def ef_measured(self) -> float:
         """Ejection fraction, per cent: the median of the beats that count, NaN without one."""
-        return self._median("ef")
+        return self._median("ef_measured")
 
     @property
     def edv(self) -> float:
@@ -117,9 +117,19 @@ class HeartFunction:
         return self._median("esv")
 
     @property
+    def length_ed(self) -> float:
+        """Long axis at end-diastole, mm or px: the median of the beats that count, or NaN."""
+        return self._median("length_ed")
+
+    @property
+    def length_es(self) -> float:
+        """Long axis at end-systole, mm or px: the median of the beats that count, or NaN."""
+        return self._median("length_es")
+
+    @property
     def ef_spread(self) -> float:
         """Largest minus smallest EF of the beats that count, points; NaN with fewer than two."""
-        values = self._counted("ef")
+        values = self._counted("ef_measured")
         return float(np.ptp(values)) if len(values) > 1 else np.nan
 
     def with_points(self, move: Callable[[np.ndarray], np.ndarray]) -> "HeartFunction":
@@ -219,7 +229,7 @@ def measure_function(
     warnings += function_warnings.long_axis(length, smooth_length, lengths)
     if beats:
         warnings += function_warnings.heart_rate(fps, rate)
-        warnings += function_warnings.beats([beat.ef for beat in counted])
+        warnings += function_warnings.beats([beat.ef_measured for beat in counted])
     return HeartFunction(
         area=area,
         smooth=smooth,
@@ -267,7 +277,7 @@ def _beat(systole: Systole, smooth: np.ndarray, length: np.ndarray) -> Beat:
         esv,
         length_ed=float(length[diastole_frame]),
         length_es=float(length[systole_frame]),
-        ef=geometry.ejection_fraction(edv, esv),
+        ef_measured=geometry.ejection_fraction(edv, esv),
         counts=systole.counts,
         note=systole.note,
     )

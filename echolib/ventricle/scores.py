@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from ..data.frames import SPLITS
 from ..statistics import bootstrap_intervals
 
 ALL = "all"
 EF_LIMITS = (35, 45, 50)  # EF in per cent: with a lower EF, a heart counts as weak
+FEWEST_PATIENTS = 5  # from which intervals and limits of agreement are computed
 EF_RANGES = (30, 45, 55)  # EF in per cent: limits of the ranges in which hearts are told apart
 FEWEST_IN_RANGE = 20  # clips: if a range has fewer, the clips are divided into thirds
 
@@ -46,42 +48,52 @@ def auc(positive: np.ndarray, score: np.ndarray) -> float:
     return float((rankdata(score)[positive].sum() - count * (count + 1) / 2) / pairs)
 
 
-def ef_scores(table: pd.DataFrame, resamples: int = 2000) -> pd.DataFrame:
+def ef_scores(
+    table: pd.DataFrame, resamples: int = 2000, column: str = "ef_corrected"
+) -> pd.DataFrame:
     """Score the ejection fraction of every split of a study, and of all clips together.
 
-    table: one row per clip with name, split, ef_true and ef in per cent (NaN where unknown), and
-    where known patient (by default each clip is a patient), ef_low and ef_high. Returns one row
-    per split, in the order of the table, then the row "all", with the columns:
+    table: one row per clip with name, split, ef_true and the EF that is scored, in per cent (NaN
+    where unknown), and where known patient (by default each clip is a patient), ef_low and
+    ef_high. column: of that EF; "ef_measured" scores the outlines without the correction. Returns
+    one row per split, in the order train, val, test and others, then the row "all":
 
     split. n, number of scored clips, and patients, number of their patients. missing, clips with a
-    true EF but no measured EF. without_truth, clips whose true EF is unknown. mae, rmse, bias
-    (measured minus true) and loa_low, loa_high, the 95 % limits of agreement, in points. r2, 1 -
+    true EF but no found EF. without_truth, clips whose true EF is unknown. mae, rmse, bias
+    (found minus true) and loa_low, loa_high, the 95 % limits of agreement, in points. r2, 1 -
     SS_res / SS_tot as EchoNet-Dynamic reports it; a bias lowers it, and it can be negative.
     correlation, Pearson's. auc_35, auc_45, auc_50, area under the ROC curve of "true EF below x"
-    by the measured EF (EchoNet-Dynamic's code counts an EF of exactly x as below). intervals, how
+    by the found EF (EchoNet-Dynamic's code counts an EF of exactly x as below). intervals, how
     many of the n clips have ef_low and ef_high. coverage, the share of these intervals that
     contains the truth, per cent. width, their mean width in points. mae, rmse, r2, auc_50 and
     coverage have an interval (mae_low, mae_high, ...) from the resamples in which they are
-    defined. NaN where a score is undefined, such as r2 of a single clip.
+    defined; like the limits of agreement, only from `FEWEST_PATIENTS` on. NaN where a score is
+    undefined, such as r2 of a single clip.
 
     Raises ValueError for a missing column, no row, a clip in two rows, EF as a fraction, or an
     ef_low above its ef_high. Source of the limits of agreement: Bland, Altman, Lancet 327, 1986.
     """
-    clips = _checked_clips(table)
-    splits = [*clips.groupby("split", sort=False, dropna=False), (ALL, clips)]
-    return pd.DataFrame([{"split": split, **_ef_row(part, resamples)} for split, part in splits])
+    clips = _checked_clips(table, column)
+    splits = sorted(
+        clips.groupby("split", sort=False, dropna=False),
+        key=lambda named: SPLITS.index(named[0]) if named[0] in SPLITS else len(SPLITS),
+    )
+    rows = [*splits, (ALL, clips)]
+    return pd.DataFrame([{"split": split, **_ef_row(part, resamples)} for split, part in rows])
 
 
-def ef_scores_by_range(table: pd.DataFrame, resamples: int = 2000) -> pd.DataFrame:
+def ef_scores_by_range(
+    table: pd.DataFrame, resamples: int = 2000, column: str = "ef_corrected"
+) -> pd.DataFrame:
     """Score the ejection fraction of all clips by range of the true EF.
 
-    A mean over all clips says little about weak hearts, which are few. table: as for `ef_scores`,
-    which also describes the columns: range, then n, patients, missing, mae, bias, intervals,
-    coverage and width. Returns one row per range, from the weakest: the ranges of `EF_RANGES` if
-    each has at least `FEWEST_IN_RANGE` clips, else thirds of the clips, with limits in whole per
-    cent. No row where no true EF is known. Raises ValueError as `ef_scores`.
+    A mean over all clips says little about weak hearts, which are few. table, column: as for
+    `ef_scores`, which also describes the columns: range, then n, patients, missing, mae, bias,
+    intervals, coverage and width. Returns one row per range, from the weakest: the ranges of
+    `EF_RANGES` if each has at least `FEWEST_IN_RANGE` clips, else thirds of the clips, with limits
+    in whole per cent. No row where no true EF is known. Raises ValueError as `ef_scores`.
     """
-    clips = _checked_clips(table)
+    clips = _checked_clips(table, column)
     clips = clips[np.isfinite(clips.ef_true)]
     limits: tuple[int, ...] = EF_RANGES
     counts = np.bincount(np.digitize(clips.ef_true, limits), minlength=len(limits) + 1)
@@ -105,9 +117,9 @@ def _range_name(number: int, limits: tuple[int, ...]) -> str:
     return f"{limits[number - 1]} to {limits[number]}"
 
 
-def _checked_clips(table: pd.DataFrame) -> pd.DataFrame:
-    """The table, checked, with the optional columns added and all numbers as floats."""
-    _check_columns(table, ("name", "split", "ef_true", "ef"), "clips")
+def _checked_clips(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The table, checked, with the optional columns and `ef` added and all numbers as floats."""
+    _check_columns(table, ("name", "split", "ef_true", column), "clips")
     _check_unique(table, ["name"])
     bounds = [name for name in ("ef_low", "ef_high") if name in table]
     if len(bounds) == 1:
@@ -115,7 +127,9 @@ def _checked_clips(table: pd.DataFrame) -> pd.DataFrame:
             f"The table has only {bounds[0]}, but an interval needs ef_low and ef_high. Add the "
             "missing column, or leave both out."
         )
-    clips = table.assign(**({} if bounds else {"ef_low": np.nan, "ef_high": np.nan}))
+    clips = table.assign(
+        ef=table[column], **({} if bounds else {"ef_low": np.nan, "ef_high": np.nan})
+    )
     clips = clips.astype(dict.fromkeys(("ef_true", "ef", "ef_low", "ef_high"), float))
     if (clips.split == ALL).any():
         raise ValueError(
@@ -177,7 +191,8 @@ def _ef_row(clips: pd.DataFrame, resamples: int) -> dict[str, float]:
         lambda rows: _ef_errors(true[rows], ef[rows], covered[rows]), scored.patient, resamples
     )
     error = ef - true
-    spread = 1.96 * error.std(ddof=1) if len(error) > 1 else np.nan
+    several = scored.patient.nunique() >= FEWEST_PATIENTS
+    spread = 1.96 * error.std(ddof=1) if several else np.nan
     bias = _mean(error)
     row: dict[str, float] = {"n": len(scored), "patients": int(scored.patient.nunique())}
     row |= {"missing": int((has_truth & ~has_ef).sum())}
@@ -219,10 +234,13 @@ def _correlation(first: np.ndarray, second: np.ndarray) -> float:
 def _with_intervals(
     scores: Callable[[np.ndarray], dict[str, float]], patients: pd.Series, resamples: int
 ) -> dict[str, tuple[float, float, float]]:
-    """Value and interval of each score; all intervals use the same resamples by patient."""
+    """Value and interval of each score; all intervals use the same resamples by patient.
+
+    Fewer than `FEWEST_PATIENTS` give no interval: the resamples of two clips tell nothing.
+    """
     values = scores(np.arange(len(patients)))
-    if not len(patients):
-        return dict.fromkeys(values, (np.nan,) * 3)
+    if patients.nunique() < FEWEST_PATIENTS:
+        return {name: (float(value), np.nan, np.nan) for name, value in values.items()}
     intervals = bootstrap_intervals(scores, patients.to_numpy(), resamples)
     return {name: (float(value), *intervals[name]) for name, value in values.items()}
 

@@ -22,6 +22,7 @@ from ..metrics import dice
 from ..networks.models import weights_digest
 from ..networks.orientation import Orientation
 from ..parts import Parts
+from . import warnings as function_warnings
 from .calibration import SPREADS
 from .clip import ClipFunction, Networks, measure_clip, measure_pair
 from .function import heart_function
@@ -29,7 +30,8 @@ from .function import heart_function
 PARTS_FOLDER = "parts"
 FORMAT = 5  # increase it when parts of an older version lack something or were measured otherwise
 COLUMNS = [
-    "name", "ef", "ef_low", "ef_high", "n_beats", "heart_rate", "edv", "esv", "unit", "warnings",
+    "name", "ef_measured", "ef_corrected", "ef_low", "ef_high", "n_beats", "heart_rate",
+    "edv", "esv", "length_ed", "length_es", "unit", "length_unit", "warnings",
 ]  # fmt: skip
 
 
@@ -46,11 +48,12 @@ def measure_study(
     split: name of the split, or "all". most: measure at most this number of clips, 1 or more,
     spread evenly over the split; by default all. Returns and writes four tables:
 
-    `clips.csv`, one row per clip: `COLUMNS`, then patient, split, ef_true (the study's own EF, else
-    the EF of its labelled frames), ef_measured (EF before the correction), views, networks, beats
-    (spreads of the EF) and doubt. `beats.csv`, one row per beat. `frames.csv`, one row per labelled
-    frame: clip, frame, phase, split, patient, dice, area and area_true in px. `problems.csv`, all
-    that is malformed in the study's tables and clips, as of `problems.full_table`.
+    `clips.csv`, one row per clip: `COLUMNS`, as of `ClipFunction.row`, then patient, split, ef_true
+    (the study's own EF, else the EF of its labelled frames), views, networks, beats (spreads of the
+    EF) and doubt. `beats.csv`, one row per beat, with the fields of `Beat`. `frames.csv`, one row
+    per labelled frame: clip, frame, phase, split, patient, dice, area and area_true in px.
+    `problems.csv`, all that is malformed in the study's tables and clips, as of
+    `problems.full_table`.
 
     A study without clips, such as CAMUS without its sequences, is measured on the ED and ES frames
     that the expert chose; its rows have no beats and no heart rate, and a warning says so. The
@@ -115,15 +118,20 @@ def stored_result(data: Dataset, row: pd.Series, folder: str | Path) -> ClipFunc
         masks,
         function.with_points(lambda points: orientation.turn_points(points, *masks.shape[1:])),
         ef_measured=float(row["ef_measured"]),
-        ef=float(row["ef"]),
+        ef_corrected=float(row["ef_corrected"]),
         ef_low=float(row["ef_low"]),
         ef_high=float(row["ef_high"]),
         spreads={name: float(row[name]) for name in SPREADS},
         doubt=float(row["doubt"]),
-        warnings=[str(row["warnings"])],
+        warnings=function_warnings.split(row["warnings"]),
         weights=(),
         orientation=orientation,
     )
+
+
+def has_masks(row: pd.Series, folder: str | Path) -> bool:
+    """Whether `measure_study` stored masks of a clip in `folder`; row: as for `stored_result`."""
+    return _mask_file(Path(folder) / PARTS_FOLDER, row["name"]).is_file()
 
 
 def _mask_file(parts: Path, name: str) -> Path:
@@ -204,8 +212,7 @@ def _measure_read(
     turned = np.array([result.orientation.upside_down, result.orientation.mirrored])
     arrays = [("masks", result.packed.bits), ("turned", turned)]
     write_npz(_mask_file(parts, name), arrays)
-    row = result.row() | truth | {"ef_measured": result.ef_measured}
-    row |= {**result.spreads, "doubt": result.doubt}
+    row = result.row() | truth | {**result.spreads, "doubt": result.doubt}
     beats = json.loads(result.function.beats_table().to_json(orient="records"))
     frames = [
         _frame_row(frame, result.packed[frame.frame])
@@ -227,15 +234,17 @@ def _measure_labelled_pair(
     truth: the columns patient, split and ef_true. reason: why the clip itself is not measured.
     Returns a dict like that of `_measure`.
     """
-    row = dict.fromkeys(COLUMNS, np.nan) | {"name": name, "n_beats": 0, "unit": ""}
+    row = dict.fromkeys(COLUMNS, np.nan) | {"name": name, "n_beats": 0}
+    row |= {"unit": "", "length_unit": ""}
     row["warnings"] = reason
     by_phase = {frame.phase: frame for frame in labelled}
     if not {"ED", "ES"} <= by_phase.keys():
         return {"clip": row | truth, "beats": [], "frames": []}
     pair = [by_phase["ED"], by_phase["ES"]]
     masks, results = measure_pair(np.stack([frame.image for frame in pair]), networks)
-    row |= {name: results.pop(name) for name in ("ef", "ef_low", "ef_high")}
-    row["warnings"] = f"{reason} Measured on the ED and ES frames that the expert chose."
+    row |= {name: results.pop(name) for name in COLUMNS if name in results}
+    measured = "Measured on the ED and ES frames that the expert chose."
+    row["warnings"] = function_warnings.joined([reason, measured])
     frames = [_frame_row(frame, mask) for frame, mask in zip(pair, masks, strict=True)]
     return {"clip": row | truth | results, "beats": [], "frames": frames}
 

@@ -13,6 +13,7 @@ from .systoles import (
     Systole,
 )
 
+BETWEEN = " | "  # two warnings in one text
 EDGE_SHARE = 0.06  # of an outline at the edge of the sector: above it, the outline touches the edge
 EDGE_FRAMES = 0.10  # share of the frames whose outline touches the edge
 SHORTENING_RANGE = (-0.05, 0.35)  # of the long axis from ED to ES; in phantom hearts: 0.02 to 0.33
@@ -23,6 +24,16 @@ OUTLYING_FRAMES = 0.10  # share of the frames whose volume is far from that of t
 EF_SPREAD = 10.0  # points of ejection fraction between beats
 LOWEST_FPS = 25.0  # below, frames are more than 40 ms apart, and end-systole falls between them
 HEART_RATES = (30.0, 220.0)  # beats per minute: outside, the frame rate is probably wrong
+
+
+def joined(warnings: list[str]) -> str:
+    """The warnings as one text for a table, see `split`."""
+    return BETWEEN.join(warnings)
+
+
+def split(text: object) -> list[str]:
+    """The warnings of a text of `joined`; none for NaN, which stands for "" in a table read."""
+    return [warning for warning in text.split(BETWEEN) if warning] if isinstance(text, str) else []
 
 
 def _of_frames(flags: np.ndarray) -> str:
@@ -90,7 +101,7 @@ def acquisition(count: int, fps: float | None, spacing: float | None) -> list[st
         )
     if spacing is None:
         warnings.append(
-            "Pixel spacing unknown: volumes are in px3/1000 and lengths in px. The ejection "
+            "Pixel spacing unknown: volumes are in px³/1000 and lengths in px. The ejection "
             "fraction does not need the spacing."
         )
     return warnings

@@ -11,25 +11,36 @@ if TYPE_CHECKING:  # texts can be written without torch
 
 NAMES = {"ED": "end-diastole", "ES": "end-systole"}
 PHANTOMS = "phantoms, hearts drawn by a computer, not patients"
+CORRECTED = (
+    "Corrected means that the measured EF, which is that of the outlines, is moved along a "
+    "straight line that was learnt from clips whose true EF is known."
+)
 
 
 def headline(result: "ClipFunction") -> str:
     """One line about a clip: EF, corrected or as measured, its interval, beats, heart rate."""
     function = result.function
     parts = [f"No EF: {why_no_ef(result)}"]
-    if np.isfinite(result.ef):
-        parts = [f"EF {result.ef:.0f} % {'corrected' if result.corrected else 'measured'}"]
+    if np.isfinite(result.ef_corrected):
+        parts = [ef_text(result)]
         parts += filter(None, [interval_text(result)])
         parts.append("1 beat" if function.n_beats == 1 else f"{function.n_beats} beats")
     if function.heart_rate:
         rate = f"{function.heart_rate:.0f} per minute"
-        parts[-1] += f" at {rate}" if np.isfinite(result.ef) else f", heart rate {rate}"
+        parts[-1] += f" at {rate}" if np.isfinite(result.ef_corrected) else f", heart rate {rate}"
     return ", ".join(parts)
+
+
+def ef_text(result: "ClipFunction") -> str:
+    """The EF of a clip, corrected where a calibration corrects it, else measured; "" without."""
+    if not np.isfinite(result.ef_corrected):
+        return ""
+    return f"EF {result.ef_corrected:.0f} % {'corrected' if result.corrected else 'measured'}"
 
 
 def interval_text(result: "ClipFunction") -> str:
     """The interval of the EF in words; "" where it is unknown."""
-    if not np.isfinite([result.ef, result.ef_low, result.ef_high]).all():
+    if not np.isfinite([result.ef_corrected, result.ef_low, result.ef_high]).all():
         return ""
     return f"90 % interval {result.ef_low:.0f} to {result.ef_high:.0f} %"
 
@@ -58,7 +69,7 @@ def interval_remark(calibration: "Calibration | None") -> str:
 def why_no_ef(result: "ClipFunction") -> str:
     """Why a clip has no EF, in a few words; "" where it has an EF."""
     function = result.function
-    if np.isfinite(result.ef):
+    if np.isfinite(result.ef_corrected):
         return ""
     if not np.isfinite(function.volume).any():
         return "no frame has a usable outline"

@@ -23,7 +23,7 @@ from tests.browser.truth import *
 HAS_FOCUS = "element => element === document.activeElement"
 PLAIN = """
 b = FrameBrowser(make_views())
-b.smooth, b.shown = False, []
+b.smooth, b.shown, b.frame = False, [], 0
 observed = []
 b.observe(lambda change: observed.append(change.new), "frame")
 b
@@ -161,7 +161,7 @@ def test_clips_are_opened_on_request_and_a_missing_one_is_reported(lab):
     shown = show(lab)
     shown.press("n")
     shown.wait(clip="two", state="ready")
-    check_grey(shown.canvas(), make_frames(1, COUNT - 1)[0])
+    check_grey(shown.canvas(), make_frames(1, COUNT - 1)[2])
     shown.root.locator("input.search").fill("gone")
     lab.page.keyboard.press("Enter")
     shown.wait(state="error")
@@ -173,7 +173,7 @@ def test_clips_are_opened_on_request_and_a_missing_one_is_reported(lab):
     shown.press("p")
     shown.wait(clip="three", state="ready")
     assert not message.is_visible()
-    check_grey(shown.canvas(), make_frames(2, COUNT - 2)[0])
+    check_grey(shown.canvas(), make_frames(2, COUNT - 2)[2])
     lab.run("b.clip = 'one'; b.frame = 4")
     shown.wait(clip="one", frame=4)
     check_grey(shown.canvas(), make_frames()[4])
@@ -221,8 +221,8 @@ def test_play_from_the_page_and_from_python(lab):
     lab.run("b.playing = True")
     chromium.wait_until(lab.page, lambda: None if int(shown.data()) > 1 else "it does not play")
     lab.run("b.clip = 'two'")  # opened while the first clip plays
-    shown.wait(clip="two", state="ready", frame=0)
-    shown.python_becomes("b.playing, b.frame", "False 0")
+    shown.wait(clip="two", state="ready", frame=2)  # the first labelled one
+    shown.python_becomes("b.playing, b.frame", "False 2")
 
 
 def test_an_outdated_frame_of_the_page_does_not_override_python(lab):
@@ -331,6 +331,24 @@ def test_an_error_is_displayed_in_place_of_the_picture(lab, source, reason):
     assert message.bounding_box()["width"] > 300  # wide enough to be read
     assert cell.locator("canvas:visible").count() == 0
     assert lab.run("print(6 * 7)") == "42"
+
+
+def test_an_error_is_readable_beside_other_widgets(lab):
+    lab.clear()
+    text = "widgets.HTML('much text beside it ' * 20)"
+    cell = lab.show(f"widgets.HBox([browse('no/such/clip.avi'), widgets.IntSlider(), {text}])")
+    message = cell.locator(".message[role=alert]")
+    message.wait_for()
+    assert message.bounding_box()["width"] > 300
+
+
+def test_picture_and_controls_are_seen_together_in_the_pane(lab):
+    lab.page.set_viewport_size({"width": 1280, "height": 760})
+    shown = show(lab)
+    height = shown.root.evaluate("""root => root.querySelector(".overlays")
+      .getBoundingClientRect().bottom - root.getBoundingClientRect().top""")
+    lab.page.set_viewport_size({"width": 1100, "height": 1000})
+    assert 560 < height <= 760 - 100  # what Lab itself shows above and below takes more than 100
 
 
 def test_a_clip_of_one_frame_can_be_shown(lab):

@@ -1,5 +1,8 @@
 """The exported page in a real Chromium, opened from disk with the network off."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,6 +67,7 @@ def file(tmp_path_factory):
     browser = FrameBrowser(make_views())
     browser.smooth = False
     browser.shown = []
+    browser.frame = 0
     return browser.to_html(tmp_path_factory.mktemp("page") / "page.html", ["one", "two", "three"])
 
 
@@ -219,8 +223,7 @@ def test_playing_keeps_the_frame_rate_of_the_clip_and_space_stops_it(page):
 
 
 def test_two_models_side_by_side_are_locked_together(page):
-    page.locator("summary", has_text="Picture").click()
-    page.locator("input.side-by-side").check()
+    page.locator(".overlays input.side-by-side").check()
     press(page, "2", "3", "s")
     assert page.locator("canvas.picture").count() == 2
     assert page.locator("figcaption").all_inner_texts() == ["masks", "landmarks"]
@@ -234,13 +237,14 @@ def test_two_models_side_by_side_are_locked_together(page):
 def test_clips_are_found_by_name_and_note(page):
     press(page, "n")
     page.wait_for_selector(f"{ROOT}[data-clip=two][data-state=ready]")
-    check_grey(canvas(page), make_frames(1)[0])
+    assert attribute(page) == "2"  # the first labelled frame
+    check_grey(canvas(page), make_frames(1)[2])
     page.locator("input.search").fill("test")
     assert page.locator(".matches li").all_inner_texts() == ["two test", "three test"]
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.wait_for_selector(f"{ROOT}[data-clip=three][data-state=ready]")
-    assert attribute(page) == "0"
+    assert attribute(page) == "2"
     assert page.locator("input.frame").get_attribute("max") == str(COUNT - 3)
     press(page, "n")  # after the last clip found comes the first one
     page.wait_for_selector(f"{ROOT}[data-clip=two]")
@@ -248,7 +252,7 @@ def test_clips_are_found_by_name_and_note(page):
     assert page.locator(".matches li").all_inner_texts() == ["no clip found"]
     press(page, "n")
     place = page.locator(".place")
-    assert place.inner_text() == "no other clip is found by this search"
+    assert place.inner_text() == "the search finds no other clip: clear it to go on"
     page.locator("input.search").fill("")
     press(page, "n")
     page.wait_for_selector(f"{ROOT}[data-clip=three]")
@@ -261,6 +265,97 @@ def test_the_line_below_gives_frame_time_area_and_dice(page):
     text = page.locator(".readout").inner_text()
     assert text.startswith(f"frame 2 / {COUNT - 1} · 0.07 s · ED · truth")
     assert f"masks {area:.2f} cm² Dice 0." in text
+
+
+def test_curves_that_are_no_area_are_read_out_too(page):
+    press(page, "d")
+    assert page.locator(".readout").inner_text().endswith(f" · pulse {np.sin(2 / 4):.2f} beats")
+    assert page.locator(".readout").inner_text().count("masks") == 1
+
+
+def test_split_and_ef_of_the_clip_are_shown(page):
+    assert page.locator(".note").inner_text() == "train"
+    press(page, "n")
+    page.wait_for_selector(f"{ROOT}[data-clip=two]")
+    assert page.locator(".note").inner_text() == "test"
+
+
+def test_the_difference_names_its_model_and_shows_its_colours(page):
+    def swatch():
+        colours = page.locator(".swatch").last.evaluate("node => node.style.background")
+        return [tuple(map(int, rgb)) for rgb in re.findall(r"rgb\((\d+), (\d+), (\d+)\)", colours)]
+
+    label = page.locator("input[data-layer=difference] ~ span").last
+    assert label.inner_text() == "difference (masks)" and set(swatch()) == {PINK, GREEN}
+    press(page, "3")  # the other model is the only one shown
+    assert label.inner_text() == "difference (landmarks)"
+    assert len(set(swatch())) == 2 and GREEN in swatch() and PINK not in swatch()
+    page.locator("input.side-by-side").check()
+    assert label.inner_text() == "difference (masks, landmarks)" and len(set(swatch())) == 3
+
+
+def test_a_search_is_seen_to_be_active_and_can_be_cleared(page):
+    search, clear, place = (page.locator(name) for name in (".search", ".combo button", ".place"))
+    edge = "node => getComputedStyle(node).boxShadow"
+    assert not clear.is_visible() and search.evaluate(edge) == "none"
+    for end in (clear.click, lambda: page.keyboard.press("Escape")):
+        search.fill("two")
+        assert clear.is_visible() and search.evaluate(edge) != "none"
+        assert place.inner_text() == "1 of 3; the search finds 1"
+        end()
+        assert search.input_value() == "" and not clear.is_visible()
+        assert place.inner_text() == "1 of 3"
+
+
+def test_the_number_of_an_ef_is_not_sought_in_names(engine, tmp_path):
+    names = ("case 5", "case 6", "case 7")
+    keywords = ("test, true EF 61 %", "test, true EF 54 %", "train, true EF 49 %")
+    read = make_views().read
+    views = replace(make_views(), names=names, keywords=keywords,
+                    read=lambda number: replace(read(number), name=names[number]))  # fmt: skip
+    file = FrameBrowser(views).to_html(tmp_path / "page.html", names)
+    with chromium.open_page(engine, offline=True) as page:
+        open_file(page, file)
+        for text, found in (
+            ("EF 5", [1]),
+            ("ef  49", [2]),
+            ("case 5", [0, 1]),
+            ("true ef", [0, 1, 2]),
+        ):
+            page.locator("input.search").fill(text)
+            expected = [f"{names[number]} {keywords[number]}" for number in found]
+            assert page.locator(".matches li").all_inner_texts() == expected, text
+
+
+def test_picture_and_controls_are_seen_together_at_any_height(engine, file):
+    def ends():
+        """Height of the picture and bottom of the controls, CSS px."""
+        return page.evaluate("""() => {
+          const [picture, controls] = [".picture", ".overlays"].map((name) =>
+            document.querySelector(name).getBoundingClientRect());
+          return [picture.height, controls.bottom];
+        }""")
+
+    with chromium.open_page(engine, offline=True, viewport={"width": 1280, "height": 640}) as page:
+        open_file(page, file)
+        low, bottom = ends()
+        assert low < 300 and 600 < bottom <= 640
+        page.set_viewport_size({"width": 1280, "height": 1000})
+        chromium.wait_until(page, lambda: None if ends()[0] > low else "the picture stays low")
+        assert ends()[0] == SCALE * make_frames().shape[1]
+        page.set_viewport_size({"width": 1280, "height": 640})
+        chromium.wait_until(page, lambda: None if ends()[1] <= 640 else "it does not fit again")
+        page.locator("input.side-by-side").check()
+        assert ends()[1] <= 640
+        for summary in page.locator("summary").all():  # what is unfolded takes nothing away
+            summary.click()
+        assert ends()[0] >= low - 30
+
+
+def test_the_mouse_is_explained_with_the_keys(page):
+    page.locator("summary", has_text="Keys and mouse").click()
+    terms = page.locator("dt").all_inner_texts()
+    assert {"click", "drag", "ctrl wheel", "on a curve"} < set(terms)
 
 
 def test_every_control_has_an_accessible_name(page):

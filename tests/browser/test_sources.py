@@ -4,6 +4,7 @@ import gzip
 import pickle
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -199,8 +200,8 @@ def test_an_echonet_folder_opens_without_reading_a_video(echonet_folder, decoded
     for source in (echonet_folder, str(echonet_folder), EchoNet(echonet_folder)):
         views = open_views(source)
         assert views.names == tuple(f"0X{index:04X}" for index in range(6))
-        assert views.keywords[:2] == ("train, EF 54 %", "train")
-        assert views.keywords[-1] == "test, EF 55 %" and decoded == []
+        assert views.keywords[:2] == ("train, true EF 54 %", "train")
+        assert views.keywords[-1] == "test, true EF 55 %" and decoded == []
     views.read(3)
     assert {path[-10:] for path in map(str, decoded)} == {"0X0003.avi"}
 
@@ -278,7 +279,7 @@ def test_ten_thousand_clips_open_within_a_second():
     views = open_views(data)
     assert time.perf_counter() - start < 1  # 20 ms on two cores
     assert len(views) == 10_000 and data.read == []
-    assert views.keywords[-1] == "train, EF 80 %"
+    assert views.keywords[-1] == "train, true EF 80 %"
     assert views.read(7_000).name == data.table.index[7_000]
     assert data.read == [data.table.index[7_000]]
 
@@ -429,7 +430,7 @@ def measured(smooth, spacing=0.5, ef=61.2):
 def test_a_measured_clip_shows_masks_disks_beats_and_volume():
     smooth = np.array([5, 4, np.nan, 5, 3, 2.0])
     result = measured(smooth)
-    assert open_views(result).keywords == ("EF 61 %",)
+    assert open_views(result).keywords == ("EF 61 % corrected",)
     view = only(result)
     assert (view.name, view.fps, view.spacing) == ("heart", 30.0, 0.5)
     assert dict(view.marks) == {0: "ED", 2: "ES", 3: "ED", 4: "ES", 5: "ED"}
@@ -574,10 +575,22 @@ def test_the_shipped_valve_finder_is_opened_by_its_name(monkeypatch):
     assert loaded == ["valve"]
 
 
+def test_models_may_be_given_without_names(monkeypatch):
+    monkeypatch.setattr("echolib.browser.outliners.load_by_name", lambda given: bright)
+    for models, names in (
+        ("lv", ["lv"]),
+        (Path("runs/own.safetensors"), ["own"]),
+        (["lv", "runs/own"], ["lv", "own"]),
+        (bright, ["model"]),
+    ):
+        assert [layer.name for layer in only(FRAMES, models=models).layers] == names
+
+
 @pytest.mark.parametrize(
     ("models", "reason"),
     [
-        (bright, r"models: expected a mapping \{name: model\}, found function"),
+        (["lv", bright], "expected names or paths of weights in the list"),
+        (["a/lv", "b/lv.safetensors"], "two have the same name"),
         ({"net": 3}, r"models\['net'\]: expected the name or path of weights.*; found int"),
         ({"net": None}, "found NoneType"),
         ({"net": "no_such_weights"}, "No weights at no_such_weights"),

@@ -190,10 +190,10 @@ def test_overlays_stay_as_the_reader_left_them_from_clip_to_clip():
     assert browser.shown == ["doubt", "model"]
 
 
-def test_a_clip_begins_at_its_first_frame():
+def test_a_clip_opens_at_its_first_labelled_frame_or_at_its_first():
     browser = make_browser(make_view("A"), make_view("B", count=6), frame=7)
     browser.clip = "B"
-    assert browser.frame == 0
+    assert browser.frame == 1
 
 
 def test_an_outdated_frame_from_the_page_is_ignored():
@@ -203,7 +203,7 @@ def test_an_outdated_frame_from_the_page_is_ignored():
     before = browser._frame_version
     browser.clip = "B"
     browser.set_state({"_page_frame": [before, 5], "frame": 5, "playing": True, "gamma": 0.5})
-    assert (browser.frame, browser.playing, browser.gamma) == (0, False, 0.5)
+    assert (browser.frame, browser.playing, browser.gamma) == (1, False, 0.5)
     browser.set_state({"_page_frame": [browser._frame_version, 5], "frame": 5})
     assert browser.frame == 5
     before = browser._frame_version

@@ -1,12 +1,14 @@
 """Folders of clips, and data sets with damage: what the commands take, and what they say."""
 
 import os
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
 
 from echolib.commands.parser import main
+from echolib.commands.shared import describe
 from echolib.networks.models import UNet
 from echolib.ventricle import calibration
 from tests.browser.truth import page_data
@@ -210,3 +212,12 @@ def test_evaluate_without_any_readable_frame_says_why(tmp_path, capsys, damaged,
     message = run(capsys, "evaluate", damaged, "--weights", weights, code=2)
     assert "no readable frame in the split 'test'" in message
     assert "9 x left out: Videos/0X0003.avi: expected a video" in message
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"), [("study", "phantom study"), ("calibration", "phantom study calibration")]
+)
+def test_a_phantom_study_is_not_called_a_study_twice(tmp_path, folder, words):
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "study.json").touch()
+    assert describe(SimpleNamespace(folder=tmp_path / folder, name="EchoNet-Dynamic")) == words

@@ -180,7 +180,9 @@ def test_landmarks_start_from_masks_and_both_are_tested_under_noise(tmp_path, ca
     command += ["--corruptions", "haze", "jpeg", "--severities", "2", "--split", "train"]
     assert main([*command, "--frames", "8"]) == 0
     first = capsys.readouterr().out
-    assert "8 frames of 4 patients" in first and "combined" in first
+    assert "8 frames of 4 patients" in first and "mean Dice of the left ventricle" in first
+    assert "as a share of that of masks" in first
+    assert "combined: the mean shape of masks and landmarks." in first
     cases = pd.read_csv(out / "robustness.csv")
     assert len(cases) == 8 * 3 * 3 and set(cases.model) == {"masks", "landmarks", "combined"}
     assert main([*command, "--frames", "8"]) == 0  # resumed: the same table again

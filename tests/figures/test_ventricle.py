@@ -65,7 +65,7 @@ def make_function(
     function = HeartFunction(*curves, axes, chords, beats, fps, spacing, rate, [])
     frames = np.where(masks, 20, 90).astype(np.uint8)
     clip = Clip("0X1A2B", frames, fps, spacing)
-    ef = function.ef
+    ef = function.ef_measured
     bounds = ef + 1.0, ef - 8.0, ef + 9.0
     return ClipFunction(
         clip, PackedMasks.pack(masks), function, ef, *bounds, {}, 0.1, [], ("lv", "lv_landmarks")
@@ -92,7 +92,7 @@ def on_a_screen(result: ClipFunction) -> ClipFunction:
 
 def without_ef(result: ClipFunction, **changes: object) -> ClipFunction:
     """The clip without an EF. changes: fields of its HeartFunction."""
-    unknown = dict.fromkeys(("ef_measured", "ef", "ef_low", "ef_high"), np.nan)
+    unknown = dict.fromkeys(("ef_measured", "ef_corrected", "ef_low", "ef_high"), np.nan)
     return replace(result, function=replace(result.function, **changes), **unknown)
 
 
@@ -124,10 +124,10 @@ def marks(axes: plt.Axes, phase: str) -> list:
 
 def test_headline_gives_ef_interval_beats_and_rate():
     result = make_function()
-    ef = result.ef
+    ef = result.ef_corrected
     expected = f"EF {ef:.0f} % corrected, 90 % interval {ef - 9:.0f} to {ef + 8:.0f} %"
     assert headline(result) == f"{expected}, 2 beats at 120 per minute"
-    unsure = replace(result, ef=result.ef_measured, ef_low=np.nan, ef_high=np.nan)
+    unsure = replace(result, ef_corrected=result.ef_measured, ef_low=np.nan, ef_high=np.nan)
     assert headline(unsure) == f"EF {ef - 1:.0f} % measured, 2 beats at 120 per minute"
     assert "1 beat at" in headline(make_function(odd=1))
     assert "minute" not in headline(make_function(fps=None))
@@ -197,7 +197,7 @@ def test_beats_that_do_not_count_are_hollow_on_a_grey_background(axes):
     assert span.get_label() == "not counted"
     assert (span.get_x(), span.get_width()) == pytest.approx((10 / FPS, 10 / FPS))
     texts = [text.get_text() for text in axes.texts]
-    assert "(" not in texts[0] and re.fullmatch(r"EF\n\(\d+ %\)", texts[1])
+    assert "(" not in texts[0] and re.fullmatch(r"measured\nEF \(\d+ %\)", texts[1])
 
 
 def test_the_curve_of_a_clip_without_outlines_says_so(axes):
@@ -221,11 +221,18 @@ def test_moment_shows_frame_outline_axis_and_chords(axes):
     result = make_function()
     draw_moment(result, 4, axes)
     assert len(axes.images) == 1
-    assert len(axes.lines) == 1 + 20 + 1
+    assert len(axes.lines) == 1 + 20 + 1 + 1  # axis, chords, outline, scale bar
     np.testing.assert_array_equal(axes.lines[0].get_xydata(), result.function.axes[4])
     bare = plt.subplots()[1]
-    draw_moment(without_outlines(result), 4, bare)
-    assert len(bare.images) == 1 and not bare.lines
+    draw_moment(without_outlines(make_function(spacing=None)), 4, bare)
+    assert len(bare.images) == 1 and not bare.lines and not bare.texts
+
+
+def test_moment_has_a_scale_bar_where_the_spacing_is_known(axes):
+    draw_moment(make_function(), 4, axes)
+    (left, right), (upper, lower) = axes.lines[-1].get_data()
+    assert right - left == pytest.approx(20 / SPACING) and upper == lower < SHAPE[0]
+    assert [text.get_text() for text in axes.texts] == ["20 mm"]
 
 
 def test_figure_shows_ed_and_es_above_the_curve():
@@ -277,7 +284,13 @@ def study_table(count: int = 30, seed: int = 0) -> pd.DataFrame:
     ef[0] = np.nan
     half = generator.uniform(4, 12, count)
     names = [f"0X{index:04X}" for index in range(count)]
-    columns = {"name": names, "ef_true": true, "ef": ef, "ef_low": ef - half, "ef_high": ef + half}
+    columns = {
+        "name": names,
+        "ef_true": true,
+        "ef_corrected": ef,
+        "ef_low": ef - half,
+        "ef_high": ef + half,
+    }
     return pd.DataFrame(columns)
 
 
@@ -285,14 +298,14 @@ def test_ef_figure_shows_every_clip_with_its_interval():
     table = study_table()
     scatter, bland_altman = ef_figure(table).axes
     points, bars = scatter.collections
-    np.testing.assert_allclose(points.get_offsets(), table[["ef_true", "ef"]][1:])
+    np.testing.assert_allclose(points.get_offsets(), table[["ef_true", "ef_corrected"]][1:])
     ends = np.array([segment[:, 1] for segment in bars.get_segments()])
     np.testing.assert_allclose(ends, table[["ef_low", "ef_high"]][1:])
     assert scatter.get_title() == "29 clips, 1 without EF"
     low, high = scatter.get_ylim()
     assert low < table.ef_low.min() and table.ef_high.max() < high
     np.testing.assert_allclose(scatter.lines[0].get_xydata(), [[low, low], [high, high]])
-    bias = (table.ef - table.ef_true).mean()
+    bias = (table.ef_corrected - table.ef_true).mean()
     assert f"bias {bias:+.1f}" in bland_altman.get_legend().get_texts()[0].get_text()
 
 

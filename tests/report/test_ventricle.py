@@ -15,13 +15,12 @@ from PIL import Image
 from echolib.figures.film import write_video
 from echolib.figures.ventricle import function_video
 from echolib.report.page import BANNER
-from echolib.report.ventricle import write_report, write_study_report
+from echolib.report.ventricle import write_report
 from echolib.ventricle.calibration import Calibration
-from echolib.ventricle.scores import ef_scores, ef_scores_by_range
+from echolib.ventricle.words import CORRECTED
 from tests.figures.test_ventricle import (
     make_function,
     on_a_screen,
-    study_table,
     without_ef,
     without_outlines,
 )
@@ -65,6 +64,15 @@ class Page(HTMLParser):
     def texts(self, *tags: str) -> list[str]:
         return [element["text"] for element in self.all(*tags)]
 
+    def cells(self, head: str) -> list[str]:
+        """The texts of the cells after the heading of the first row that starts with `head`."""
+        start = next(i for i, e in enumerate(self.elements) if e["text"].startswith(head)
+                     and e["tag"] == "th") + 1  # fmt: skip
+        end = next(
+            (i for i in range(start, len(self.elements)) if self.elements[i]["tag"] != "td"), None
+        )
+        return [element["text"] for element in self.elements[start:end]]
+
     def row(self, head: str) -> str:
         """The text of the first table row that starts with `head`."""
         return next(text for text in self.texts("tr") if text.startswith(head))
@@ -75,7 +83,9 @@ def parse(path: Path) -> Page:
     page = Page(path)
     assert page.source.startswith("<!doctype html>") and page.all("html")[0]["lang"] == "en"
     assert BANNER in page.texts("p")
-    assert not page.all("script", "link", "iframe", "object", "embed", "a", "base", "form")
+    assert not page.all("script", "link", "iframe", "object", "embed", "base", "form")
+    for link in page.all("a"):  # to a file beside the page
+        assert ":" not in link["href"] and not link.pop("href").startswith("/")
     for element in page.elements:
         for name in LOADING & set(element):
             assert element[name].startswith("data:")
@@ -115,18 +125,26 @@ def report(tmp_path_factory, video) -> Page:
 
 def test_report_gives_the_numbers_with_their_units(report):
     result = make_function(odd=1)
-    ef = result.ef
+    ef = result.ef_corrected
     assert report.texts("title") == ["Heart function: 0X1A2B"] == report.texts("h1")
-    assert f"EF {ef:.0f} %" in report.texts("p")
+    assert f"EF {ef:.0f} % corrected" in report.texts("p")
     interval = f"90 % interval {ef - 9:.0f} to {ef + 8:.0f} %"
-    assert interval in report.texts("p") and interval in report.row("Ejection fraction")
+    assert interval in report.texts("p") and interval in report.row("EF corrected")
     (trust,) = [text for text in report.texts("p") if "not patients" in text]
     assert "by itself for each range of EF (limits: 30, 55 %)" in trust
     assert "widened by 25 %" in trust and "chosen on CAMUS training patients" in trust
-    assert "corrected; 90 %" in report.row("Ejection fraction")
-    assert "before the correction" in report.row("EF as measured")
-    assert f"{result.edv:.0f}\N{NO-BREAK SPACE}ml" in report.row("End-diastolic")
-    assert f"{result.esv:.0f}\N{NO-BREAK SPACE}ml" in report.row("End-systolic")
+    assert f"{result.ef_measured:.0f}\N{NO-BREAK SPACE}%" in report.row("EF measured")
+    assert CORRECTED in report.texts("p")
+    function = result.function
+    for head, number, unit in (
+        ("End-diastolic", function.edv, "ml"),
+        ("End-systolic", function.esv, "ml"),
+        ("Long axis at end-diastole", function.length_ed, "mm"),
+        ("Long axis at end-systole", function.length_es, "mm"),
+    ):
+        assert f"{number:.0f}\N{NO-BREAK SPACE}{unit}" in report.row(head)
+        assert "as measured" in report.row(head)
+    assert report.texts("caption")[0].startswith("Single plane, apical four-chamber")
     assert "120\N{NO-BREAK SPACE}per minute" in report.row("Heart rate")
     assert "1of 2" in report.row("Beats that count")
     assert "0.90" in report.row("Agreement")
@@ -216,7 +234,7 @@ def test_unknown_values_are_reported_with_their_reason(tmp_path):
     )
     assert not any("90 % interval" in text for text in page.texts("p", "td"))
     for head, reason in (
-        ("Ejection fraction", "no beat"),
+        ("EF measured", "no beat"),
         ("End-diastolic", "no beat"),
         ("Heart rate", "frames per second are unknown"),
         ("Frames per second", "does not say"),
@@ -228,6 +246,14 @@ def test_unknown_values_are_reported_with_their_reason(tmp_path):
     assert "Largest volume, frame 0" in page.texts("figcaption")
 
 
+def test_the_user_says_what_the_report_calls_the_clip(tmp_path):
+    path = tmp_path / "report.html"
+    write_report(path, make_function(), identifier="case 7")
+    page = parse(path)
+    assert page.texts("h1") == ["Heart function: case 7"] and "case 7" in page.row("Identifier")
+    assert make_function().clip.name not in page.source
+
+
 def test_relative_volumes_are_called_relative(tmp_path):
     write_report(tmp_path / "report.html", make_function(spacing=None))
     page = parse(tmp_path / "report.html")
@@ -236,11 +262,12 @@ def test_relative_volumes_are_called_relative(tmp_path):
 
 
 def test_report_says_that_the_interval_is_unknown(tmp_path):
-    result = replace(make_function(), ef_low=np.nan, ef_high=np.nan)
+    result = make_function()
+    result = replace(result, ef_corrected=result.ef_measured, ef_low=np.nan, ef_high=np.nan)
     write_report(tmp_path / "report.html", result)
     page = parse(tmp_path / "report.html")
     assert any(text.startswith("Interval unknown") for text in page.texts("p"))
-    assert "no interval" in page.row("Ejection fraction")
+    assert "no interval" in page.row("EF measured")
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -282,79 +309,17 @@ def test_report_replaces_a_file_completely_or_not_at_all(tmp_path, monkeypatch):
 def test_reports_leave_no_open_figure_and_no_changed_setting(tmp_path):
     figures, settings = plt.get_fignums(), dict(plt.rcParams)
     write_report(tmp_path / "report.html", make_function())
-    write_study_report(tmp_path / "study.html", study_table(), {"mae": 4.0})
     assert plt.get_fignums() == figures and dict(plt.rcParams) == settings
-
-
-# --- A study ------------------------------------------------------------------------------------
 
 
 def test_an_ef_that_is_not_corrected_is_called_measured(tmp_path):
     result = make_function()
-    write_report(tmp_path / "report.html", replace(result, ef=result.ef_measured, calibration=OWN))
+    write_report(
+        tmp_path / "report.html", replace(result, ef_corrected=result.ef_measured, calibration=OWN)
+    )
     page = parse(tmp_path / "report.html")
-    assert "corrected" not in page.row("Ejection fraction")
-    assert "not corrected" in page.row("EF as measured") and "As measured" in page.texts("caption")
+    assert not any(text.startswith("EF corrected") for text in page.texts("tr"))
+    assert "90 % interval" in page.row("EF measured") and CORRECTED not in page.texts("p")
+    assert "All as measured" in page.texts("caption")
     (trust,) = [text for text in page.texts("p") if "calibrated on" in text]
     assert "widened" not in trust and "range of EF" not in trust
-
-
-def test_study_report_gives_the_scores_by_range(tmp_path):
-    table = study_table(60).assign(split="test", warnings="")
-    by_range = ef_scores_by_range(table, resamples=20)
-    scores = ef_scores(table, resamples=20)
-    write_study_report(tmp_path / "study.html", table, scores, by_range=by_range)
-    page = parse(tmp_path / "study.html")
-    for row in by_range.itertuples():
-        assert f"{row.mae:.3g} ({row.mae_low:.3g} to {row.mae_high:.3g})" in page.row(row.range)
-        assert f"{row.coverage:.3g} (" in page.row(row.range)
-
-
-def test_study_report_gives_scores_and_the_clips_to_look_at(tmp_path):
-    table = study_table(60).assign(split="test", warnings="")
-    table.loc[7, ["ef_low", "ef_high", "warnings"]] = [0.0, 90.0, HOSTILE]
-    scores = ef_scores(table, resamples=50)
-    write_study_report(tmp_path / "study.html", table, scores, title=HOSTILE)
-    page = parse(tmp_path / "study.html")
-    assert page.texts("h1") == [f"Heart function: {HOSTILE}"]
-    assert "ScoreTestAll" == "".join(word.capitalize() for word in page.texts("th")[:3])
-    error = scores.iloc[0]
-    expected = f"{error.mae:.3g} ({error.mae_low:.3g} to {error.mae_high:.3g})"
-    assert expected in page.row("mean absolute error")
-    assert f"{error.loa_low:.3g} to {error.loa_high:.3g}" in page.row("95 % limits of agreement")
-    clips = [text for text in page.texts("tr") if text.startswith("0X")]
-    assert len(clips) == 30
-    assert clips[0].startswith("0X0000unknown")
-    assert clips[1].startswith("0X0007") and clips[1].endswith(HOSTILE)
-    assert "60 clips, 1 of them without an EF." in page.texts("p")
-    assert len(page.all("img")) == 1
-
-
-def test_study_report_says_that_the_true_ef_is_of_another_method(tmp_path):
-    path, table = tmp_path / "study.html", study_table(5)
-    write_study_report(path, table, {"mae": 4.0}, about_ef="The truth has two views.")
-    assert "The truth has two views." in parse(path).texts("p")
-    write_study_report(path, table, {"mae": 4.0})
-    assert "" not in parse(path).texts("p")
-
-
-def test_study_without_intervals_claims_nothing_about_them(tmp_path):
-    table = study_table(5).assign(ef_low=np.nan, ef_high=np.nan)
-    write_study_report(tmp_path / "study.html", table, {"mae": 4.0})
-    texts = parse(tmp_path / "study.html").texts("p")
-    assert "No clip has an interval. Only networks with a calibration give one." in texts
-    assert not any("calibrated on" in text for text in texts)
-
-
-def test_study_without_true_ef_has_no_figure(tmp_path):
-    table = study_table(5).drop(columns="ef_true").assign(warnings=np.nan)
-    table["warnings"] = [["a", "b"], "c d", *table.warnings[2:]]
-    summary = {"clips": 5, "mae": np.nan, "auc_50": 0.97}
-    write_study_report(tmp_path / "study.html", table, summary, calibration=OWN)
-    page = parse(tmp_path / "study.html")
-    assert any("calibrated on: a <few> patients." in text for text in page.texts("p"))
-    assert page.row("0X0000").endswith("a b") and page.row("0X0001").endswith("c d")
-    assert page.row("0X0002").endswith("unknown")
-    assert not page.all("img")
-    assert page.row("mean absolute error").endswith("unknown")
-    assert page.row("AUC for EF below 50 %").endswith("0.97")

@@ -2,7 +2,9 @@
 
 import json
 from dataclasses import replace
+from itertools import combinations
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -293,6 +295,10 @@ def test_figures_show_the_numbers_of_the_tables():
     assert [line.get_label() for line in panel.lines] == ["first", "second"]
     assert panel.lines[0].get_xdata().tolist() == [0, 1, 2] and panel.get_title() == "haze"
     compared = compare_models(cases, "first", "second")
+    assert not panel.figure.legends[0].get_title().get_text()  # nobody trains on haze
+    noisy = robustness_plots.severity_curves(cases.replace("haze", "gaussian"))
+    assert noisy.axes[0].get_title() == "gaussian *"
+    assert noisy.legends[0].get_title().get_text().startswith("* used in training")
     forest = robustness_plots.comparison_forest(compared).axes[0]
     offsets = [dots.get_offsets()[0][0] for dots in forest.collections]
     assert offsets == pytest.approx(compared.difference.tolist())
@@ -317,3 +323,15 @@ def test_the_identity_holds_frames_levels_and_weights(tmp_path):
         "points",
     }
     assert len(identity["levels"]) == 12
+
+
+def test_curves_of_the_shell_have_labels_that_do_not_collide(tmp_path, monkeypatch):
+    """Each panel has its own scale, so its tick labels need room beside the next panel."""
+    figures = []
+    monkeypatch.setattr(plt, "close", figures.append)
+    robustness_report.report_robustness(models(), FRAMES, tmp_path, severities=(3,))
+    boxes = [axes.get_tightbbox() for axes in figures[0].axes if axes.axison]
+    assert len(boxes) == len(CORRUPTIONS)
+    pairs = combinations([box.padded(-0.5) for box in boxes], 2)
+    assert not any(first.overlaps(second) for first, second in pairs)
+    assert plt.rcParams["figure.constrained_layout.use"] is False

@@ -42,7 +42,7 @@ def clips(count: int, seed: int = 0, slope: float = 0.7, shift: float = 12.0) ->
 
 def bounds(calibration: Calibration, table: pd.DataFrame) -> np.ndarray:
     """(N, 3) EF, lower and upper end."""
-    return read_clips(calibration, table)[["ef", "ef_low", "ef_high"]].to_numpy()
+    return read_clips(calibration, table)[["ef_corrected", "ef_low", "ef_high"]].to_numpy()
 
 
 def held(calibration: Calibration, table: pd.DataFrame) -> np.ndarray:

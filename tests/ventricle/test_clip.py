@@ -81,32 +81,37 @@ def test_a_phantom_clip_is_measured(study, measured):
     clip = study.clip(measured.clip.name)
     assert measured.masks.shape == clip.frames.shape and measured.masks.dtype == bool
     assert measured.function.n_beats >= 1
-    assert 0 <= measured.ef_low < measured.ef < measured.ef_high <= 100
-    assert abs(measured.ef - study.table.EF.iloc[0]) < 25
+    assert 0 <= measured.ef_low < measured.ef_corrected < measured.ef_high <= 100
+    assert abs(measured.ef_corrected - study.table.EF.iloc[0]) < 25
     assert measured.spreads["views"] > 0 and measured.spreads["networks"] > 0
     assert 0 < measured.doubt < 0.5
 
 
 def test_a_result_says_what_calibrated_it_and_whether_it_is_corrected(measured):
     assert measured.calibration == NETWORKS.calibration
-    assert measured.corrected == (measured.ef != measured.ef_measured)
+    assert measured.corrected == (measured.ef_corrected != measured.ef_measured)
     as_measured = replace(NETWORKS.calibration, slope=1.0, intercept=0.0)
     result = measure_clip(measured.clip, replace(NETWORKS, calibration=as_measured))
-    assert result.ef == result.ef_measured and not result.corrected
-    assert result.ef_low < result.ef < result.ef_high
+    assert result.ef_corrected == result.ef_measured and not result.corrected
+    assert result.ef_low < result.ef_corrected < result.ef_high
 
 
-def test_corrected_volumes_give_the_corrected_ef(measured):
-    row = measured.row()
+def test_volumes_and_lengths_are_as_measured_and_go_with_the_measured_ef(measured):
+    row, function = measured.row(), measured.function
     assert list(row) == COLUMNS
-    assert 100 * (row["edv"] - row["esv"]) / row["edv"] == pytest.approx(row["ef"])
-    assert row["unit"] == "px3/1000" and row["n_beats"] == measured.function.n_beats
+    counted = function.beats_table()[lambda beats: beats.counts]
+    for name in ("edv", "esv", "length_ed", "length_es", "ef_measured"):
+        assert row[name] == pytest.approx(counted[name].median())
+    assert row["ef_corrected"] == measured.ef_corrected and row["length_unit"] == "px"
+    assert row["unit"] == "px³/1000" and row["n_beats"] == measured.function.n_beats
 
 
 def test_spacing_gives_volumes_in_ml_and_does_not_change_the_ef(measured):
     scaled = measure_clip(replace(measured.clip, spacing=0.5), NETWORKS)
-    assert scaled.row()["unit"] == "ml" and scaled.ef == pytest.approx(measured.ef)
-    assert scaled.edv == pytest.approx(measured.edv * 0.125)
+    assert scaled.row()["unit"] == "ml" and scaled.ef_corrected == pytest.approx(
+        measured.ef_corrected
+    )
+    assert scaled.function.edv == pytest.approx(measured.function.edv * 0.125)
 
 
 def test_a_larger_frame_is_measured_in_its_own_geometry(measured):
@@ -114,28 +119,28 @@ def test_a_larger_frame_is_measured_in_its_own_geometry(measured):
     wide = np.pad(frames, ((0, 0), (0, 0), (40, 40)))
     large = measure_clip(Clip("large", wide, 50.0), NETWORKS)
     assert large.masks.shape == wide.shape
-    assert large.edv == pytest.approx(8 * measured.edv, rel=0.35)
+    assert large.function.edv == pytest.approx(8 * measured.function.edv, rel=0.35)
 
 
 def test_one_frame_has_an_outline_but_no_ef(measured):
     one = measure_clip(Clip("one", measured.clip.frames[:1], 50.0), NETWORKS)
-    assert one.masks.any() and np.isnan([one.ef, one.ef_low, one.ef_high]).all()
+    assert one.masks.any() and np.isnan([one.ef_corrected, one.ef_low, one.ef_high]).all()
     assert np.isnan(one.doubt) and any("One frame" in warning for warning in one.warnings)
 
 
 def test_a_black_clip_is_no_error():
     black = measure_clip(Clip("black", np.zeros((20, 112, 112), np.uint8), 50.0), NETWORKS)
-    assert np.isnan(black.ef) and black.row()["n_beats"] == 0 and black.warnings
+    assert np.isnan(black.ef_corrected) and black.row()["n_beats"] == 0 and black.warnings
 
 
 def test_a_still_heart_has_no_ef(measured):
     still = Clip("still", np.repeat(measured.clip.frames[:1], 40, axis=0), 50.0)
-    assert np.isnan(measure_clip(still, NETWORKS).ef)
+    assert np.isnan(measure_clip(still, NETWORKS).ef_corrected)
 
 
 def test_without_a_calibration_there_is_no_interval(measured):
     bare = measure_clip(measured.clip, replace(NETWORKS, calibration=None))
-    assert bare.ef == bare.ef_measured == pytest.approx(measured.ef_measured)
+    assert bare.ef_corrected == bare.ef_measured == pytest.approx(measured.ef_measured)
     assert np.isnan([bare.ef_low, bare.ef_high]).all()
     assert any("no calibration" in warning for warning in bare.warnings)
 
@@ -166,7 +171,7 @@ def test_the_experts_pair_is_measured(study):
     pair = sorted(frames, key=lambda frame: frame.phase)
     masks, row = measure_pair(np.stack([frame.image for frame in pair]), NETWORKS)
     assert masks.shape == (2, 112, 112) and masks[0].sum() > masks[1].sum()
-    assert row["ef_low"] <= row["ef"] <= row["ef_high"]
+    assert row["ef_low"] <= row["ef_corrected"] <= row["ef_high"]
     assert abs(row["ef_measured"] - study.table.EF[name]) < 30
 
 
@@ -182,13 +187,15 @@ def tables(study, tmp_path_factory):
 def test_a_study_has_a_row_for_each_clip_beat_and_labelled_frame(study, tables):
     folder, written = tables
     clips, beats, frames = (written[name] for name in ("clips", "beats", "frames"))
-    assert list(clips.name) == list(study.table.index) and list(clips)[:10] == COLUMNS
+    assert list(clips.name) == list(study.table.index)
+    assert list(clips)[: len(COLUMNS)] == COLUMNS and "ef_measured" in beats
+    assert not {"ef"} & {*clips, *beats}  # one EF, one name
     assert np.allclose(clips.ef_true, study.table.EF)
     counted = beats[beats.counts].groupby("name").size()
     assert (clips.set_index("name").n_beats == counted.reindex(clips.name, fill_value=0)).all()
     assert len(frames) == 2 * len(study.table) and frames.dice.between(0.4, 1).all()
     saved = pd.read_csv(folder / "clips.csv")
-    assert np.allclose(saved.ef, clips.ef, equal_nan=True)
+    assert np.allclose(saved.ef_corrected, clips.ef_corrected, equal_nan=True)
 
 
 def test_an_interrupted_study_goes_on(study, tables, tmp_path, monkeypatch):
@@ -219,7 +226,9 @@ def test_an_unreadable_clip_keeps_its_row(study, tmp_path, monkeypatch):
 
     monkeypatch.setattr(study, "clip", broken)
     clips = measure_study(study, NETWORKS, tmp_path, "test", progress=False)["clips"]
-    assert len(clips) == 1 and np.isfinite(clips.ef).all()  # by the two frames of the expert
+    assert (
+        len(clips) == 1 and np.isfinite(clips.ef_corrected).all()
+    )  # by the two frames of the expert
     assert "expert chose" in clips.warnings[0] and clips.n_beats[0] == 0
 
 
@@ -242,7 +251,8 @@ def test_an_empty_split_is_reported(study, tmp_path):
 def test_function_of_a_clip_from_a_shell(study, tmp_path, capsys):
     path = study.table.path.iloc[0]
     with pytest.warns(UserWarning):
-        assert main(["function", str(path), "--out", str(tmp_path)]) == 0
+        command = ["function", str(path), "--out", str(tmp_path), "--identifier", "case 7"]
+        assert main(command) == 0
     clips = pd.read_csv(tmp_path / "clips.csv")
     assert list(clips) == COLUMNS and len(clips) == 1
     assert len(pd.read_csv(tmp_path / "beats.csv")) >= 1
@@ -250,6 +260,7 @@ def test_function_of_a_clip_from_a_shell(study, tmp_path, capsys):
     assert len(video.frames) == study.table.frames.iloc[0]
     page = (tmp_path / "report.html").read_text()
     assert "Not for clinical use" in page and "seed 5" not in page
+    assert "case 7" in page and path.stem not in page
     assert "EF" in capsys.readouterr().out
 
 
@@ -259,7 +270,12 @@ def test_function_of_a_study_from_a_shell(study, tmp_path):
     assert {"scores.csv", "dice.csv", "beats.csv", "report.html"} <= {
         path.name for path in tmp_path.iterdir()
     }
-    assert len(list((tmp_path / "videos").glob("*.mp4"))) <= 1
+    videos = [path.name for path in (tmp_path / "videos").glob("*.mp4")]
+    page = (tmp_path / "report.html").read_text()
+    assert len(videos) <= 1 and page.count("href=") == len(videos)
+    assert all(f'href="videos/{name}"' in page for name in videos)
+    measured = list((tmp_path / "parts" / "masks").iterdir())
+    assert page.count('alt="Two frames of ') == len(measured)
 
 
 def test_bad_inputs_from_a_shell(tmp_path, capsys):
@@ -286,7 +302,8 @@ def known_clips(count: int, bias: float, error: float, seed: int) -> pd.DataFram
     found = true + bias + generator.normal(0, error, count)
     table = pd.DataFrame({"name": [f"c{n}" for n in range(count)], "ef_true": true})
     table = table.assign(ef_measured=found, doubt=0.1, views=2.0, networks=1.0, beats=np.nan)
-    return table.assign(patient=table.name, split="train", ef=found, ef_low=np.nan, ef_high=np.nan)
+    table = table.assign(patient=table.name, split="train", ef_corrected=found)
+    return table.assign(ef_low=np.nan, ef_high=np.nan)
 
 
 @pytest.mark.parametrize("options", [[], ["--also", "{}"], ["--widen", "1.3", "--chosen-on", "x"]])

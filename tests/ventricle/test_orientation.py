@@ -125,7 +125,7 @@ def test_a_clip_has_one_function_however_it_is_shown(shown, measured):
     result = measure_clip(clip, NETWORKS)
     assert result.clip is clip and ways(result.orientation) == ways(shown)
     assert np.array_equal(result.masks, shown.turn(measured.masks))
-    assert result.ef == measured.ef and result.masks.flags.c_contiguous
+    assert result.ef_corrected == measured.ef_corrected and result.masks.flags.c_contiguous
     axes = shown.turn_points(result.function.axes, *clip.frames.shape[1:])
     assert np.allclose(axes, measured.function.axes, equal_nan=True)
     text = " ".join(result.warnings)
@@ -199,4 +199,4 @@ def test_a_study_restores_a_turned_clip_as_it_was_measured(study, tmp_path, monk
     restored = stored_result(study, clips.iloc[0], tmp_path)
     assert np.array_equal(restored.masks, result.masks) and not restored.orientation.usual
     assert np.allclose(restored.function.axes, result.function.axes, equal_nan=True)
-    assert json.dumps(restored.row()["ef"]) == json.dumps(result.row()["ef"])
+    assert json.dumps(restored.row()["ef_corrected"]) == json.dumps(result.row()["ef_corrected"])

@@ -9,7 +9,14 @@ from hypothesis.extra.numpy import arrays
 
 from echolib.metrics import dice
 from echolib.statistics import bootstrap_interval
-from echolib.ventricle.scores import EF_RANGES, auc, dice_scores, ef_scores, ef_scores_by_range
+from echolib.ventricle.scores import (
+    EF_RANGES,
+    FEWEST_PATIENTS,
+    auc,
+    dice_scores,
+    ef_scores,
+    ef_scores_by_range,
+)
 
 COUNTS = ["split", "n", "patients", "missing", "without_truth"]
 masks = arrays(bool, (6, 2, 5, 4))
@@ -18,7 +25,7 @@ masks = arrays(bool, (6, 2, 5, 4))
 def clips(true, found, **columns) -> pd.DataFrame:
     """A table of clips, by default all of one split."""
     names = [f"c{index}" for index in range(len(true))]
-    table = pd.DataFrame({"name": names, "split": "test", "ef_true": true, "ef": found})
+    table = pd.DataFrame({"name": names, "split": "test", "ef_true": true, "ef_corrected": found})
     return table.assign(**columns)
 
 
@@ -80,7 +87,8 @@ def test_auc_refuses_scores_that_have_no_rank():
 # --- ejection fraction --------------------------------------------------------------------------
 
 
-def test_scores_of_four_clips_by_hand():
+def test_scores_of_four_clips_by_hand(monkeypatch):
+    monkeypatch.setattr("echolib.ventricle.scores.FEWEST_PATIENTS", 4)
     table = clips(
         [30, 40, 48, 62], [32, 40, 52, 58], ef_low=[28, 41, 44, 50], ef_high=[36, 47, 60, 70]
     )
@@ -110,7 +118,7 @@ def test_weak_means_below_the_threshold_and_ties_count_half():
 def test_intervals_are_those_of_the_bootstrap_by_patient():
     table = study()
     row = scores(table, resamples=300)
-    true, found = table.ef_true.to_numpy(), table.ef.to_numpy()
+    true, found = table.ef_true.to_numpy(), table.ef_corrected.to_numpy()
     held = (table.ef_low <= table.ef_true) & (table.ef_true <= table.ef_high)
     by_rows = {
         "mae": lambda rows: np.abs(found - true)[rows].mean(),
@@ -142,33 +150,53 @@ def test_one_row_per_split_in_order_then_all():
     table = study(30)
     table["split"] = np.repeat(["val", "train", "test"], 10)
     found = ef_scores(table, resamples=20)
-    assert found.split.tolist() == ["val", "train", "test", "all"]
+    assert found.split.tolist() == ["train", "val", "test", "all"]
     assert found.n.tolist() == [10, 10, 10, 30]
     assert found.mae[:3].mean() == pytest.approx(found.mae[3])
     alone = ef_scores(table[table.split == "train"], resamples=20)
-    pd.testing.assert_series_equal(alone.iloc[0], found.iloc[1], check_names=False)
+    pd.testing.assert_series_equal(alone.iloc[0], found.iloc[0], check_names=False)
     table.loc[0, "split"] = None
     assert ef_scores(table, resamples=5).n.sum() == 60
 
 
 def test_clips_without_an_ejection_fraction_are_counted():
     table = study(20)
-    table.loc[[3, 8], "ef"] = np.nan
-    table.loc[5, "ef"] = np.inf
+    table.loc[[3, 8], "ef_corrected"] = np.nan
+    table.loc[5, "ef_corrected"] = np.inf
     table.loc[[8, 9], "ef_true"] = np.nan
     row = scores(table)
     assert (row.n, row.missing, row.without_truth) == (16, 2, 2)
     assert row.mae == scores(table.drop([3, 5, 8, 9])).mae
-    none = scores(table.assign(ef=np.nan))
+    none = scores(table.assign(ef_corrected=np.nan))
     assert none[COUNTS].tolist() == ["all", 0, 0, 18, 2]
     assert none.intervals == 0 and none.drop([*COUNTS, "intervals"]).isna().all()
 
 
 def test_a_single_clip_has_an_error_but_no_spread():
     row = scores(clips([50.0], [47.0], ef_low=[45.0], ef_high=[49.0]))
-    assert (row.mae, row.mae_low, row.mae_high, row.bias, row.coverage) == (3, 3, 3, -3, 0)
-    undefined = ["r2", "r2_low", "r2_high", "correlation", "loa_low", "loa_high", "auc_50"]
+    assert (row.mae, row.bias, row.coverage) == (3, -3, 0)
+    undefined = ["r2", "r2_low", "r2_high", "correlation", "auc_50", "mae_low", "mae_high"]
+    undefined += ["loa_low", "loa_high", "coverage_low"]
     assert row[undefined].isna().all()
+
+
+def test_few_patients_have_scores_but_no_intervals():
+    few, enough = (scores(study(2 * count)) for count in (FEWEST_PATIENTS - 1, FEWEST_PATIENTS))
+    for row, known in ((few, False), (enough, True)):
+        assert np.isfinite([row.mae, row.r2, row.bias]).all()
+        assert np.isfinite([row.mae_low, row.mae_high, row.loa_low]).tolist() == [known] * 3
+
+
+def test_splits_come_in_the_order_train_val_test_and_others_after_them():
+    table = study(40).assign(split=np.repeat(["own", "test", "train", "val"], 10))
+    assert ef_scores(table, 2).split.tolist() == ["train", "val", "test", "own", "all"]
+
+
+def test_the_measured_ef_is_scored_where_it_is_asked_for():
+    table = study(12).assign(ef_measured=lambda clips: clips.ef_true + 3)
+    assert ef_scores(table, 2, "ef_measured").mae.iloc[-1] == pytest.approx(3)
+    by_range = ef_scores_by_range(table, 2, "ef_measured")
+    assert np.allclose(by_range.bias, 3) and scores(table).mae > 3.1
 
 
 def test_a_constant_result_has_no_correlation_and_no_skill():
@@ -198,7 +226,10 @@ def test_clips_without_an_interval_do_not_count_as_covered_or_missed():
 @given(st.integers(0, 1000), st.floats(-20, 20))
 def test_a_constant_added_moves_the_bias_alone(seed, shift):
     table = study(24, seed)
-    before, after = scores(table, 2), scores(table.assign(ef=table.ef + shift), 2)
+    before, after = (
+        scores(table, 2),
+        scores(table.assign(ef_corrected=table.ef_corrected + shift), 2),
+    )
     assert after.bias == pytest.approx(before.bias + shift)
     assert after.loa_high - after.loa_low == pytest.approx(before.loa_high - before.loa_low)
     assert after.correlation == pytest.approx(before.correlation)
@@ -215,7 +246,7 @@ def test_infinite_intervals_cover_all_and_perfect_results_have_no_error(seed):
     table = study(12, seed)
     row = scores(table.assign(ef_low=-np.inf, ef_high=np.inf), 2)
     assert row.coverage == row.coverage_low == 100 and row.width == np.inf
-    table = table.assign(ef=table.ef_true, ef_low=table.ef_true, ef_high=table.ef_true)
+    table = table.assign(ef_corrected=table.ef_true, ef_low=table.ef_true, ef_high=table.ef_true)
     row = scores(table, 2)
     assert (row.mae, row.rmse, row.r2, row.bias, row.coverage, row.width) == (0, 0, 1, 0, 100, 0)
     assert row.correlation == pytest.approx(1)
@@ -223,7 +254,7 @@ def test_infinite_intervals_cover_all_and_perfect_results_have_no_error(seed):
 
 def test_scores_by_range_are_those_of_the_clips_of_the_range():
     table = study(300)
-    table.loc[3, "ef"] = np.nan
+    table.loc[3, "ef_corrected"] = np.nan
     found = ef_scores_by_range(table, 20)
     assert found.range.tolist() == ["below 30", "30 to 45", "45 to 55", "55 and above"]
     assert found.missing.sum() == 1 and found.n.sum() == 299
@@ -302,7 +333,8 @@ def test_pooled_dice_is_the_dice_of_all_pixels_together(found, true):
     assert table["median"]["ES"] == pytest.approx(np.median(each))
 
 
-def test_dice_by_hand_and_its_intervals():
+def test_dice_by_hand_and_its_intervals(monkeypatch):
+    monkeypatch.setattr("echolib.ventricle.scores.FEWEST_PATIENTS", 1)
     cases = pd.DataFrame(
         {
             "clip": ["a", "a", "b"], "frame": [0, 5, 2], "phase": ["ED", "ES", ""],

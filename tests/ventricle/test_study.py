@@ -41,7 +41,7 @@ def measured(tmp_path, monkeypatch):
         calls.append(name)
         arrays = [("masks", np.zeros((5, 9, 2), np.uint8)), ("turned", np.zeros(2, bool))]
         write_npz(parts / "masks" / f"{name}.npz", arrays)
-        row = {"name": name, "ef": 50.0 + len(calls) / 3, "edv": float("nan")}
+        row = {"name": name, "ef_corrected": 50.0 + len(calls) / 3, "edv": float("nan")}
         return {"clip": row, "beats": [{"name": name, "beat": 1}], "frames": [], "problems": []}
 
     monkeypatch.setattr(study, "_measure", measure)

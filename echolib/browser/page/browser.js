@@ -2,6 +2,8 @@
 
 const SPEEDS = [0.25, 0.5, 1, 2];
 const SEND_EVERY = 250; // ms between two messages with the frame to Python while a clip plays
+const LOWEST_PICTURE = 160; // CSS px, of a picture in a window that leaves less
+const MARGIN = 12; // CSS px that are left of the window's height
 const MODELS = ["model", "leaflets"]; // roles of layers that are a model's result
 
 function render({ model, el }) {
@@ -16,6 +18,8 @@ function render({ model, el }) {
   let lens = null;
   let clock = null; // while playing: the animation request and when the frame was due
   let sentAt = 0; // ms, when the frame was last sent to Python
+  let difference = null; // the text, the swatch and the box of the layer "difference"
+  let fitted = []; // the width and the window's height that the pictures were last fitted to
   let frameVersion = 0; // the last `_frame_version` received from Python
 
   const get = (name) => model.get(name);
@@ -40,6 +44,7 @@ function render({ model, el }) {
     page.message.textContent = get("error");
     page.body.hidden = Boolean(get("error"));
     page.title.textContent = get("error") ? "" : content.clip || "";
+    page.note.textContent = get("error") ? "" : list.keywords[list.names.indexOf(content.clip)] || "";
     list.showPosition();
     newest = null;
     if (get("error") || !content.shape) return;
@@ -90,6 +95,7 @@ function render({ model, el }) {
 
   function buildLayers() {
     page.layers.replaceChildren();
+    difference = null;
     clip.content.layers.forEach((layer, number) => {
       const { box, input, text } = checkbox(page.layers, "layer", layer.name);
       input.dataset.layer = layer.name;
@@ -100,6 +106,7 @@ function render({ model, el }) {
       const swatch = element("span", box, { className: `swatch ${kind}` });
       swatch.style.background = `rgb(${layer.rgb.join(", ")})`;
       text.before(swatch);
+      if (layer.role === "difference") difference = { text, swatch, box };
     });
     page.sideBySide.box.hidden = models().length < 2;
   }
@@ -128,6 +135,19 @@ function render({ model, el }) {
     });
     curves.resize(page.pictures.clientWidth);
     updatePicture();
+    fit();
+  }
+
+  // Limit the height of the pictures, so that they are seen together with the controls below them
+  // in what the window, or a part of it that scrolls, shows at once.
+  function fit() {
+    fitted = [root.clientWidth, window.innerHeight];
+    if (!pictures.length || !root.clientWidth) return;
+    page.pictures.style.removeProperty("--tallest"); // else an ancestor may be as low as the page
+    const picture = pictures[0].canvas.getBoundingClientRect().height;
+    const all = page.lowest.getBoundingClientRect().bottom - root.getBoundingClientRect().top;
+    const tallest = Math.max(LOWEST_PICTURE, Math.floor(heightAround(root) - (all - picture) - MARGIN));
+    page.pictures.style.setProperty("--tallest", `${tallest}px`);
   }
 
   // --- drawing ----------------------------------------------------------------------------------
@@ -135,6 +155,24 @@ function render({ model, el }) {
   function setState(name) {
     root.dataset.state = name;
     root.setAttribute("aria-busy", name === "waiting");
+  }
+
+  // The model that is compared with the truth in a picture of these models.
+  const comparedOf = (panelModels) => panelModels.find((layer) =>
+    get("shown").includes(clip.content.layers[layer].name)) ?? panelModels[0];
+
+  // Name what the difference compares, and show the colours that it draws.
+  function labelDifference() {
+    const { layers } = clip.content;
+    const compared = panels().map(comparedOf).map((number) => layers[number]);
+    const truth = layers.find((layer) => layer.role === "truth");
+    const names = compared.map((layer) => layer.name).join(", ");
+    difference.text.textContent = `difference (${names})`;
+    difference.box.title = `in the colour of ${names}: only there; in that of ${truth.name}: only there`;
+    const colours = [...compared, truth].map((layer) => `rgb(${layer.rgb.join(", ")})`);
+    const stops = colours.map((colour, number) =>
+      `${colour} ${(100 * number) / colours.length}% ${(100 * (number + 1)) / colours.length}%`);
+    difference.swatch.style.background = `linear-gradient(90deg, ${stops.join(", ")})`;
   }
 
   // Apply all traits that change the picture: greys, zoom, layers.
@@ -158,6 +196,7 @@ function render({ model, el }) {
       input.checked = get("shown").includes(input.dataset.layer);
     }
     page.pictures.classList.toggle("zoomed", get("zoom") > 1);
+    if (difference) labelDifference();
     draw();
   }
 
@@ -172,11 +211,11 @@ function render({ model, el }) {
     panels().forEach((panelModels, number) => {
       const layers = shown.filter(
         (layer) => panelModels.includes(layer) || !models().includes(layer));
-      const compared = panelModels.find((layer) => shown.includes(layer)) ?? panelModels[0];
+      const compared = comparedOf(panelModels);
       pictures[number].draw(frame, lens.viewport, greys, get("smooth"), layers, compared);
     });
     curves.draw(frame);
-    const text = readout();
+    const text = readout(clip, frame);
     page.readout.textContent = text;
     page.slider.value = frame;
     page.slider.setAttribute("aria-valuetext", text);
@@ -185,24 +224,6 @@ function render({ model, el }) {
     for (const { canvas } of pictures) canvas.setAttribute("aria-label", label);
     root.dataset.frame = frame;
     setState("ready");
-  }
-
-  function readout() {
-    const { numbers, fps, marks, labels, layers } = clip.content;
-    const number = numbers ? numbers[frame] : frame;
-    const text = numbers
-      ? [`frame ${number} (${frame + 1} of ${clip.count} shown)`]
-      : [`frame ${number} / ${clip.count - 1}`];
-    if (fps) text.push(`${(number / fps).toFixed(2)} s`);
-    text.push(...marks.filter(([index]) => index === frame).map(([, mark]) => mark));
-    if (labels && labels[frame]) text.push(labels[frame]);
-    for (const layer of layers) {
-      if (!layer.areas || layer.areas[frame] === null) continue;
-      const dice = layer.dice && layer.dice[frame] !== null
-        ? ` Dice ${layer.dice[frame].toFixed(2)}` : "";
-      text.push(`${layer.name} ${short(layer.areas[frame])} ${layer.unit}${dice}`);
-    }
-    return text.join(" · ");
   }
 
   // --- moving -----------------------------------------------------------------------------------
@@ -303,6 +324,7 @@ function render({ model, el }) {
     labelled: () => jump(clip.content.labelled_frames),
     "previous-clip": () => list.step(-1),
     "next-clip": () => list.step(1),
+    "clear-search": () => list.clear(),
     "zoom-in": () => lens.zoomTo(get("zoom") * 1.5),
     "zoom-out": () => lens.zoomTo(get("zoom") / 1.5),
     "zoom-reset": () => lens.zoomTo(1),
@@ -329,7 +351,7 @@ function render({ model, el }) {
       if (layer) toggle(layer.name);
     };
   }
-  const always = ["previous-clip", "next-clip"]; // possible even if a clip could not be opened
+  const always = ["previous-clip", "next-clip", "clear-search"]; // possible even if a clip could not be opened
   const isPossible = (action) => always.includes(action) || (clip && !get("error"));
 
   root.addEventListener("click", (event) => {
@@ -391,15 +413,22 @@ function render({ model, el }) {
     listeners[`change:${name}`] = updatePicture;
   }
   for (const [event, listener] of Object.entries(listeners)) model.on(event, listener);
+  const refit = () => {
+    const size = [root.clientWidth, window.innerHeight];
+    if (size.some((value, axis) => value !== fitted[axis])) fit();
+  };
   const observer = new ResizeObserver(() => {
     if (clip && curves?.resize(page.pictures.clientWidth)) curves.draw(frame);
+    refit();
   });
   observer.observe(page.pictures);
+  window.addEventListener("resize", refit);
   open();
 
   return () => {
     if (clock) cancelAnimationFrame(clock.request);
     observer.disconnect();
+    window.removeEventListener("resize", refit);
     for (const [event, listener] of Object.entries(listeners)) model.off(event, listener);
   };
 }

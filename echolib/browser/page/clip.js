@@ -117,3 +117,27 @@ function outlineOf(bits, width, height, rowBytes) {
   }
   return path;
 }
+
+// The line of text about a frame: its number, time, marks, and what is measured in it.
+function readout(clip, frame) {
+  const { numbers, fps, marks, labels, layers, curves: lines } = clip.content;
+  const number = numbers ? numbers[frame] : frame;
+  const text = numbers
+    ? [`frame ${number} (${frame + 1} of ${clip.count} shown)`]
+    : [`frame ${number} / ${clip.count - 1}`];
+  if (fps) text.push(`${(number / fps).toFixed(2)} s`);
+  text.push(...marks.filter(([index]) => index === frame).map(([, mark]) => mark));
+  if (labels && labels[frame]) text.push(labels[frame]);
+  for (const layer of layers) {
+    if (!layer.areas || layer.areas[frame] === null) continue;
+    const dice = layer.dice && layer.dice[frame] !== null
+      ? ` Dice ${layer.dice[frame].toFixed(2)}` : "";
+    text.push(`${layer.name} ${short(layer.areas[frame])} ${layer.unit}${dice}`);
+  }
+  for (const { name, unit, values } of lines) { // those that are no area of a layer
+    if (values[frame] === null) continue;
+    if (layers.some((layer) => layer.areas && layer.name === name && layer.unit === unit)) continue;
+    text.push(`${name} ${short(values[frame])} ${unit}`.trim());
+  }
+  return text.join(" · ");
+}

@@ -1,5 +1,8 @@
 // The list of clips: search by words, and step through the clips found.
 
+// In lower case, with "ef 5" as one word, so that its number is not sought in names.
+const searchable = (text) => text.toLowerCase().replace(/\bef\s+(?=\d)/g, "ef_");
+
 const MAX_LISTED = 50; // names listed below the search field
 const SLOW_OPENING = 5000; // ms after which a message says that a clip is still being opened
 
@@ -8,7 +11,7 @@ class ClipList {
   // returns the name of the open clip; open(name): is called with the name of the clip to open.
   constructor(page, names, keywords, current, open) {
     Object.assign(this, { page, names, keywords, current });
-    this.texts = names.map((name, number) => `${name} ${keywords[number]}`.toLowerCase());
+    this.texts = names.map((name, number) => searchable(`${name} ${keywords[number]}`));
     this.chosen = 0; // position in the list of clips found
     this.open = (name) => {
       this.showMatches(false);
@@ -23,16 +26,30 @@ class ClipList {
     page.search.placeholder = `search ${names.length} clips`;
     page.search.addEventListener("focus", () => this.showMatches(true));
     page.search.addEventListener("blur", () => this.showMatches(false));
-    page.search.addEventListener("input", () => {
-      this.chosen = 0;
-      this.showMatches(true);
-    });
+    page.search.addEventListener("input", () => this.changeSearch());
     page.search.addEventListener("keydown", (event) => this.key(event));
+    page.clear.hidden = true;
+    page.clear.addEventListener("pointerdown", (event) => event.preventDefault());
+  }
+
+  changeSearch() {
+    const active = this.page.search.value.trim() !== "";
+    this.page.clear.hidden = !active;
+    this.page.search.classList.toggle("active", active);
+    this.chosen = 0;
+    this.showMatches(true);
+    this.showPosition();
+  }
+
+  clear() {
+    this.page.search.value = "";
+    this.changeSearch();
+    this.page.search.focus();
   }
 
   // Numbers of the clips whose name and keywords contain all words of the search.
   search() {
-    const words = this.page.search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = searchable(this.page.search.value).split(/\s+/).filter(Boolean);
     return this.texts.flatMap((text, number) =>
       (words.every((word) => text.includes(word)) ? [number] : []));
   }
@@ -47,7 +64,7 @@ class ClipList {
         : found.filter((number) => number < current).at(-1) ?? found.at(-1);
     }
     if (next === undefined || next === current) {
-      this.showStatus("no other clip is found by this search");
+      this.showStatus("the search finds no other clip: clear it to go on");
     } else {
       this.open(this.names[next]);
     }
@@ -59,7 +76,9 @@ class ClipList {
   }
 
   showPosition() {
-    this.showStatus(`${this.names.indexOf(this.current()) + 1} of ${this.names.length}`);
+    const found = this.search().length;
+    this.showStatus(`${this.names.indexOf(this.current()) + 1} of ${this.names.length}`
+      + (this.page.clear.hidden ? "" : `; the search finds ${found}`));
   }
 
   showMatches(open) {
@@ -98,6 +117,7 @@ class ClipList {
       this.open(this.names[this.search()[Math.max(0, this.chosen)]]);
       this.page.root.focus();
     } else if (event.key === "Escape") {
+      if (!this.page.clear.hidden) this.clear();
       this.page.root.focus(); // the search field loses the focus, which closes the list
     }
   }

@@ -37,7 +37,9 @@ const KEYS = [
   ["← →", "one frame back, forward (with shift: ten)"], ["space", "play, pause"],
   ["home end", "first, last frame"], ["d s l", "next end-diastole, end-systole, labelled frame"],
   ["p n", "previous, next clip"], ["+ − 0", "zoom in, out, whole picture"],
-  ["1 to 9", "overlays on and off"],
+  ["1 to 9", "overlays on and off"], ["click", "on the picture: play, pause"],
+  ["drag", "move the enlarged picture"], ["ctrl wheel", "zoom; on a touch screen two fingers"],
+  ["on a curve", "click or drag: go to that frame"],
 ];
 
 function buildPage(el) {
@@ -50,11 +52,13 @@ function buildPage(el) {
   page.search = element("input", combo, { type: "text", className: "search", autocomplete: "off",
     spellcheck: false }, { role: "combobox", "aria-label": "Search clips", "aria-expanded": "false",
     "aria-autocomplete": "list", ...OWN_KEYS });
+  page.clear = button(combo, "clear-search", "×", "Clear the search");
   page.matches = element("ul", combo, { className: "matches", hidden: true },
     { role: "listbox", "aria-label": "Clips found" });
   page.nextClip = button(clips, "next-clip", "clip ›", "Next clip");
   const heading = element("div", root, { className: "row" });
   page.title = element("span", heading, { className: "title" });
+  page.note = element("span", heading, { className: "note" });
   page.place = element("span", heading, { className: "place soft" }, { role: "status" });
   page.message = element("div", root, { className: "message", hidden: true }, { role: "alert" });
   page.body = element("div", root, { className: "body" });
@@ -69,16 +73,18 @@ function buildPage(el) {
   page.speed = element("select", moving, { className: "speed" },
     { "aria-label": "Speed", ...OWN_KEYS });
   page.readout = element("div", page.body, { className: "readout" });
-  const jumps = element("div", page.body, { className: "row" });
+  const jumps = element("div", page.body, { className: "row overlays" });
+  page.lowest = jumps; // of what is to be seen together with the picture
   page.jumps = {
     ED: button(jumps, "ed", "ED", "Next end-diastole"),
     ES: button(jumps, "es", "ES", "Next end-systole"),
     labelled: button(jumps, "labelled", "labelled", "Next labelled frame"),
   };
   page.layers = element("div", jumps, { className: "row" });
+  page.sideBySide = checkbox(jumps, "side-by-side", "models side by side");
   buildSettings(page, element("details", page.body));
   const keys = element("details", page.body);
-  element("summary", keys, { textContent: "Keys" });
+  element("summary", keys, { textContent: "Keys and mouse" });
   const list = element("dl", keys);
   for (const [key, meaning] of KEYS) {
     element("dt", list, { textContent: key });
@@ -95,9 +101,18 @@ function buildSettings(page, details) {
   page.zoomReset = button(zoom, "zoom-reset", "1:1", "Whole picture");
   page.zoomText = element("span", zoom, { className: "soft" });
   page.smooth = checkbox(zoom, "smooth", "smooth");
-  page.sideBySide = checkbox(zoom, "side-by-side", "models side by side");
   const greys = element("div", details, { className: "ranges" });
   page.low = range(greys, "window-low", "black at", [0, 254, 1]);
   page.high = range(greys, "window-high", "white at", [1, 255, 1]);
   page.gamma = range(greys, "gamma", "gamma (below 1: brighter)", [0.2, 3, 0.05]);
+}
+
+// The height in CSS px that is seen at once: of the window, or of a lower part of it that scrolls.
+function heightAround(element) {
+  let height = window.innerHeight;
+  for (let node = element.parentElement; node && node !== document.body; node = node.parentElement) {
+    const scrolls = getComputedStyle(node).overflowY !== "visible";
+    if (scrolls && node.clientHeight) height = Math.min(height, node.clientHeight);
+  }
+  return height;
 }

@@ -11,7 +11,10 @@ class Picture {
     // A whole number, so that every pixel of a frame becomes a square of the same size.
     this.scale = Math.ceil(DISPLAY_SIZE / Math.max(height, width));
     this.density = Math.max(1, Math.round(window.devicePixelRatio || 1));
-    canvas.style.width = `${width * this.scale}px`;
+    // The place keeps its width, and with it the controls below; the picture in it is never taller
+    // than the window leaves, see `fit` in browser.js.
+    canvas.parentElement.style.width = `${width * this.scale}px`;
+    canvas.style.width = `min(100%, var(--tallest, 9999px) * ${width / height})`;
     canvas.width = width * this.scale * this.density;
     canvas.height = height * this.scale * this.density;
     this.context = canvas.getContext("2d");

@@ -36,7 +36,9 @@ class Stored {
       .filter((layer) => !this.openedLayers.has(layer));
     newLayers.forEach((layer) => this.openedLayers.add(layer));
     const shown = [...this.state.shown, ...newLayers.filter((layer) => this.onAtFirst[layer])];
-    Object.assign(this.state, { frame: 0, playing: false, shown, _content: content });
+    Object.assign(this.state, {
+      frame: content.labelled_frames[0] ?? 0, playing: false, shown, _content: content,
+    });
     this.fire("change:_content");
   }
 
