@@ -16,6 +16,7 @@ from .base import (
     panel_grid,
     save,
     show_image,
+    styled,
     use_style,
 )
 from .film import write_gif, write_video
