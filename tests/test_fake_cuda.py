@@ -17,7 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 from echolib.data.clips import Clip
 from echolib.data.frames import FrameSet, within_cycle
-from echolib.networks import augment, heatmaps
+from echolib.networks import augment, heatmaps, run, training
 from echolib.networks.augment import Augmentation, Augmenter
 from echolib.networks.inference import outline, outline_landmarks, predict, predict_regions
 from echolib.networks.losses import LOSSES
@@ -70,7 +70,8 @@ def copy(tensor: Tensor, memo: dict[int, Tensor]) -> Tensor:
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch):
     """A GPU that is not there, on which echolib computes, in bfloat16 where it asks for it."""
-    monkeypatch.setenv("ECHOLIB_DEVICE", "cuda")
+    for module in (run, training):  # `config.device` would look for the GPU
+        monkeypatch.setattr(module, "device", lambda: torch.device("cuda"))
     monkeypatch.setattr(Tensor, "numpy", to_numpy, raising=False)
     monkeypatch.setattr(Tensor, "__float__", lambda tensor: 0.5, raising=False)
     monkeypatch.setattr(FakeTensor, "__deepcopy__", copy)

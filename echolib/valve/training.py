@@ -19,9 +19,10 @@ from ..data.valve.study import ValveClip
 from ..errors import DataError
 from ..metrics import iou
 from ..networks.augment import Augmentation
+from ..networks.checkpoints import planned_length
 from ..networks.models import Encoder, UNet, load_model, shape_of, start_from
 from ..networks.plan import TrainingConfig
-from ..networks.training import Training
+from ..networks.training import CHECKPOINT_FILE, Training
 from .finder import CLOSE_VIEWS, SETTINGS_FILE, ValveFinder, finder_files, save_settings
 
 RECIPE_SIZE = 128  # px, side of the square to which whole frames are resized
@@ -156,8 +157,16 @@ def tune(
 
     frames: training squares with both splits. start: weights to start from, whose width, depth and
     fold the network gets; without them it gets those of `models.UNet`. shape: other arguments of
-    `models.UNet`, such as inputs or outputs. A training in `folder` is resumed.
+    `models.UNet`, such as inputs or outputs. A training in `folder` is resumed. Raises DataError
+    for one of another length, because others may have started from it.
     """
+    checkpoint = Path(folder) / CHECKPOINT_FILE
+    length = {"epochs": config.epochs} if config.minutes is None else {"minutes": config.minutes}
+    if checkpoint.is_file() and (planned := planned_length(checkpoint)) != length:
+        raise DataError(
+            f"{checkpoint} belongs to another training: its length is {planned}, not {length}. "
+            "Use that length, or choose another folder."
+        )
     torch.manual_seed(config.seed)
     if start is None:
         model = UNet(**shape)
