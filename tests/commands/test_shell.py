@@ -117,7 +117,7 @@ def test_segment_writes_masks_areas_and_overlays(tmp_path, weights):
     assert np.array_equal(read_nifti(out / "masks.nii.gz")[0], masks)
     contours = pd.read_csv(out / "contours.csv")
     assert contours.frame.unique().tolist() == np.flatnonzero(masks.any(axis=(1, 2))).tolist()
-    assert set(contours.clip) <= {"clip"}
+    assert set(contours["clip"]) <= {"clip"}
     area = pd.read_csv(out / "area.csv")
     assert area.columns.tolist() == ["frame", "time_s", "area_px"]
     assert area.area_px.tolist() == masks.sum(axis=(1, 2)).tolist()
