@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from ..networks.models import Encoder
     from ..ventricle.clip import ClipFunction, Networks
 
-RESULTS = ("masks.npz", "area.csv", "overlay.mp4", "overlay.gif")  # of `segment`, of one clip
+RESULTS = (  # of `segment`, of one clip
+    "masks.npz", "masks.nii.gz", "contours.csv", "area.csv", "overlay.mp4", "overlay.gif",
+)  # fmt: skip
 ROWS_PRINTED = 20  # clips of a study without scores
 OF_A_CLIP = "results of a single clip"  # those of a folder are resumed
 COLUMNS_PRINTED = [
@@ -164,18 +166,22 @@ def _is_segmented(clip: Path, out: Path) -> bool:
 
 
 def _segment_clip(path: Path, changed: "Changes", network: "Encoder | Networks", out: Path) -> None:
-    """Masks, table of areas and overlays of one clip."""
+    """Masks, tables of contours and areas, and overlays of one clip."""
     import numpy as np
     import pandas as pd
 
     from ..data import read_clip
+    from ..data.nifti import write_masks
     from ..figures.film import write_gif, write_video
     from ..figures.overlay import outlined
     from ..networks.inference import packed_outline
+    from ..ventricle.outlines import contours_table
 
     clip = changed.of_clip(read_clip(path))
     masks = packed_outline(network, clip)
     write_npz(out / "masks.npz", [("masks", masks)])
+    write_masks(out / "masks.nii.gz", masks, clip.fps, clip.spacing)
+    write_table(contours_table(clip.name, masks, clip.spacing), out / "contours.csv")
     area = masks.areas()
     table = pd.DataFrame({"frame": np.arange(len(masks))})
     table["time_s"] = np.nan if clip.fps is None else table.frame / clip.fps

@@ -1,5 +1,6 @@
-"""NIfTI files, as CAMUS stores its images, labels and sequences."""
+"""NIfTI files, as CAMUS stores its images, labels and sequences, and masks written likewise."""
 
+import gzip
 import math
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..files import atomic_path
+from ..masks import PackedMasks
 from ..memory import require_memory
 
 SUFFIXES = (".nii.gz", ".nii")  # the first has priority
 SPACINGS = (0.005, 20.0)  # mm per px that a heart scan can have
 SQUARE = 0.01  # relative difference up to which pixels count as square
 MOST_GREY = 1e6  # a larger grey level is none
+LEVEL = 6  # of gzip: the highest takes longer, and masks hardly get smaller
 SCALED = 8  # bytes more of a pixel that is scaled to a grey level: it becomes a float64
 
 
@@ -113,3 +117,36 @@ def to_uint8(pixels: np.ndarray) -> tuple[np.ndarray, list[str]]:
         pixels = pixels * 255
         notes = [f"grey levels are fractions up to {high:.3g}, multiplied by 255"]
     return np.rint(pixels).astype(np.uint8), notes
+
+
+def write_masks(
+    path: str | Path, masks: np.ndarray | PackedMasks, fps: float | None, spacing: float | None
+) -> None:
+    """Write masks (T, H, W) bool of a clip as `.nii.gz`, 0 and 1 in uint8, whole or not at all.
+
+    The axes of the file are (W, H, 1, T): columns first as in CAMUS, then the one slice that NIfTI
+    wants before the time. `read_nifti` reads the same masks. fps: frames per second, which gives
+    the time of a frame in s. spacing: mm per px. What is None is 0 in the file, its unit
+    "unknown". As in CAMUS, the matrix turns both axes, so that viewers show the apex up; the slice
+    is 1 thick, which means nothing.
+    """
+    import nibabel
+
+    count, height, width = masks.shape
+    longest = np.iinfo(np.int16).max  # of an axis in NIfTI 1
+    header = (nibabel.Nifti2Header if max(masks.shape) > longest else nibabel.Nifti1Header)()
+    header.set_data_dtype(np.uint8)
+    header.set_data_shape((width, height, 1, count))
+    header.set_sform(np.diag([-(spacing or 1), -(spacing or 1), 1, 1]), "aligned")
+    header.set_zooms((spacing or 0, spacing or 0, 1, 1 / fps if fps else 0))
+    header.set_xyzt_units("mm" if spacing else "unknown", "sec" if fps else "unknown")
+    header["vox_offset"] = header.single_vox_offset
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("wb") as file,
+        # no name and no time in the file, so that the same masks give the same bytes
+        gzip.GzipFile("", "wb", LEVEL, file, mtime=0) as packed,
+    ):
+        packed.write(header.binaryblock.ljust(header.single_vox_offset, b"\0"))
+        for mask in masks:
+            packed.write(np.ascontiguousarray(mask, np.uint8).data)

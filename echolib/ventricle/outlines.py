@@ -1,9 +1,10 @@
-"""The left ventricle's outline in every frame of a clip: tracing, volume, share at the edge.
+"""The left ventricle's outline in every frame of a clip: points, tracing, share at the edge.
 
 Masks show an apical view with the apex up. Points are (x, y) in px, y down.
 """
 
 import numpy as np
+import pandas as pd
 from scipy import ndimage
 
 from .. import geometry
@@ -12,6 +13,7 @@ from ..masks import PackedMasks
 
 EDGE_PX, EDGE_SHARE = 1.5, 0.012  # width of the edge: px, and share of the sector's shorter side
 MIN_AREA = 0.1  # share of the clip's median area: a smaller mask is a spot, not a ventricle
+MM_DIGITS = 4  # after the point, of coordinates in mm
 
 
 def masks_to_tracings(
@@ -87,3 +89,34 @@ def share_at_edge(masks: np.ndarray | PackedMasks, sector: np.ndarray) -> np.nda
             outline = mask & ~ndimage.binary_erosion(mask)
             shares[frame] = np.count_nonzero(outline & rim) / np.count_nonzero(outline)
     return shares
+
+
+def contours_table(
+    clip: str, masks: np.ndarray | PackedMasks, spacing: float | None
+) -> pd.DataFrame:
+    """One row per point of the outline: clip, frame, point, x_px, y_px, and x_mm, y_mm.
+
+    clip: its name. masks: (T, H, W) bool. spacing: mm per px; the columns in mm are there where it
+    is known. Each frame has one ring, around the largest piece of its mask with the holes filled,
+    half-way between the pixels inside and those outside; a frame with an empty mask has no row.
+    It begins at the topmost point, of several the leftmost, and runs clockwise as one sees it; the
+    last point is not the first again. The centre of the top left pixel is (0, 0), y down.
+    """
+    rings = [_ring(mask) if mask.any() else np.empty((0, 2)) for mask in masks]
+    counts = [len(ring) for ring in rings]
+    points = np.concatenate(rings)
+    table = pd.DataFrame({"clip": clip, "frame": np.repeat(np.arange(len(rings)), counts)})
+    table["point"] = np.concatenate([np.arange(count) for count in counts])
+    table[["x_px", "y_px"]] = points
+    if spacing is not None:
+        table[["x_mm", "y_mm"]] = (points * spacing).round(MM_DIGITS)
+    return table
+
+
+def _ring(mask: np.ndarray) -> np.ndarray:
+    """(n, 2) float64 outline of a mask, clockwise as one sees it, from its topmost point on."""
+    ring = geometry.mask_outline(mask).astype(float)
+    x, y = ring.T
+    if (x * np.roll(y, -1) - np.roll(x, -1) * y).sum() < 0:  # y down: clockwise is positive
+        ring = ring[::-1]
+    return np.roll(ring, -np.lexsort(ring.T)[0], axis=0)

@@ -25,7 +25,7 @@ from ..parts import Parts
 from . import warnings as function_warnings
 from .calibration import SPREADS
 from .clip import ClipFunction, Networks, measure_clip, measure_pair
-from .function import heart_function
+from .function import Beat, heart_function
 
 PARTS_FOLDER = "parts"
 FORMAT = 5  # increase it when parts of an older version lack something or were measured otherwise
@@ -33,6 +33,9 @@ COLUMNS = [
     "name", "ef_measured", "ef_corrected", "ef_low", "ef_high", "n_beats", "heart_rate",
     "edv", "esv", "length_ed", "length_es", "unit", "length_unit", "warnings",
 ]  # fmt: skip
+CLIP_COLUMNS = [*COLUMNS, "patient", "split", "ef_true", *SPREADS, "doubt"]
+BEAT_COLUMNS = ["name", *Beat.__dataclass_fields__]
+LABELLED_COLUMNS = ["clip", "frame", "phase", "split", "patient", "dice", "area", "area_true"]
 
 
 def measure_study(
@@ -48,12 +51,9 @@ def measure_study(
     split: name of the split, or "all". most: measure at most this number of clips, 1 or more,
     spread evenly over the split; by default all. Returns and writes four tables:
 
-    `clips.csv`, one row per clip: `COLUMNS`, as of `ClipFunction.row`, then patient, split, ef_true
-    (the study's own EF, else the EF of its labelled frames), views, networks, beats (spreads of the
-    EF) and doubt. `beats.csv`, one row per beat, with the fields of `Beat`. `frames.csv`, one row
-    per labelled frame: clip, frame, phase, split, patient, dice, area and area_true in px.
-    `problems.csv`, all that is malformed in the study's tables and clips, as of
-    `problems.full_table`.
+    `clips.csv`, one row per clip, `beats.csv`, one row per beat, and `frames.csv`, one row per
+    labelled frame, whose columns TABLES.md describes; `problems.csv`, all that is malformed in the
+    study's tables and clips, as of `problems.full_table`.
 
     A study without clips, such as CAMUS without its sequences, is measured on the ED and ES frames
     that the expert chose; its rows have no beats and no heart rate, and a warning says so. The
@@ -152,9 +152,13 @@ def _write_tables(
     found = [Problem(**problem) for row in rows for problem in row["problems"]]
     tables = {
         "problems": full_table([*problems, *found]),
-        "clips": pd.DataFrame([row["clip"] for row in rows]),
-        "beats": pd.DataFrame([beat for row in rows for beat in row["beats"]]),
-        "frames": pd.DataFrame([frame for row in rows for frame in row["frames"]]),
+        "clips": pd.DataFrame([row["clip"] for row in rows], columns=CLIP_COLUMNS),
+        "beats": pd.DataFrame(
+            [beat for row in rows for beat in row["beats"]], columns=BEAT_COLUMNS
+        ),
+        "frames": pd.DataFrame(
+            [frame for row in rows for frame in row["frames"]], columns=LABELLED_COLUMNS
+        ),
     }
     for name, table in tables.items():
         write_table(table, folder / f"{name}.csv")

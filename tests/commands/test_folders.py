@@ -16,7 +16,9 @@ from tests.makers import EchoNetFolder, save_network, write_avi
 from tools.fuzz_seeds import write_echonet
 
 UID = "1.2.840.113619.2.391.42"
-RESULTS = {"masks.npz", "area.csv", "overlay.mp4", "overlay.gif"}
+RESULTS = {
+    "masks.npz", "masks.nii.gz", "contours.csv", "area.csv", "overlay.mp4", "overlay.gif",
+}  # fmt: skip
 
 
 @pytest.fixture

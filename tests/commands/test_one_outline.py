@@ -12,7 +12,9 @@ import echolib
 from echolib.browser.sources import open_views
 from echolib.commands.parser import main
 from echolib.data import crop_to_sector
+from echolib.data.nifti import read_nifti
 from echolib.figures.film import write_video
+from echolib.geometry import largest_component, polygon_to_mask
 from echolib.metrics import dice
 from echolib.phantom.studies import write_lv_study
 
@@ -74,6 +76,11 @@ def test_the_ventricle_has_one_outline(path, clip, ventricle, tmp_path):
     assert np.array_equal(echolib.measure_clip(clip).masks, ventricle)
     assert main(["segment", str(path), "--out", str(tmp_path / "s")]) == 0
     assert np.array_equal(saved(tmp_path / "s"), ventricle)
+    assert np.array_equal(read_nifti(tmp_path / "s" / "masks.nii.gz")[0], ventricle)
+    for frame, ring in pd.read_csv(tmp_path / "s" / "contours.csv").groupby("frame"):
+        drawn = polygon_to_mask(ring[["x_px", "y_px"]], ventricle.shape[1:], rounded=False)
+        assert np.array_equal(drawn, largest_component(ventricle[frame]))
+    assert frame == len(ventricle) - 1
     assert main(["function", str(path), "--out", str(tmp_path / "f")]) == 0
     areas = pd.read_csv(tmp_path / "f" / "frames.csv").area_px
     assert np.array_equal(areas, ventricle.sum(axis=(1, 2)))

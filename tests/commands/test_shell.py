@@ -10,6 +10,7 @@ import torch
 from echolib import files
 from echolib.commands.parser import build_parser, main
 from echolib.data import open_data
+from echolib.data.nifti import read_nifti
 from echolib.networks.models import UNet, load_model
 from tests.browser.truth import page_data
 from tests.data.test_camus import folder as camus_folder  # noqa: F401
@@ -113,6 +114,10 @@ def test_segment_writes_masks_areas_and_overlays(tmp_path, weights):
     assert main(["segment", str(clip), "--out", str(out), "--weights", str(weights)]) == 0
     masks = np.load(out / "masks.npz")["masks"]
     assert masks.shape == (9, 90, 130) and masks.dtype == bool
+    assert np.array_equal(read_nifti(out / "masks.nii.gz")[0], masks)
+    contours = pd.read_csv(out / "contours.csv")
+    assert contours.frame.unique().tolist() == np.flatnonzero(masks.any(axis=(1, 2))).tolist()
+    assert set(contours["clip"]) <= {"clip"}
     area = pd.read_csv(out / "area.csv")
     assert area.columns.tolist() == ["frame", "time_s", "area_px"]
     assert area.area_px.tolist() == masks.sum(axis=(1, 2)).tolist()

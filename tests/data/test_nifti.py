@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from echolib.data import Camus, open_data, problem_summary
-from echolib.data.nifti import read_nifti, to_uint8
+from echolib.data.nifti import read_nifti, to_uint8, write_masks
 from echolib.errors import DataError
+from echolib.masks import PackedMasks
 from tests.makers import HEIGHT, SPACING, WIDTH, camus_folder, write_nifti
 
 CLIP = "patient0001_4CH"
@@ -273,3 +274,48 @@ def test_problems_of_many_patients_are_one_line_a_kind(folder):
         (base / f"patient{number:04}" / "Info_4CH.cfg").write_text("FrameRate: 0")
     (folder / "database_split" / "subgroup_training.txt").write_text("patient0001")
     assert problem_summary(Camus(folder).problems).count("\n") == 0
+
+
+# --- Masks written --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(5, 7, 13), (4, 33, 8), (1, 6, 9), (2, 2, 32768)])
+@pytest.mark.parametrize(("fps", "spacing"), [(50.0, 0.31), (None, 0.31), (50.0, None)])
+def test_written_masks_are_read_back(tmp_path, shape, fps, spacing):
+    masks = np.random.default_rng(0).random(shape) < 0.5
+    masks[0, :, :3] = False
+    masks[-1, 0] = True
+    path = tmp_path / "new" / "masks.nii.gz"
+    write_masks(path, PackedMasks.pack(masks), fps, spacing)
+    pixels, found, notes = read_nifti(path)
+    assert pixels.dtype == np.uint8 and np.array_equal(pixels.reshape(shape), masks)
+    assert found == (None if spacing is None else pytest.approx(spacing))
+    assert len(notes) == (spacing is None)
+    image = nibabel.load(path)
+    assert np.array_equal(image.get_fdata()[:, :, 0].T > 0, masks)  # as TABLES.md says
+    assert np.diag(image.affine) == pytest.approx([-(spacing or 1), -(spacing or 1), 1, 1])
+    units = image.header.get_xyzt_units()
+    assert units == ("mm" if spacing else "unknown", "sec" if fps else "unknown")
+    if fps:
+        assert image.header.get_zooms()[3] == pytest.approx(1 / fps)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_empty_masks_are_written_and_the_same_masks_give_the_same_bytes(tmp_path):
+    masks = np.zeros((3, 5, 4), bool)
+    for name in ("a.nii.gz", "b.nii.gz"):
+        write_masks(tmp_path / name, masks, 30.0, 0.5)
+    assert not read_nifti(tmp_path / "a.nii.gz")[0].any()
+    assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
+
+
+def test_masks_are_written_whole_or_not_at_all(tmp_path):
+    class Broken(PackedMasks):
+        def __iter__(self):
+            yield self[0]
+            raise OSError("the disk is full")
+
+    masks = Broken.pack(np.ones((2, 4, 4), bool))
+    with pytest.raises(OSError, match="full"):
+        write_masks(tmp_path / "masks.nii.gz", masks, None, None)
+    assert not list(tmp_path.iterdir())
