@@ -57,12 +57,19 @@ class Entry(NamedTuple):
 
 
 def write_course(folder: Path) -> Path:
-    """Write the page of each executed notebook in `folder`, and an index; returns its path."""
-    paths = sorted(path for path in folder.glob("*.ipynb") if not path.name.startswith("."))
-    notebooks = [nbformat.read(path, as_version=4) for path in paths]
-    entries = [_entry(notebook, path) for notebook, path in zip(notebooks, paths, strict=True)]
+    """Write the page of each executed notebook in `folder`, and an index; returns its path.
+
+    A notebook that is damaged is left out, and said.
+    """
+    notebooks = {}
+    for path in sorted(folder.glob("[!.]*.ipynb")):
+        try:
+            notebooks[path] = nbformat.read(path, as_version=4)
+        except (OSError, ValueError):
+            print(f"{path} is damaged and not in the index. Run it again, or delete it.")
+    entries = [_entry(notebook, path) for path, notebook in notebooks.items()]
     around = [None, *entries, None]
-    for number, notebook in enumerate(notebooks):
+    for number, notebook in enumerate(notebooks.values()):
         links = {"linked": True, "before": around[number], "after": around[number + 2]}
         write_page(notebook, folder / entries[number].page, **links)
     _render(new_notebook(), folder / INDEX, "The notebooks of echolib", entries=entries)
@@ -81,10 +88,9 @@ def write_page(notebook: NotebookNode, path: Path, **links: object) -> None:
         if cell.cell_type == "markdown":
             cell.source = CODE_OR_FORMULA.sub(_formula_in_mathml, cell.source)
             headings += SECTION.findall(markdown2html(cell.source))
-    sections = (
-        [(TAG.sub("", text), href) for text, href in headings] if len(headings) >= LONG else []
-    )
-    _render(notebook, path, path.stem, headings=sections, **links)
+    sections = [(TAG.sub("", text), href) for text, href in headings]
+    links["headings"] = sections if len(sections) >= LONG else []
+    _render(notebook, path, path.stem, **links)
 
 
 def _render(notebook: NotebookNode, path: Path, name: str, **values: object) -> None:

@@ -171,6 +171,13 @@ def test_a_notebook_that_is_gone_is_not_linked(course):
         assert f"{NAMES[1]}.html" not in hrefs(page)
 
 
+def test_a_damaged_notebook_is_left_out_and_said(course, capsys):
+    damaged = course / f"{NAMES[2]}.ipynb"
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    assert f"{NAMES[2]}.html" not in hrefs(write_course(course))
+    assert f"{damaged} is damaged" in capsys.readouterr().out
+
+
 def test_the_index_shows_the_first_figure_that_is_no_strip_in_small(course):
     text = write_course(course).read_text(encoding="utf-8")
     levels = []
