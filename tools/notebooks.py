@@ -5,7 +5,8 @@
     python -m tools.notebooks copy notebooks/*.ipynb
     python -m tools.notebooks check notebooks/*.ipynb
 
-`run` leaves the notebooks as they are and writes each executed one beside a page of HTML.
+`run` leaves the notebooks as they are and writes each executed one beside a page of HTML, and an
+index of the pages.
 `refresh` stores the outputs of a whole run on the phantom, which a reader sees before running
 anything; `make test` runs the notebooks in fast mode and compares the cells that do not depend on
 the amount of data. `copy` makes the copies that `make lab` opens. `check` refuses notebooks whose
@@ -37,7 +38,7 @@ from tqdm import tqdm
 from echolib.config import project_root
 from echolib.files import atomic_path
 
-from .pages import finish_widgets, write_page
+from .pages import finish_widgets, write_course, write_page
 
 CELL_TIMEOUT = 1800  # s; a training cell on a slow CPU needs minutes
 FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError)
@@ -132,23 +133,35 @@ def names_own_clip(notebook: NotebookNode) -> bool:
 
 
 def run(paths: list[Path], output: Path) -> None:
-    """Execute `paths` in order into `output`; end the program at the first that fails."""
+    """Execute `paths` in order into `output`; end the program at the first that fails.
+
+    Ends with an index of all pages in `output`, also of earlier runs.
+    """
     output.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    for path in paths:
-        started = time.monotonic()
-        notebook = nbformat.read(path, as_version=4)
-        page = output / f"{path.stem}.html"
-        try:
-            execute(notebook, path)
-        except FAILURES as failure:
-            sys.exit(f"{failure}\n{path.name} failed. As far as it came: {page}")
-        finally:
-            nbformat.write(notebook, output / path.name)
-            write_page(notebook, page)
-        print(f"{path.name}: {time.monotonic() - started:.0f} s, see {page}", flush=True)
+    try:
+        for path in paths:
+            _run_one(path, output)
+    finally:
+        index = write_course(output)
     print(f"All done in {(time.monotonic() - began) / 60:.1f} minutes.")
-    print("Open these pages in a browser, or type `make lab` to work in the notebooks yourself.")
+    print(f"Open the index of the pages in a browser: {index}")
+    print("Or type `make lab` to work in the notebooks yourself.")
+
+
+def _run_one(path: Path, output: Path) -> None:
+    started = time.monotonic()
+    notebook = nbformat.read(path, as_version=4)
+    page = output / f"{path.stem}.html"
+    try:
+        execute(notebook, path)
+    except FAILURES as failure:
+        sys.exit(f"{failure}\n{path.name} failed. As far as it came: {page}")
+    finally:
+        with atomic_path(output / path.name) as temporary:
+            nbformat.write(notebook, temporary)
+        write_page(notebook, page)
+    print(f"{path.name}: {time.monotonic() - started:.0f} s, see {page}", flush=True)
 
 
 def refresh(paths: list[Path]) -> None:

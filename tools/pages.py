@@ -1,13 +1,23 @@
-"""An executed notebook as one HTML page that loads nothing: it contains browsers and formulas."""
+"""Executed notebooks as HTML pages that load nothing: they contain browsers and formulas.
 
+`write_course` links the pages of a folder to each other, and writes an index of them.
+"""
+
+import base64
 import copy
 import html
 import re
 from pathlib import Path
+from typing import NamedTuple
 
+import cv2
+import nbformat
+import numpy as np
 from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
+from nbconvert.filters import markdown2html
 from nbformat import NotebookNode
+from nbformat.v4 import new_notebook
 
 from echolib.browser.export import saved_fragment
 from echolib.files import atomic_path
@@ -15,11 +25,17 @@ from echolib.files import atomic_path
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 PROGRESS_BAR = ["HTMLModel", "FloatProgressModel", "HTMLModel"]  # the widgets of a tqdm bar
-# The page of nbconvert without the scripts that it would load for widgets and formulas.
-TEMPLATE = """{% extends 'lab/index.html.j2' %}
-{% block html_head_js %}{% endblock %}
-{% block html_head_js_mathjax %}{% endblock %}
-"""
+TEMPLATE = Path(__file__).with_name("page.html.j2")
+INDEX = "index.html"
+LONG = 4  # sections from which on a page has a table of contents
+THUMBNAIL = 480  # px, width of the pictures in the index
+STRIP = 3  # a picture this many times as wide as high shows little when it is small
+# A title and the paragraph below it, at the beginning of a notebook
+OPENING = re.compile(r"# (?P<title>.+)\n*(?P<paragraph>[^#\n].*(?:\n.+)*)?")
+SENTENCE = re.compile(r".+?[.?!]\**(?=\s|$)")
+SECTION = re.compile(r'<h2 id=[^>]*>(.+?)<a class="anchor-link" href="([^"]*)"', re.DOTALL)
+MATHML = "http://www.w3.org/1998/Math/MathML"
+TAG = re.compile(r"<[^>]*>")
 # Code, which is left unchanged, or a formula: $$...$$, shown on a line of its own, or $...$ without
 # a space beside the dollar signs.
 CODE_OR_FORMULA = re.compile(
@@ -27,17 +43,94 @@ CODE_OR_FORMULA = re.compile(
 )
 
 
-def write_page(notebook: NotebookNode, path: Path) -> None:
-    """Write an executed notebook that holds its widgets' state as a page, whole or not at all."""
+class Entry(NamedTuple):
+    """What other pages say of a notebook's page.
+
+    page: name of its file; sentence: the notebook's first, in Markdown, may be empty; picture: the
+    address of a small PNG that contains it, or None where the notebook shows no figure.
+    """
+
+    page: str
+    title: str
+    sentence: str
+    picture: str | None
+
+
+def write_course(folder: Path) -> Path:
+    """Write the page of each executed notebook in `folder`, and an index; returns its path.
+
+    A notebook that is damaged is left out, and said.
+    """
+    notebooks = {}
+    for path in sorted(folder.glob("[!.]*.ipynb")):
+        try:
+            notebooks[path] = nbformat.read(path, as_version=4)
+        except (OSError, ValueError):
+            print(f"{path} is damaged and not in the index. Run it again, or delete it.")
+    entries = [_entry(notebook, path) for path, notebook in notebooks.items()]
+    around = [None, *entries, None]
+    for number, notebook in enumerate(notebooks.values()):
+        links = {"linked": True, "before": around[number], "after": around[number + 2]}
+        write_page(notebook, folder / entries[number].page, **links)
+    _render(new_notebook(), folder / INDEX, "The notebooks of echolib", entries=entries)
+    return folder / INDEX
+
+
+def write_page(notebook: NotebookNode, path: Path, **links: object) -> None:
+    """Write an executed notebook that holds its widgets' state as a page, whole or not at all.
+
+    links: values of the template that `write_course` knows; without them the page has none.
+    """
     notebook = copy.deepcopy(notebook)
     finish_widgets(notebook, browsers=True)
+    headings = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = CODE_OR_FORMULA.sub(_formula_in_mathml, cell.source)
-    resources = {"metadata": {"name": path.stem}}
-    page, _ = HTMLExporter(raw_template=TEMPLATE).from_notebook_node(notebook, resources)
+            headings += SECTION.findall(markdown2html(cell.source))
+    sections = [(TAG.sub("", text), href) for text, href in headings]
+    links["headings"] = sections if len(sections) >= LONG else []
+    _render(notebook, path, path.stem, **links)
+
+
+def _render(notebook: NotebookNode, path: Path, name: str, **values: object) -> None:
+    resources = {"metadata": {"name": name}, **values}
+    exporter = HTMLExporter(raw_template=TEMPLATE.read_text(encoding="utf-8"))
+    page, _ = exporter.from_notebook_node(notebook, resources)
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def _entry(notebook: NotebookNode, path: Path) -> Entry:
+    """The entry of a notebook that was read from `path`; without a title it has the file's name."""
+    first = notebook.cells[0] if notebook.cells else None
+    source = first.source if first is not None and first.cell_type == "markdown" else ""
+    opening = OPENING.match(source)
+    paragraph = " ".join((opening and opening["paragraph"] or "").split())
+    sentence = SENTENCE.match(paragraph)
+    return Entry(
+        page=f"{path.stem}.html",
+        title=opening["title"] if opening else path.stem,
+        sentence=CODE_OR_FORMULA.sub(_formula_in_mathml, sentence[0] if sentence else paragraph),
+        picture=_thumbnail(notebook),
+    )
+
+
+def _thumbnail(notebook: NotebookNode) -> str | None:
+    """The first figure of a notebook that is not a mere strip, in small, as a data address."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    stored = [output.get("data", {}).get("image/png") for output in outputs]
+    pictures = [_decoded(picture) for picture in stored if picture]
+    if not pictures:
+        return None
+    chosen = min(pictures, key=lambda picture: picture.shape[1] >= STRIP * picture.shape[0])
+    scale = min(1.0, THUMBNAIL / chosen.shape[1])
+    small = cv2.resize(chosen, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return f"data:image/png;base64,{base64.b64encode(cv2.imencode('.png', small)[1]).decode()}"
+
+
+def _decoded(picture: str) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(base64.b64decode(picture), np.uint8), cv2.IMREAD_COLOR)
 
 
 def finish_widgets(notebook: NotebookNode, browsers: bool = False) -> None:
@@ -88,6 +181,7 @@ def _formula_in_mathml(match: re.Match) -> str:
     if formula is None:
         return match[0]
     try:
-        return convert(formula.strip(), display="block" if match["block"] else "inline")
+        mathml = convert(formula.strip(), display="block" if match["block"] else "inline")
     except Exception:  # latex2mathml raises errors of many kinds; then the reader sees the LaTeX
         return match[0]
+    return mathml.replace(f' xmlns="{MATHML}"', "")  # HTML needs none; nbconvert stumbles over it

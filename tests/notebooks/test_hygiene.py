@@ -469,7 +469,20 @@ def test_run_keeps_the_notebook_and_stores_the_executed_one(plain, tmp_path, cap
     executed = json.loads((tmp_path / "out" / plain.name).read_text())
     assert [output_text(output).strip() for output in outputs(executed)] == ["42"]
     assert (tmp_path / "out" / "01_plain.html").exists()
-    assert "01_plain.html" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "01_plain.html" in shown and f"browser: {tmp_path / 'out' / 'index.html'}" in shown
+
+
+def test_the_index_has_the_pages_of_earlier_runs_also_after_a_failure(plain, tmp_path):
+    tool.run([plain], tmp_path / "out")
+    failing = tmp_path / "02_failing.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell("1 / 0")]), failing)
+    with pytest.raises(SystemExit, match="02_failing"):
+        tool.run([failing], tmp_path / "out")
+    pages = {"01_plain": ["02_failing"], "02_failing": ["01_plain"]}
+    for name, linked in (pages | {"index": list(pages)}).items():
+        page = (tmp_path / "out" / f"{name}.html").read_text(encoding="utf-8")
+        assert all(f'href="{other}.html"' in page for other in linked)
 
 
 def test_run_stops_at_the_first_notebook_that_fails(plain, tmp_path):

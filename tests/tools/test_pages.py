@@ -1,16 +1,20 @@
 """Pages of executed notebooks: what they show without a network and without Python."""
 
+import base64
 import copy
+import re
 
+import cv2
 import nbformat
+import numpy as np
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from echolib.figures.overlay import PINK
 from tests.browser.truth import COUNT, check_grey, check_outlines, make_frames, make_masks
 from tools import chromium
 from tools.notebooks import execute
-from tools.pages import WIDGET_VIEW, finish_widgets, write_page
+from tools.pages import WIDGET_VIEW, finish_widgets, write_course, write_page
 
 SETUP = f"""import sys
 sys.path.insert(0, {str(chromium.ROOT)!r})
@@ -116,3 +120,121 @@ def test_the_page_in_chromium_with_the_network_off(file):
         assert "<FrameBrowser: two, clip 2 of 4>" in shown and "no clip < here" in shown
         assert page.watch.complaints == []
         assert page.watch.foreign(["file:", "data:", "blob:"]) == []
+
+
+# --- Index, links and contents ------------------------------------------------------------------
+
+NAMES = ("01_first", "02_second", "03_third")
+SECTIONS = ("Aim", "1. Thin & small", "2. `code` and $x_i$", "Summary")
+
+
+def picture(height, width, grey):
+    """A figure's output: a PNG of one grey level."""
+    encoded = cv2.imencode(".png", np.full((height, width, 3), grey, np.uint8))[1].tobytes()
+    return new_output("display_data", {"image/png": base64.b64encode(encoded).decode()})
+
+
+@pytest.fixture
+def course(tmp_path):
+    """Three executed notebooks, long ones with a strip and two figures each."""
+    title = "{} <b> & more\n\nAbout {} **bold\nthings.** And of $x$."
+    for number, name in enumerate(NAMES, 1):
+        cells = [new_markdown_cell(f"# {title.format(number, number)}")]
+        cells += [new_markdown_cell(f"## {section}\n" + "Words. " * 200) for section in SECTIONS]
+        outputs = [picture(50, 900, 10), picture(600, 960, 100 + number), picture(60, 90, 200)]
+        cells.append(new_code_cell("x = '" + 300 * "long" + "'", outputs=outputs))
+        nbformat.write(new_notebook(cells=cells), tmp_path / f"{name}.ipynb")
+    return tmp_path
+
+
+def hrefs(page):
+    """Addresses of the links to other pages, in order."""
+    return re.findall(r'href="([^"#]+)"', page.read_text(encoding="utf-8"))
+
+
+def test_each_page_links_to_its_neighbours_and_the_index(course):
+    index = write_course(course)
+    first, second, third = (f"{name}.html" for name in NAMES)
+    assert hrefs(course / first) == 2 * ["index.html", second]
+    assert hrefs(course / second) == 2 * [first, "index.html", third]
+    assert hrefs(course / third) == 2 * [second, "index.html"]
+    assert hrefs(index) == [first, first, second, second, third, third]
+
+
+def test_a_notebook_that_is_gone_is_not_linked(course):
+    write_course(course)
+    (course / f"{NAMES[1]}.ipynb").unlink()
+    (course / f"{NAMES[1]}.html").unlink()
+    index = write_course(course)
+    for page in (index, course / f"{NAMES[0]}.html", course / f"{NAMES[2]}.html"):
+        assert all((course / name).exists() for name in hrefs(page))
+        assert f"{NAMES[1]}.html" not in hrefs(page)
+
+
+def test_a_damaged_notebook_is_left_out_and_said(course, capsys):
+    damaged = course / f"{NAMES[2]}.ipynb"
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    assert f"{NAMES[2]}.html" not in hrefs(write_course(course))
+    assert f"{damaged} is damaged" in capsys.readouterr().out
+
+
+def test_the_index_shows_the_first_figure_that_is_no_strip_in_small(course):
+    text = write_course(course).read_text(encoding="utf-8")
+    levels = []
+    for data in re.findall(r'<img [^>]*src="data:image/png;base64,([^"]+)"', text):
+        pixels = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
+        assert pixels.shape == (300, 480, 3)
+        levels.append(pixels[0, 0, 0])
+    assert levels == [101, 102, 103]
+
+
+def test_a_notebook_with_no_title_has_its_name_and_a_short_one_no_contents(tmp_path):
+    short = new_notebook(cells=[new_code_cell("1"), new_markdown_cell("## Only one")])
+    nbformat.write(short, tmp_path / "plain.ipynb")
+    nbformat.write(new_notebook(), tmp_path / "void.ipynb")
+    text = write_course(tmp_path).read_text(encoding="utf-8")
+    assert re.findall(r"<h2><a [^>]+>(.+)</a></h2>", text) == ["plain", "void"]
+    assert "<img" not in text
+    assert "<details" not in (tmp_path / "plain.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(chromium.missing() is not None, reason=str(chromium.missing()))
+def test_index_and_contents_in_chromium_at_1280_and_390_px(course):
+    index = write_course(course)
+    with chromium.open_chromium() as engine, chromium.open_page(engine, offline=True) as page:
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            page.goto(index.as_uri())
+            check_fits(page)
+            assert page.locator("article h2").all_inner_texts()[1] == "2 <b> & more"
+            assert page.locator("article p").nth(1).inner_text() == "About 2 bold things."
+            page.get_by_role("link", name="2 <b> & more").click()
+            check_fits(page)
+            contents, title = page.locator(".contents"), page.locator("main h1")
+            place, below = contents.bounding_box(), title.bounding_box()
+            assert contents.locator("nav").is_visible() == (width == 1280)
+            if width == 1280:
+                assert place["x"] + place["width"] <= below["x"]
+            else:
+                assert place["y"] >= below["y"] + below["height"]
+                contents.locator("summary").click()
+                check_fits(page)
+            assert page.locator("h2 math").count() == 1
+            texts = contents.locator("a").all_inner_texts()
+            assert texts == ["Aim", "1. Thin & small", "2. code and xi", "Summary"]
+            for number in range(len(SECTIONS)):
+                contents.locator("a").nth(number).click()
+                target = page.locator(":target")
+                assert target.inner_text().startswith(texts[number][:7])
+            page.locator("[rel=next]").last.click()
+            assert page.url == (course / f"{NAMES[2]}.html").as_uri()
+        page.emulate_media(color_scheme="dark")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(17, 17, 17)"
+        assert page.watch.complaints == []
+        assert page.watch.foreign(["file:", "data:"]) == []
+
+
+def check_fits(page):
+    """No page is wider than its window."""
+    width, window = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert width <= window
