@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from ..geometry import Tracing, mask_outline
-from ..ventricle.words import NAMES, headline, key_frames, moment_of
+from ..ventricle.words import NAMES, are_corrected, headline, key_frames, moment_of
 from .base import (
     PALETTE,
     draw_bland_altman,
@@ -209,8 +209,7 @@ def ef_figure(table: pd.DataFrame) -> Figure:
             f"expected at least two clips with a true and a measured EF, found {len(clips)} of "
             f"{len(table)}."
         )
-    kept = "ef_measured" not in clips or (clips.ef_corrected == clips.ef_measured).all()
-    found = "measured" if kept else "corrected"
+    found = "corrected" if are_corrected(clips) else "measured"
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
     fractions = clips.ef_corrected
     draw_scatter(clips.ef_true, fractions, left, ("true EF (%)", f"{found} EF (%)"))

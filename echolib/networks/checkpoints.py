@@ -70,7 +70,7 @@ def load_checkpoint(path: Path, identity: dict) -> dict:
 
 
 def length_of(identity: dict) -> dict[str, Any]:
-    """The length in a `training_identity`: {"minutes": ...}, or {"epochs": ...} without minutes."""
+    """The length in a `training_identity`, as `TrainingConfig.length` gives it."""
     epochs, minutes = (identity.get(name) for name in LENGTH)
     return {"epochs": epochs} if minutes is None else {"minutes": minutes}
 

@@ -42,7 +42,7 @@ class TrainingConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        length = self.epochs if self.minutes is None else self.minutes
+        (length,) = self.length.values()
         if not (length > 0 and math.isfinite(length)):
             raise ValueError(f"The length of a training must be above 0, not {length}.")
         if self.loss not in LOSSES:
@@ -62,6 +62,11 @@ class TrainingConfig:
             raise ValueError(f"The share of corrupted images must be 0 to 1, not {self.corrupted}.")
         if self.frozen < 0:
             raise ValueError(f"The number of frozen levels must be 0 or more, not {self.frozen}.")
+
+    @property
+    def length(self) -> dict[str, float]:
+        """The length by its setting: {"minutes": ...}, or {"epochs": ...} if minutes is None."""
+        return {"epochs": self.epochs} if self.minutes is None else {"minutes": self.minutes}
 
 
 @dataclass

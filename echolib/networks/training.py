@@ -263,7 +263,7 @@ class Training:
                 f"{self.config.precision}. Resume it with the precision {self.precision} or auto, "
                 "or choose another folder."
             )
-        if length_of(state["identity"]) != length_of(self.identity):
+        if length_of(state["identity"]) != self.config.length:
             self._change_length()
 
     def _change_length(self) -> None:

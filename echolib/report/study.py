@@ -14,7 +14,7 @@ from ..figures.base import styled
 from ..figures.overlay import draw_outlines
 from ..figures.ventricle import ef_figure
 from ..ventricle import warnings as function_warnings
-from ..ventricle.words import CORRECTED, interval_remark, key_frames
+from ..ventricle.words import CORRECTED, are_corrected, interval_remark, key_frames
 from . import page
 from .page import UNKNOWN, number_text
 
@@ -60,6 +60,7 @@ def write_study_report(
     the folder of the report.
     """
     head, rows = _scores(summary)
+    corrected = are_corrected(table)
     chosen = clips_to_check(table)
     shared = _shared_warnings(table)
     labels = _labels(chosen, shared)
@@ -71,8 +72,8 @@ def write_study_report(
         without_ef=int(np.isnan(table.ef_corrected).sum()),
         intervals=bool(table.ef_low.notna().any()),
         calibration=interval_remark(calibration),
-        corrected=CORRECTED if _is_corrected(table) else "",
-        word="corrected" if _is_corrected(table) else "measured",
+        corrected=CORRECTED if corrected else "",
+        word="corrected" if corrected else "measured",
         scores={"head": head, "rows": rows},
         ranges=[] if by_range is None else _ranges(by_range),
         about_ef=about_ef,
@@ -107,13 +108,6 @@ def clip_picture(result: "ClipFunction") -> np.ndarray:
 
 
 # --- Parts of the page --------------------------------------------------------------------------
-
-
-def _is_corrected(table: pd.DataFrame) -> bool:
-    """Whether a calibration has changed the EF of a clip."""
-    if "ef_measured" not in table:
-        return False
-    return bool((table.ef_corrected != table.ef_measured)[table.ef_corrected.notna()].any())
 
 
 def _figure(table: pd.DataFrame) -> str:

@@ -161,11 +161,10 @@ def tune(
     for one of another length, because others may have started from it.
     """
     checkpoint = Path(folder) / CHECKPOINT_FILE
-    length = {"epochs": config.epochs} if config.minutes is None else {"minutes": config.minutes}
-    if checkpoint.is_file() and (planned := planned_length(checkpoint)) != length:
+    if checkpoint.is_file() and (planned := planned_length(checkpoint)) != config.length:
         raise DataError(
-            f"{checkpoint} belongs to another training: its length is {planned}, not {length}. "
-            "Use that length, or choose another folder."
+            f"{checkpoint} belongs to another training: its length is {planned}, not "
+            f"{config.length}. Use that length, or choose another folder."
         )
     torch.manual_seed(config.seed)
     if start is None:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:  # texts can be written without torch
+    import pandas as pd
+
     from .calibration import Calibration
     from .clip import ClipFunction
     from .function import HeartFunction
@@ -36,6 +38,16 @@ def ef_text(result: "ClipFunction") -> str:
     if not np.isfinite(result.ef_corrected):
         return ""
     return f"EF {result.ef_corrected:.0f} % {'corrected' if result.corrected else 'measured'}"
+
+
+def are_corrected(clips: "pd.DataFrame") -> bool:
+    """Whether a calibration changed an EF of a table of clips.
+
+    clips: ef_corrected, and where known ef_measured; without it nothing is said to be corrected.
+    """
+    if "ef_measured" not in clips:
+        return False
+    return bool((clips.ef_corrected != clips.ef_measured)[clips.ef_corrected.notna()].any())
 
 
 def interval_text(result: "ClipFunction") -> str:
