@@ -43,7 +43,8 @@ def outline(network: Encoder | Outliner, source: Clip | np.ndarray) -> np.ndarra
     shape of the frames. Networks see only the sector: letters, bars and margins around it are
     cropped, and the masks are put back in their place. A clip that is shown upside down or mirrored
     is turned for the networks, with a warning, see `orientation`; the masks lie on the frames as
-    they were given. Raises ValueError for a single network that needs neighbouring frames.
+    they were given. Landmarks networks also warn of what may be another view. Raises ValueError for
+    a single network that needs neighbouring frames.
     """
     if not isinstance(source, Clip):
         frames = np.asarray(source)

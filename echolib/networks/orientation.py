@@ -1,4 +1,4 @@
-"""How a clip shows an apical view: in the usual way, upside down, or mirrored left to right.
+"""How a clip shows an apical view: in the usual way, upside down, mirrored, or perhaps not at all.
 
 The networks learnt the usual display: the probe at the top, the left ventricle on the right. Some
 centres turn it over or mirror it. A clip is turned for the networks, and their masks are turned
@@ -6,7 +6,9 @@ back, so that they lie on the frames as the file has them.
 
 A sector is narrow at the probe, so its shape shows whether it is upside down. Whether it is
 mirrored shows in the heatmaps of a landmarks network only: in the usual display they spread less.
-`benchmarks/orientation.py` measures how often both rules are right.
+`benchmarks/orientation.py` measures how often both rules are right. Where they spread widely,
+the network does not know where the ventricle lies: the clip may show another view or no heart, or
+be too poor. `benchmarks/views.py` measures how often this is noticed, and derives the limit.
 """
 
 import warnings
@@ -26,7 +28,8 @@ from .run import raw_answers
 SAMPLED = 8  # frames of a clip, spread evenly, that are compared with their mirror images
 HIGH_CENTRE = 0.47  # `centre_of_area` of a sector that is narrow at the bottom: at most 0.46
 SURER = 0.9  # largest ratio of the spreads, mirrored to as shown, that counts as mirrored
-SURE = 7.5 / 112  # of the square: with a larger spread a network recognises no ventricle
+SURE = 7.5 / 112  # of the square: with a larger spread, a mirror image is not believed
+KNOWN = 7.9 / 112  # of the square: with a larger spread, a clip may show another view
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,19 @@ class Orientation:
     """How a clip is shown, compared with the usual display, and how to turn it.
 
     upside_down, mirrored: both mean rotated by 180 degrees. spreads: of the landmarks' heatmaps,
-    px of the network's square, as shown and mirrored; None where they were not compared.
+    px of the network's square, as shown and mirrored; None without a landmarks network. limit: the
+    largest spread, px, with which such a network has recognised a left ventricle.
     """
 
     upside_down: bool = False
     mirrored: bool = False
     spreads: tuple[float, float] | None = None
+    limit: float = np.inf
+
+    @property
+    def spread(self) -> float:
+        """Spread of the heatmaps in the usual display, px; NaN without a landmarks network."""
+        return np.nan if self.spreads is None else self.spreads[int(self.mirrored)]
 
     @property
     def usual(self) -> bool:
@@ -69,7 +79,7 @@ class Orientation:
         return turned
 
     def warnings(self) -> list[str]:
-        """Sentences about what was turned, empty for the usual display."""
+        """Sentences about what was turned, and about what may be no four-chamber view."""
         sentences = []
         if self.upside_down:
             sentences.append(
@@ -85,10 +95,18 @@ class Orientation:
                 "the frames of the file. Usually the left ventricle is on the right: if it is "
                 "there in this clip, do not trust the outlines."
             )
+        if self.spread > self.limit:
+            sentences.append(
+                "This may not be an apical four-chamber view, or its picture is too poor: the "
+                "networks do not recognise where the left ventricle lies (spread of the landmarks "
+                f"{self.spread:.1f} px, at most {self.limit:.1f} px is usual). Look at the "
+                "outlines: where they do not follow the left ventricle of a four-chamber view, the "
+                "numbers mean nothing. Give a clip of that view instead."
+            )
         return sentences
 
     def warn(self, clip: Clip) -> None:
-        """Warn of what was turned in a clip."""
+        """Warn of what was turned in a clip, or may be no four-chamber view."""
         for sentence in self.warnings():
             warnings.warn(f"{clip.name}: {sentence}", stacklevel=4)
 
@@ -96,21 +114,22 @@ class Orientation:
 def find_orientation(clip: Clip, network: Encoder | None = None) -> Orientation:
     """How a clip shows an apical view, from 8 of its frames.
 
-    network: a landmarks network with heatmaps, by which mirrored clips are recognised. Without
-    one, no clip counts as mirrored, nor does a single frame: it gives too many false alarms.
+    network: a landmarks network with heatmaps, by which mirrored clips and other views are
+    recognised. Without one, no clip counts as mirrored or as another view. A single frame never
+    counts as mirrored: that would give too many false alarms.
     """
     count = len(clip.frames)
     chosen = np.linspace(0, count - 1, min(SAMPLED, count)).round().astype(int)
     box = sector_box(clip.frames, SIZE if network is None else network.size)
     squares = np.stack([box.image(frame) for frame in clip.frames[chosen]])
     upside_down = centre_of_area(squares) < HIGH_CENTRE
-    if count == 1 or not isinstance(network, LandmarkUNet):
+    if not isinstance(network, LandmarkUNet):
         return Orientation(upside_down)
     upright = Orientation(upside_down).turn(squares)
     spreads = _spread(network, upright), _spread(network, upright[..., ::-1])
     shown, mirrored = spreads
-    is_mirrored = mirrored < SURER * shown and mirrored < SURE * network.size
-    return Orientation(upside_down, is_mirrored, spreads)
+    is_mirrored = count > 1 and mirrored < min(SURER * shown, SURE * network.size)
+    return Orientation(upside_down, is_mirrored, spreads, KNOWN * network.size)
 
 
 def outline_upright(

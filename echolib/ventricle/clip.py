@@ -198,13 +198,15 @@ def measure_clip(clip: Clip, networks: Networks | None = None) -> ClipFunction:
 
     networks: by default the package's own, `load_networks()`. A clip that is shown upside down or
     mirrored is measured in the usual display, and a warning says so, see `networks.orientation`.
-    The result lies on the frames as they were given.
+    One that seems to show another view is measured too, with a warning. The result lies on the
+    frames as they were given.
     """
     networks = networks or load_networks()
     orientation = find_orientation(clip, networks.landmarks)
     result = _measure(orientation.turn_clip(clip), networks)
+    warnings = orientation.warnings() + result.warnings
     if orientation.usual:
-        return replace(result, orientation=orientation)
+        return replace(result, warnings=warnings, orientation=orientation)
     return replace(
         result,
         clip=clip,
@@ -212,7 +214,7 @@ def measure_clip(clip: Clip, networks: Networks | None = None) -> ClipFunction:
         function=result.function.with_points(
             lambda points: orientation.turn_points(points, *clip.frames.shape[1:])
         ),
-        warnings=orientation.warnings() + result.warnings,
+        warnings=warnings,
         orientation=orientation,
     )
 
