@@ -96,7 +96,10 @@ def read_problems(path: Path) -> tuple[Problem, ...]:
 
 
 def problem_summary(problems: Iterable[Problem]) -> str:
-    """One line per kind of problem: its count, the action, and the first example."""
+    """One line per kind of problem: its count, the action, and the first example with its file.
+
+    The file is not repeated where the reason names it.
+    """
     kinds: dict[tuple[str, str], list[Problem]] = {}
     for problem in problems:
         kinds.setdefault((problem.action, problem.kind), []).append(problem)
@@ -104,7 +107,9 @@ def problem_summary(problems: Iterable[Problem]) -> str:
     for (action, _), same in kinds.items():
         reason = " ".join(same[0].reason.split())  # on one line
         reason = reason if len(reason) <= LONGEST else f"{reason[:LONGEST]} ..."
-        lines.append(f"{len(same)} x {action}: {reason} (first: {same[0].file})")
+        named = re.search(rf"(?<!\w){re.escape(Path(same[0].file).name)}(?!\w)", reason)
+        first = "" if named else f" (first: {same[0].file})"
+        lines.append(f"{len(same)} x {action}: {reason}{first}")
     return "\n".join(lines) or "no problems found"
 
 

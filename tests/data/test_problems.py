@@ -42,6 +42,16 @@ def test_a_kind_is_found_in_the_sentence_of_an_error(folder):
     assert len(summary([Problem("x", None, "a video"), Problem("x", None, "a table")])) == 2
 
 
+def test_a_file_that_the_reason_names_is_not_repeated():
+    reason = "/my clips/a.dcm: the scale tags contradict each other"
+    for file in ("a.dcm", "/my clips/a.dcm"):
+        assert summary([Problem(file, None, reason)]) == [f"1 x left out: {reason}"]
+    for file in ("b.dcm", "clip", "a.dc"):
+        assert summary([Problem(file, None, reason)])[0].endswith(f"(first: {file})")
+    long = Problem("a.dcm", None, 100 * "long " + "a.dcm")
+    assert summary([long])[0].endswith("... (first: a.dcm)")
+
+
 def test_a_long_reason_is_one_line_and_cut():
     (line,) = summary([Problem("x", None, "two\nlines " + 1000 * "long ")])
     assert line.startswith("1 x left out: two lines long") and len(line) < 450
