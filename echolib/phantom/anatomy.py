@@ -13,6 +13,8 @@ import numpy as np
 from .ranges import CAMUS, CHOSEN, FACTS, draw_parameters, ranged
 from .valve import ValveAnatomy, draw_valve
 
+VISIBLE_TRABECULAE = (0.15, 0.5)  # echo levels from which on trabeculae are seen, and stand out
+
 
 @dataclass(frozen=True)
 class Heart:
@@ -72,26 +74,29 @@ class Heart:
     atrial_lean: float = ranged(-0.15, 0.15, CHOSEN)
 
     leaflet_thickness: float = ranged(1.4, 4.0, CAMUS)  # of both atrioventricular valves
+    hinge_rise: float = ranged(0.5, 6.0, CAMUS, mean=3.4, sd=0.8)  # above the walls' ends, mm
 
     # trabeculae: a rough layer inside the wall. They close up as the ventricle contracts
-    trabeculae: float = ranged(0.0, 2.2, CAMUS)  # width of the layer at end-diastole, mm
-    apical_trabeculae: float = ranged(0.0, 3.5, CAMUS)  # the same at the tip
-    trabecular_growth: float = ranged(0.0, 2.2, CAMUS)  # of the width, towards end-systole
-    trabecular_level: float = ranged(0.35, 1.0, CAMUS)  # echo level: 0 as blood, 1 as the wall
-    # share of the layer that the expert counts as wall, at end-diastole and at end-systole
-    relaxed_trabeculae: float = ranged(0.7, 1.0, CAMUS)
-    contracted_trabeculae: float = ranged(0.9, 1.05, CAMUS)
+    trabeculae: float = ranged(0.0, 3.2, CAMUS)  # width of the layer at end-diastole, mm
+    apical_trabeculae: float = ranged(0.0, 6.0, CAMUS)  # the same at the tip
+    trabecular_growth: float = ranged(0.0, 1.2, CAMUS)  # of the width, towards end-systole
+    trabecular_level: float = ranged(0.05, 0.95, CAMUS)  # echo level: 0 as blood, 1 as the wall
+    # share of a visible layer that the expert counts as wall: little of it at end-diastole, when
+    # blood fills the gaps, most of it at end-systole
+    relaxed_trabeculae: float = ranged(0.0, 0.3, CAMUS)
+    contracted_trabeculae: float = ranged(0.6, 1.0, CAMUS)
 
     # distance in mm from the wall's bright edge, or at the base from the leaflets' hinges, to the
     # outline that an expert draws inside them; what trabeculae add to it comes on top
-    inset_septal: float = ranged(-0.2, 1.6, CAMUS, mean=0.5, sd=0.3)
-    inset_lateral: float = ranged(-0.2, 2.6, CAMUS, mean=1.0, sd=0.4)
-    inset_apex: float = ranged(-0.5, 3.0, CAMUS, mean=0.7, sd=0.5)
-    inset_base: float = ranged(0.5, 6.0, CAMUS, mean=3.4, sd=0.8)
+    inset_septal: float = ranged(0.0, 2.0, CAMUS, mean=0.5, sd=0.3)
+    inset_lateral: float = ranged(0.0, 3.0, CAMUS, mean=0.6, sd=0.5)
+    inset_apex: float = ranged(-1.0, 3.0, CAMUS, mean=0.2, sd=0.7)
+    inset_base: float = ranged(-0.6, 2.0, CAMUS, mean=0.4, sd=0.4)
     # mm added to that distance at end-systole
-    contracted_septal: float = ranged(-0.4, 0.6, CAMUS, mean=0.1, sd=0.2)
-    contracted_lateral: float = ranged(-0.4, 0.6, CAMUS, mean=0.1, sd=0.2)
-    contracted_apex: float = ranged(-0.5, 0.7, CAMUS, mean=0.1, sd=0.2)
+    contracted_septal: float = ranged(0.0, 2.0, CAMUS, mean=0.9, sd=0.3)
+    contracted_lateral: float = ranged(0.8, 4.2, CAMUS, mean=2.6, sd=0.5)
+    contracted_apex: float = ranged(-0.2, 2.4, CAMUS, mean=1.0, sd=0.4)
+    contracted_base: float = ranged(0.2, 3.2, CAMUS, mean=1.7, sd=0.4)
 
     # set by `draw_heart` in some hearts
     akinesia: float = 0.0  # share of its motion that a diseased part of the wall has lost
@@ -109,9 +114,13 @@ class Heart:
                 raise ValueError(f"{name} of a heart must be above 0, not {getattr(self, name)}.")
 
     def traced_trabeculae(self, contraction: float) -> float:
-        """Share of the trabecular layer that an expert counts as wall; contraction in [0, 1]."""
+        """Share of the trabecular layer that an expert counts as wall; 0 for one that is not seen.
+
+        contraction: in [0, 1].
+        """
         change = self.contracted_trabeculae - self.relaxed_trabeculae
-        return self.relaxed_trabeculae + contraction * change
+        seen = np.interp(self.trabecular_level, VISIBLE_TRABECULAE, [0.0, 1.0])
+        return float(seen * (self.relaxed_trabeculae + contraction * change))
 
     @property
     def width(self) -> float:
@@ -128,7 +137,7 @@ INSETS = tuple(
 )
 # hearts form three groups by their ejection: share of all hearts, and (mean, sd) of the ejection
 EJECTION_SHARES = (0.64, 0.20, 0.16)
-EJECTIONS = ((0.32, 0.06), (0.21, 0.06), (0.06, 0.04))
+EJECTIONS = ((0.38, 0.06), (0.26, 0.06), (0.08, 0.05))
 UNCHANGED_EJECTION = EJECTIONS[0][0] - 0.03  # of hearts that are neither enlarged nor small
 OUTFLOW_SHARE = 0.15  # share of the hearts whose aortic root is in the image plane
 

@@ -143,7 +143,7 @@ class Painter:
         self._fill(np.array(crux), tissue.crux)
         wall = 0.9 * heart.lateral_wall
         end = [hinge + [-1, -4], hinge + [wall, -4], hinge + [wall, 6], hinge + [-1.5, 5]]
-        self._fill(np.array(end), tissue.crux - 0.5 * tissue.lateral_loss)
+        self._fill(np.array(end), tissue.crux - tissue.lateral_loss)
 
     @staticmethod
     def _hinges(shape: Shape) -> tuple[np.ndarray, np.ndarray]:

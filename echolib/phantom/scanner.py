@@ -30,16 +30,16 @@ class Scanner:
     blood_memory: float = ranged(0.3, 0.9, CHOSEN)  # correlation from frame to frame
     tissue_noise: float = ranged(0.15, 0.35, CHOSEN)  # speckle that does not move with the tissue
     side_lobes: float = ranged(-45, -24, CHOSEN)  # dB
-    near_haze: float = ranged(-50, -14, CAMUS)  # dB
+    near_haze: float = ranged(-46, -8, CAMUS)  # dB
     near_haze_depth: float = ranged(0.12, 0.52, CAMUS)  # share of the depth
-    deep_haze: float = ranged(-60, -16, CAMUS)  # dB
+    deep_haze: float = ranged(-56, -10, CAMUS)  # dB
     noise: float = ranged(-70, -33, CAMUS)  # dB at the probe
     noise_rise: float = ranged(0, 16, CHOSEN)  # dB from the probe to the lower edge
     grain: float = ranged(1.5, 5.0, CHOSEN)  # dB, patchiness of tissue
     streaks: float = ranged(1.0, 4.5, CHOSEN)  # dB, fibres along the walls
     grain_mm: float = ranged(5.0, 16.0, CHOSEN)  # scale of that patchiness
     softness_mm: float = ranged(0.5, 3.0, CAMUS)  # sd of the transition between two tissues
-    plain_noise: float = ranged(0.01, 0.08, CHOSEN)  # of the grey range
+    plain_noise: float = ranged(0.02, 0.15, CHOSEN)  # of the grey range
     plain_blur: float = ranged(0.6, 2.3, CHOSEN)  # sd in samples of a small screen
     plain_fields: float = ranged(0.0, 1.0, CHOSEN)  # share of gain and haze in the plain renderer
 
@@ -106,8 +106,8 @@ def draw_gain(
     parts["weak edges"] = -uniform(0, 10) * edge
     lateral, medial = uniform(0, 18), uniform(0, 16)
     right, left = uniform(0.0, 0.7), uniform(0.4, 0.9)
-    lateral *= generator.random() < 0.15
-    medial *= generator.random() < 0.15
+    lateral *= generator.random() < 0.4
+    medial *= generator.random() < 0.25
     parts["dropout"] = -lateral * np.clip((across - right) / 0.4, 0, 1)
     parts["dropout"] = parts["dropout"] - medial * np.clip((-across - left) / 0.4, 0, 1)
     parts["shadows"] = np.zeros(shape)
@@ -138,7 +138,7 @@ def draw_haze(
     patch = _hump(depth, uniform(0.15, 1.1), uniform(0.1, 0.4), uniform(1.5, 6))
     patch = patch * _hump(across, uniform(-0.6, 0.9), uniform(0.2, 1))
     deep = _amplitude(scanner.deep_haze) * patch
-    veiled = generator.random() < 0.12  # a veil over the lateral side, as lung causes it
+    veiled = generator.random() < 0.4  # a veil over the lateral side, as lung causes it
     veil = _step(across, uniform(-0.1, 0.7), uniform(0.03, 0.2))
     veil = veil * _hump(depth, uniform(0.1, 0.6), uniform(0.2, 0.5))
     deep = deep + veiled * _amplitude(min(uniform(-60, -20), scanner.deep_haze + 40)) * veil
@@ -154,7 +154,7 @@ def _draw_reverberation(sector: ScanSector, generator: np.random.Generator) -> n
     across, depth = sector.beam_axes
     uniform = generator.uniform
     bands = np.zeros(sector.beam_shape)
-    for _ in range(generator.poisson(0.4)):
+    for _ in range(generator.poisson(0.6)):
         place, width, level = uniform(0.15, 0.7), uniform(0.004, 0.03), uniform(-40, -6)
         wide = _hump(across, uniform(-0.7, 0.7), uniform(0.15, 0.9), 4)
         bands += _amplitude(level) * _hump(depth, place, width) * wide

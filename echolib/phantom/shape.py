@@ -11,7 +11,6 @@ import numpy as np
 from .anatomy import Heart
 
 MAX_INSET = 0.6  # of the half width, so that a small cavity keeps an outline
-HINGE_SHARE = 0.6  # of the way from the outline's end to the wall's: where the leaflets are hinged
 MAX_LAYER = 0.4  # of the half width, so that trabeculae leave a lumen
 PROFILE_POINTS = 36
 # denser near the apex, where the wall turns
@@ -207,16 +206,14 @@ def _leaflet(hinge: np.ndarray, tip: np.ndarray, sag: np.ndarray) -> np.ndarray:
     return (1 - t) ** 2 * hinge + 2 * t * (1 - t) * middle + t**2 * tip
 
 
-def _hinges(left: Ventricle) -> tuple[np.ndarray, np.ndarray]:
-    """Hinges of the mitral leaflets: on the walls' edges, below the ends of the outline."""
-    hinges = []
-    for edge, end in (
-        (left.septal_cavity, left.outline[0]),
-        (left.lateral_cavity, left.outline[-1]),
-    ):
-        level = end[1] + HINGE_SHARE * (edge[-1, 1] - end[1])
-        hinges.append(np.array([np.interp(level, edge[:, 1], edge[:, 0]), level]))
-    return hinges[0], hinges[1]
+def _hinges(heart: Heart, left: Ventricle) -> tuple[np.ndarray, np.ndarray]:
+    """Hinges of the mitral leaflets, (2,) mm each: on the walls' edges, above their lower ends."""
+    septal, lateral = (
+        np.array([np.interp(level, edge[:, 1], edge[:, 0]), level])
+        for edge in (left.septal_cavity, left.lateral_cavity)
+        for level in (edge[-1, 1] - heart.hinge_rise,)
+    )
+    return septal, lateral
 
 
 def _tricuspid_valve(rv_floor: np.ndarray, opening: float, length: float):
@@ -246,13 +243,14 @@ def _expert_outline(heart, septal, lateral, contraction) -> tuple[np.ndarray, np
     """The outline that an expert draws (2n - 1, 2), and its long axis (2, 2).
 
     The outline lies slightly inside the geometric wall: an expert stays inside the dim rim next
-    to the bright wall, counts the trabeculae that stand out as wall, and closes the
+    to the bright wall, counts trabeculae as wall the more the ventricle contracts, and closes the
     base at the leaflets' hinges.
     """
     traced = heart.traced_trabeculae(contraction)
     apex = heart.inset_apex + contraction * heart.contracted_apex
     apex += traced * trabecular_layer(heart, septal, contraction)[0, 1]
-    drop = apex + heart.inset_base
+    base = heart.inset_base + contraction * heart.contracted_base
+    drop = apex + heart.hinge_rise + base
     septal_inset = heart.inset_septal + contraction * heart.contracted_septal
     lateral_inset = heart.inset_lateral + contraction * heart.contracted_lateral
     edges = []
@@ -302,6 +300,6 @@ def heart_shape(heart: Heart, contraction: float, opening: float) -> Shape:
         right_atrium=atria["right_atrium"],
         atrial_septum=atria["atrial_septum"],
         posterior_arc=atria["arc"],
-        mitral=heart.valve.curves(*_hinges(left), opening),
+        mitral=heart.valve.curves(*_hinges(heart, left), opening),
         tricuspid=_tricuspid_valve(rv_floor, opening, heart.length),
     )

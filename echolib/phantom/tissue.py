@@ -10,27 +10,21 @@ import numpy as np
 from .ranges import CAMUS, CHOSEN, PROTOTYPE, ranged
 
 
-LEAST_SEEN = (
-    0.4  # share of a wall's contrast that its dim rim keeps: where nothing is seen, nothing
-)
-# can be traced
-
-
 @dataclass(frozen=True)
 class Tissue:
     """Echo levels of one heart in dB, widths in mm."""
 
     background: float = ranged(-44, -14, CHOSEN)
-    contrast: float = ranged(10, 46, CAMUS)  # of the septum against blood
+    contrast: float = ranged(8, 46, CAMUS)  # of the septum against blood
     septum: float = ranged(-12, 0, PROTOTYPE)
     # levels of other parts of the wall, from 0 (blood) to 1 (septum). They are often as dark as
     # blood: then only the bright line outside the wall indicates where its inner edge lies
-    lateral_share: float = ranged(0.35, 1.15, CAMUS)
-    apical_share: float = ranged(0.15, 0.9, CAMUS)
+    lateral_share: float = ranged(0.10, 1.1, CAMUS)
+    apical_share: float = ranged(0.0, 0.9, CAMUS)
     septal_rim_loss: float = ranged(0, 14, CHOSEN)  # the dim rim next to the cavity
-    lateral_rim_loss: float = ranged(0, 12, CAMUS)
+    lateral_rim_loss: float = ranged(0, 16, CAMUS)
     septal_rim: float = ranged(0.8, 3.5, CHOSEN)
-    lateral_rim: float = ranged(0.8, 6.0, CAMUS)
+    lateral_rim: float = ranged(0.8, 8.0, CAMUS)
     septal_line: float = ranged(-24, 8, CAMUS)  # thin bright line on its right face
     line_width: float = ranged(0.6, 2.4, CHOSEN)
     pericardium: float = ranged(-10, 10, CAMUS)
@@ -42,8 +36,8 @@ class Tissue:
     lung_width: float = ranged(6, 26, CHOSEN)
     right_wall: float = ranged(-24, -2, CHOSEN)
     atrial_wall: float = ranged(-20, 0, CHOSEN)
-    valve: float = ranged(-8, 9, CAMUS)
-    crux: float = ranged(-2, 12, CAMUS)  # where septum, valves and atria meet
+    valve: float = ranged(-15, 7, CAMUS)
+    crux: float = ranged(-4, 10, CAMUS)  # where septum, valves and atria meet
     near: float = ranged(-34, -4, CHOSEN)  # chest wall under the probe
     near_depth: float = ranged(3.0, 11.0, CHOSEN)
     # what changes with the contraction, from end-diastole to end-systole, and tells the two apart
@@ -89,8 +83,8 @@ class Tissue:
         return self.blood + self.apical_share * self.contrast
 
     def dimmed(self, level: float, loss: float) -> float:
-        """Lower the level of a wall by a loss, but so that it still stands out from blood."""
-        return max(level - loss, self.blood + LEAST_SEEN * (level - self.blood))
+        """Lower the level of a wall by a loss, at most to 1 dB above blood."""
+        return max(level - loss, min(level, self.blood + 1.0))
 
 
 @dataclass(frozen=True)
