@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from ..cautions import Caution
 from ..data.clips import Clip
 from ..data.sector import centre_of_area, sector_box
 from ..masks import PackedMasks
@@ -68,22 +69,29 @@ class Orientation:
             turned[..., 1] = height - 1 - turned[..., 1]
         return turned
 
-    def warnings(self) -> list[str]:
+    def warnings(self) -> list[Caution]:
         """Sentences about what was turned, empty for the usual display."""
         sentences = []
         if self.upside_down:
             sentences.append(
-                "The clip is shown upside down: its sector is narrow at the bottom. The networks "
-                "got it turned over, top to bottom, and the outlines lie on the frames of the file."
+                Caution(
+                    "upside-down",
+                    "The clip is shown upside down: its sector is narrow at the bottom. The "
+                    "networks got it turned over, top to bottom, and the outlines lie on the "
+                    "frames of the file.",
+                )
             )
         if self.mirrored and self.spreads is not None:
             shown, mirrored = self.spreads
             sentences.append(
-                "The clip seems to be mirrored left to right: the networks recognise the left "
-                f"ventricle better in its mirror image (spread of the landmarks {mirrored:.1f} px "
-                f"instead of {shown:.1f} px). They got the mirror image, and the outlines lie on "
-                "the frames of the file. Usually the left ventricle is on the right: if it is "
-                "there in this clip, do not trust the outlines."
+                Caution(
+                    "mirrored",
+                    "The clip seems to be mirrored left to right: the networks recognise the left "
+                    "ventricle better in its mirror image (spread of the landmarks "
+                    f"{mirrored:.1f} px instead of {shown:.1f} px). They got the mirror image, "
+                    "and the outlines lie on the frames of the file. Usually the left ventricle "
+                    "is on the right: if it is there in this clip, do not trust the outlines.",
+                )
             )
         return sentences
 
