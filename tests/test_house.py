@@ -379,7 +379,7 @@ CLIP_FILES = {f"clip{suffix}" for suffix in CLIP_SUFFIXES} | {"a.nii", "a.nii.gz
 RESULT_FILES = {
     "masks.npz", "masks.nii.gz", "masks.dcm", "contours.csv", "area.csv", "clips.csv",
     "beats.csv", "frames.csv", "a_opening.csv", "overlay.mp4", "overlay.gif", "report.html",
-    "page.html", "curves.png", "FileList.csv", "VolumeTracings.csv",
+    "page.html", "clip.apng", "curves.png", "FileList.csv", "VolumeTracings.csv",
 }  # fmt: skip
 
 
