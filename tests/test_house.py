@@ -21,7 +21,7 @@ MAX_WEIGHTS_BYTES = 8_000_000  # a pretrained model has a reason to be larger
 
 # From the ground up: a room imports from itself and from the rooms before it.
 GROUND = (
-    "errors", "config", "cores", "memory", "masks", "files", "arrays", "parts", "locks",
+    "errors", "cautions", "config", "cores", "memory", "masks", "files", "arrays", "parts", "locks",
     "statistics", "geometry", "metrics", "curves",
 )  # fmt: skip
 ROOMS = (
@@ -377,9 +377,9 @@ def tracked_files() -> list[Path]:
 # files of clips, and what the commands write about them
 CLIP_FILES = {f"clip{suffix}" for suffix in CLIP_SUFFIXES} | {"a.nii", "a.nii.gz", "a.mhd", "a.raw"}
 RESULT_FILES = {
-    "masks.npz", "masks.nii.gz", "contours.csv", "area.csv", "clips.csv", "beats.csv", "frames.csv",
-    "a_opening.csv", "overlay.mp4", "overlay.gif", "report.html", "page.html", "curves.png",
-    "FileList.csv", "VolumeTracings.csv",
+    "masks.npz", "masks.nii.gz", "masks.dcm", "contours.csv", "area.csv", "clips.csv",
+    "beats.csv", "frames.csv", "a_opening.csv", "overlay.mp4", "overlay.gif", "report.html",
+    "page.html", "clip.apng", "curves.png", "FileList.csv", "VolumeTracings.csv",
 }  # fmt: skip
 
 

@@ -12,7 +12,9 @@ from .encoding import EncodedView, first_frame
 from .view import View
 
 FOLDER = Path(__file__).parent / "page"
-SCRIPTS: tuple[str, ...] = ("clip", "picture", "curves", "lens", "controls", "clips", "browser")
+SCRIPTS: tuple[str, ...] = (
+    "clip", "picture", "curves", "lens", "controls", "save", "clips", "browser",
+)  # fmt: skip
 LOOKS = ("speed", "shown", "side_by_side", "zoom", "window", "gamma", "smooth")
 LARGEST = 250 * 2**20  # bytes of a page that browsers still open
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SPLITS = ("train", "val", "test", "all")
 CLIP_HELP = "AVI, MP4, MOV, WebM, MPEG, WMV, FLV, GIF or DICOM file"
 DEVICE = "ECHOLIB_DEVICE"
+OF_A_CLIP = "results of a single clip"  # may be there already; those of a folder are resumed
 
 
 def add_quiet(command: argparse.ArgumentParser) -> None:
@@ -72,6 +73,24 @@ def add_changes(command: argparse.ArgumentParser) -> None:
         help="blacken all outside the sector, such as a burned-in name, before anything is "
         "written; what lies in the sector or touches it stays, so look at the result",
     )  # fmt: skip
+
+
+def add_dicom_seg(command: argparse.ArgumentParser) -> None:
+    """Add `--dicom-seg`, which `refuse_dicom_seg` and the commands read."""
+    command.add_argument(
+        "--dicom-seg", action="store_true",
+        help="of one DICOM clip: also write masks.dcm, a DICOM segmentation, which copies the "
+        "identifiers of patient and study from the clip",
+    )  # fmt: skip
+
+
+def refuse_dicom_seg(arguments: argparse.Namespace, path: Path) -> None:
+    """Raise DataError where `--dicom-seg` was given, but several clips."""
+    if arguments.dicom_seg:
+        raise DataError(
+            f"{path} holds several clips, but --dicom-seg takes one: a segmentation refers to a "
+            "single DICOM file. Give one of its clips."
+        )
 
 
 def changes(arguments: argparse.Namespace) -> "Changes":

@@ -9,7 +9,11 @@ from ..errors import DataError
 from .options import add_quiet
 
 if TYPE_CHECKING:
+    import numpy as np
+    from highdicom.seg import Segmentation
+
     from ..data import Dataset, FrameSet, Problem
+    from ..masks import PackedMasks
 
 SIZE = 112  # px, side of the squares that networks see
 PLAYED_AT = 30.0  # frames per second of a video whose clip has no rate
@@ -57,6 +61,17 @@ def report_problems(problems: "Iterable[Problem]") -> None:
 
     if problems := list(problems):
         print(problem_summary(problems))
+
+
+def write_dicom_seg(
+    out: Path, segmentation: "Segmentation", masks: "np.ndarray | PackedMasks"
+) -> None:
+    """Write the segmentation that `--dicom-seg` asks for, and say whom it names."""
+    from ..data.dicom.segmentation import write_segmentation
+
+    path = out / "masks.dcm"
+    write_segmentation(path, segmentation, masks)
+    print(f"{path} carries the identifiers of patient and study: its references need them")
 
 
 def open_packed(folder: str, size: int, progress: bool) -> "FrameSet":

@@ -17,13 +17,15 @@ from .options import (
     CLIP_HELP,
     add_changes,
     add_device,
+    add_dicom_seg,
     add_force,
     add_seed,
     changes,
     check_file,
+    refuse_dicom_seg,
     refuse_existing,
 )
-from .shared import KEPT_CLIPS, KEPT_PARTS, PLAYED_AT, adder
+from .shared import KEPT_CLIPS, KEPT_PARTS, PLAYED_AT, adder, write_dicom_seg
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,6 +67,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
         help="pretrained name, or a folder that `train` wrote (default valve)",
     )
     command.add_argument("--threshold", type=float, help="of the probability, 0 to 1")
+    add_dicom_seg(command)
     add_changes(command)
     add_device(command)
     add_force(command)
@@ -108,6 +111,7 @@ def _labelled_clips(folder: Path, echonet: str | None) -> "list[ValveClip]":
 def segment(arguments: argparse.Namespace) -> None:
     """Mask the mitral leaflets in every frame of a clip, or of all clips of a pickle."""
     from ..data import read_clip, read_mitral_pickle
+    from ..data.dicom.segmentation import LEAFLETS, empty_segmentation
     from ..data.video import missing_file
     from ..networks.inference import outline
 
@@ -117,10 +121,19 @@ def segment(arguments: argparse.Namespace) -> None:
         refuse_existing(out, arguments.force)
     if path.is_dir():
         raise missing_file(path)
+    if pickled:
+        refuse_dicom_seg(arguments, path)
     finder = _finder(arguments)
     if not pickled:
+        segmentation = None
+        if arguments.dicom_seg:
+            names, digests = [Path(arguments.weights).name], _digests(finder)
+            segmentation = empty_segmentation(path, LEAFLETS, names, digests)
         clip = changed.of_clip(read_clip(path))
-        _write_results(out, [clip], ["masks"], [outline(finder, clip)])
+        found = outline(finder, clip)
+        _write_results(out, [clip], ["masks"], [found])
+        if segmentation is not None:
+            write_dicom_seg(out, segmentation, found)
         return
     clips = [changed.of_clip(clip) for clip in read_mitral_pickle(path)]
     arguments.kept = KEPT_CLIPS
@@ -177,15 +190,20 @@ def _finished(
 
 def _identity(clips: "Sequence[Clip]", finder: "ValveFinder") -> dict:
     """What finished clips must have in common with a run that goes on, as JSON values."""
-    from ..networks.models import weights_digest
-
     digest = hashlib.sha256()
     for clip in clips:
         digest.update(f"{clip.name} {clip.frames.shape}".encode())
         digest.update(clip.frames.tobytes())
     settings = {name: value for name, value in vars(finder).items() if name not in NETWORKS}
-    networks = [weights_digest(network) for network in (finder.whole, *finder.close)]
+    networks = _digests(finder)
     return {"echolib": __version__, "clips": digest.hexdigest(), "networks": networks, **settings}
+
+
+def _digests(finder: "ValveFinder") -> list[str]:
+    """What tells a finder's networks from others."""
+    from ..networks.models import weights_digest
+
+    return [weights_digest(network) for network in (finder.whole, *finder.close)]
 
 
 def _is_pickle(path: Path) -> bool:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from ..cautions import Caution
 from ..data.clips import Clip
 from ..data.sector import centre_of_area, sector_box
 from ..masks import PackedMasks
@@ -78,30 +79,40 @@ class Orientation:
             turned[..., 1] = height - 1 - turned[..., 1]
         return turned
 
-    def warnings(self) -> list[str]:
+    def warnings(self) -> list[Caution]:
         """Sentences about what was turned, and about what may be no four-chamber view."""
         sentences = []
         if self.upside_down:
             sentences.append(
-                "The clip is shown upside down: its sector is narrow at the bottom. The networks "
-                "got it turned over, top to bottom, and the outlines lie on the frames of the file."
+                Caution(
+                    "upside-down",
+                    "The clip is shown upside down: its sector is narrow at the bottom. The "
+                    "networks got it turned over, top to bottom, and the outlines lie on the "
+                    "frames of the file.",
+                )
             )
         if self.mirrored and self.spreads is not None:
             shown, mirrored = self.spreads
             sentences.append(
-                "The clip seems to be mirrored left to right: the networks recognise the left "
-                f"ventricle better in its mirror image (spread of the landmarks {mirrored:.1f} px "
-                f"instead of {shown:.1f} px). They got the mirror image, and the outlines lie on "
-                "the frames of the file. Usually the left ventricle is on the right: if it is "
-                "there in this clip, do not trust the outlines."
+                Caution(
+                    "mirrored",
+                    "The clip seems to be mirrored left to right: the networks recognise the left "
+                    "ventricle better in its mirror image (spread of the landmarks "
+                    f"{mirrored:.1f} px instead of {shown:.1f} px). They got the mirror image, "
+                    "and the outlines lie on the frames of the file. Usually the left ventricle "
+                    "is on the right: if it is there in this clip, do not trust the outlines.",
+                )
             )
         if self.spread > self.limit:
             sentences.append(
-                "This may not be an apical four-chamber view, or its picture is too poor: the "
-                "networks do not recognise where the left ventricle lies (spread of the landmarks "
-                f"{self.spread:.1f} px, at most {self.limit:.1f} px is usual). Look at the "
-                "outlines: where they do not follow the left ventricle of a four-chamber view, the "
-                "numbers mean nothing. Give a clip of that view instead."
+                Caution(
+                    "other-view",
+                    "This may not be an apical four-chamber view, or its picture is too poor: the "
+                    "networks do not recognise where the left ventricle lies (spread of the "
+                    f"landmarks {self.spread:.1f} px, at most {self.limit:.1f} px is usual). Look "
+                    "at the outlines: where they do not follow the left ventricle of a "
+                    "four-chamber view, the numbers mean nothing. Give a clip of that view instead.",
+                )
             )
         return sentences
 

@@ -10,10 +10,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from ..cautions import split
 from ..figures.base import styled
 from ..figures.overlay import draw_outlines
 from ..figures.ventricle import ef_figure
-from ..ventricle import warnings as function_warnings
 from ..ventricle.words import CORRECTED, are_corrected, interval_remark, key_frames
 from . import page
 from .page import UNKNOWN, number_text
@@ -176,7 +176,7 @@ def _shared_warnings(table: pd.DataFrame) -> list[str]:
     measured = table[np.isfinite(table.ef_corrected)]
     if "warnings" not in table or len(measured) < 2:
         return []
-    lists = [function_warnings.split(texts) for texts in measured.warnings]
+    lists = [split(texts) for texts in measured.warnings]
     return [text for text in lists[0] if all(text in other for other in lists)]
 
 
@@ -185,14 +185,14 @@ def _labels(clips: pd.DataFrame, shared: list[str]) -> dict[str, str]:
 
     shared: warnings of all clips, which need none. Frequent warnings come first.
     """
-    texts = [text for cell in clips.get("warnings", []) for text in function_warnings.split(cell)]
+    texts = [text for cell in clips.get("warnings", []) for text in split(cell)]
     several = [text for text, n in Counter(texts).most_common() if n > 1 and text not in shared]
     return {text: f"W{number}" for number, text in enumerate(several, start=1)}
 
 
 def _warnings(row: pd.Series, shared: list[str], labels: dict[str, str]) -> dict[str, object]:
     """The warnings of a clip: `labels` of those that others have, and its `own` as texts."""
-    texts = [text for text in function_warnings.split(row.get("warnings")) if text not in shared]
+    texts = [text for text in split(row.get("warnings")) if text not in shared]
     return {
         "labels": ", ".join(label for text, label in labels.items() if text in texts),
         "own": [text for text in texts if text not in labels],

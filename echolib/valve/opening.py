@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from ..cautions import Caution
 from ..curves import runs, smoothed_opening
 from ..geometry import bounding_box, check_masks
 from .leaflets import (
@@ -62,7 +63,7 @@ class Opening:
     beats: list[int] = field(default_factory=list)
     fps: float | None = None
     heart_rate: float | None = None
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Caution] = field(default_factory=list)
 
     def table(self) -> pd.DataFrame:
         """Table with one row per frame.
@@ -140,9 +141,12 @@ def _unknown_opening(count: int, fps: float | None, empty: bool) -> Opening:
     """The result for a clip without an annulus; empty: no mask has a pixel."""
     curve, points = np.full(count, np.nan), np.full((count, 2, 2), np.nan)
     reason = (
-        "All masks are empty: the valve cannot be measured."
+        Caution("valve-no-outline", "All masks are empty: the valve cannot be measured.")
         if empty
-        else "No annulus is found: the masks are too small or too broken to show two hinges."
+        else Caution(
+            "valve-no-annulus",
+            "No annulus is found: the masks are too small or too broken to show two hinges.",
+        )
     )
     curves = (curve, curve.copy(), curve.copy(), np.nan, points, points.copy())
     return Opening(*curves, fps=fps, warnings=[reason])
@@ -229,49 +233,82 @@ def _beats(
 
 def _curve_warnings(
     filled: np.ndarray, fraction: np.ndarray, smooth: np.ndarray, phases: list[tuple[int, int]]
-) -> list[str]:
+) -> list[Caution]:
     """Warnings about what limits the curve; filled: (T,) bool, the frame's mask is not empty."""
     count, warnings = len(filled), []
     if count == 1:
-        warnings.append("One frame only: the opening is known, but not how the valve moves.")
+        warnings.append(
+            Caution(
+                "single-frame", "One frame only: the opening is known, but not how the valve moves."
+            )
+        )
     elif count < FEWEST_FRAMES:
-        warnings.append(f"{count} frames are too few to detect phases; {FEWEST_FRAMES} are needed.")
+        warnings.append(
+            Caution(
+                "valve-few-frames",
+                f"{count} frames are too few to detect phases; {FEWEST_FRAMES} are needed.",
+            )
+        )
     empty, unknown = int((~filled).sum()), int((filled & ~np.isfinite(fraction)).sum())
     if empty:
-        warnings.append(f"{100 * empty / count:.0f} % of the masks are empty ({empty} of {count}).")
+        warnings.append(
+            Caution(
+                "valve-empty-masks",
+                f"{100 * empty / count:.0f} % of the masks are empty ({empty} of {count}).",
+            )
+        )
     if unknown:
         warnings.append(
-            f"The two leaflets could not be distinguished in {100 * unknown / count:.0f} % of the "
-            f"frames ({unknown} of {count})."
+            Caution(
+                "valve-joined-leaflets",
+                f"The two leaflets could not be distinguished in {100 * unknown / count:.0f} % of "
+                f"the frames ({unknown} of {count}).",
+            )
         )
     low, high = _range(smooth)
     if not np.isfinite(fraction).any():
         warnings.append(
-            "The opening is unknown: no frame shows two separate leaflets, and one leaflet alone "
-            "looks like a closed valve."
+            Caution(
+                "valve-no-opening",
+                "The opening is unknown: no frame shows two separate leaflets, and one leaflet "
+                "alone looks like a closed valve.",
+            )
         )
     elif count > 1 and not phases:
         warnings.append(
-            f"No motion of the valve is detected: its opening changes by only {high - low:.2f} of "
-            "the annulus width. There are no phases."
+            Caution(
+                "valve-no-motion",
+                "No motion of the valve is detected: its opening changes by only "
+                f"{high - low:.2f} of the annulus width. There are no phases.",
+            )
         )
     return warnings
 
 
-def _beat_warnings(beats: list[int], still_annulus: bool, fps: float | None) -> list[str]:
+def _beat_warnings(beats: list[int], still_annulus: bool, fps: float | None) -> list[Caution]:
     """Warnings about what limits the beats; still_annulus: its motion is not detected."""
     warnings = []
     if len(beats) < 2:
         warnings.append(
-            "Fewer than two openings after a systole are detected: less than one whole beat."
+            Caution(
+                "valve-few-beats",
+                "Fewer than two openings after a systole are detected: less than one whole beat.",
+            )
         )
     if beats and still_annulus:
         warnings.append(
-            "No motion of the annulus is detected: a long pause in filling may count as a systole."
+            Caution(
+                "valve-still-annulus",
+                "No motion of the annulus is detected: a long pause in filling may count as a "
+                "systole.",
+            )
         )
     if fps is None:
         warnings.append(
-            "Frames per second unknown: beats are detected by counting frames, relative to the "
-            "longest time that the valve is closed in the clip."
+            Caution(
+                "no-frame-rate",
+                "Frames per second unknown: beats are detected by counting frames, relative to the "
+                "longest time that the valve is closed in the clip.",
+            )
         )
     return warnings

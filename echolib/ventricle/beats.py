@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.signal import find_peaks
 
+from ..cautions import Caution
 from ..curves import frames_in
 from .rhythm import exclude_premature
 from .systoles import (
@@ -44,7 +45,7 @@ NOISE_RANGE = 7.0  # standard deviations: the range of noise in a clip; a smalle
 
 def find_systoles(
     smooth: np.ndarray, noise: float, fps: float | None
-) -> tuple[list[Systole], list[str]]:
+) -> tuple[list[Systole], list[Caution]]:
     """Find all systoles of a clip; also return warnings about what limits them.
 
     smooth: (T,) volume or area, smoothed, NaN where unknown. noise: standard deviation of the
@@ -53,21 +54,30 @@ def find_systoles(
     finite = np.flatnonzero(np.isfinite(smooth))
     if len(finite) < 2:
         gaps = len(finite) < len(smooth)
-        return [], ["Too few frames have an outline: no beat can be detected."] if gaps else []
+        return [], [
+            Caution("few-outlines", "Too few frames have an outline: no beat can be detected.")
+        ] if gaps else []
     start = int(finite[0])
     curve = np.interp(np.arange(start, finite[-1] + 1), finite, smooth[finite])
     extent = float(np.ptp(curve))
     if extent < max(MIN_CHANGE * curve.max(), NOISE_RANGE * noise):
         return [], [
-            "No contraction is detected: the volume changes by less than "
-            f"{100 * MIN_CHANGE:.0f} %, or by no more than the outlines change by chance."
+            Caution(
+                "no-contraction",
+                "No contraction is detected: the volume changes by less than "
+                f"{100 * MIN_CHANGE:.0f} %, or by no more than the outlines change by chance.",
+            )
         ]
     measured = finite - start
     minima = [int(measured[np.abs(measured - frame).argmin()])
               for frame in _minima(curve, extent, noise, fps)]  # fmt: skip
     systoles = _systoles_at(minima, curve, extent, fps)
     if not systoles:
-        return [], ["No systole is detected: the volume only rises, or falls very little."]
+        return [], [
+            Caution(
+                "no-systole", "No systole is detected: the volume only rises, or falls very little."
+            )
+        ]
     systoles = _exclude_gaps(systoles, np.isfinite(smooth[start : finite[-1] + 1]))
     systoles, warnings = exclude_premature(systoles, curve, start)
     systoles = _exclude_cut_off(systoles)

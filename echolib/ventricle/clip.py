@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..cautions import Caution, joined
 from ..config import weights_folder
 from ..data.clips import Clip
 from ..data.sector import clip_sector, crop_to_sector, sector_box
@@ -101,7 +102,7 @@ class ClipFunction:
     ef_high: float
     spreads: dict[str, float]
     doubt: float
-    warnings: list[str]
+    warnings: list[Caution]
     weights: tuple[str, ...]
     orientation: Orientation = Orientation()
     calibration: Calibration | None = None
@@ -133,8 +134,8 @@ class ClipFunction:
         """The row of the clip in `clips.csv`.
 
         edv, esv, length_ed, length_es: as measured, medians of the beats that count, in `unit` and
-        `length_unit`. warnings: as of `warnings.joined`. The other columns have the names of fields
-        of this class.
+        `length_unit`. warning_codes, warnings: as of `cautions.joined`. The other columns have the
+        names of fields of this class.
         """
         function = self.function
         rate = function.heart_rate
@@ -152,8 +153,7 @@ class ClipFunction:
             "length_es": function.length_es,
             "unit": function.unit,
             "length_unit": function.length_unit,
-            "warnings": function_warnings.joined(self.warnings),
-        }
+        } | joined(self.warnings)
 
 
 def load_networks(
@@ -233,8 +233,11 @@ def _measure(clip: Clip, networks: Networks) -> ClipFunction:
         warnings += function_warnings.disagreement(doubt, calibration.doubt)
     if calibration is None and counted:
         warnings.append(
-            "No interval: these networks have no calibration. `python -m echolib calibrate` "
-            "makes one from clips whose ejection fraction is known."
+            Caution(
+                "no-calibration",
+                "No interval: these networks have no calibration. `python -m echolib calibrate` "
+                "makes one from clips whose ejection fraction is known.",
+            )
         )
     interval = networks.interval(function.ef_measured, spreads)
     return ClipFunction(

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .. import geometry
+from ..cautions import Caution
 from ..curves import remaining_noise, smoothed_volume, without_outliers
 from ..geometry import Tracing
 from ..masks import PackedMasks
@@ -77,7 +78,7 @@ class HeartFunction:
     fps: float | None = None
     spacing: float | None = None
     heart_rate: float | None = None
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Caution] = field(default_factory=list)
 
     @property
     def unit(self) -> str:
@@ -206,7 +207,7 @@ def measure_function(
     area: np.ndarray,
     fps: float | None,
     spacing: float | None,
-    warnings: list[str],
+    warnings: list[Caution],
 ) -> HeartFunction:
     """Measure the left ventricle's function over a clip, from tracings of T outlines.
 

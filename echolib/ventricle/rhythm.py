@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..cautions import Caution
 from .systoles import (
     AFTER_PAUSE,
     CUT_OFF_NOTES,
@@ -23,7 +24,7 @@ IRREGULAR_SPREAD = 0.085
 
 def exclude_premature(
     systoles: list[Systole], curve: np.ndarray, start: int
-) -> tuple[list[Systole], list[str]]:
+) -> tuple[list[Systole], list[Caution]]:
     """Exclude premature systoles and those after them; also return warnings about the rhythm.
 
     start: frame of the clip at which the curve begins. An irregular rhythm excludes none.
@@ -44,15 +45,22 @@ def exclude_premature(
     if too_many or _is_irregular(usual):
         looked_at = intervals if too_many else usual
         return systoles, [
-            f"The rhythm is irregular in the {len(looked_at)} intervals looked at: premature beats "
-            "cannot be distinguished from others, and all beats count. In atrial fibrillation, "
-            "guidelines average five beats or more."
+            Caution(
+                "irregular-rhythm",
+                f"The rhythm is irregular in the {len(looked_at)} intervals looked at: premature "
+                "beats cannot be distinguished from others, and all beats count. In atrial "
+                "fibrillation, guidelines average five beats or more.",
+            )
         ]
     if not premature:
         return systoles, []
     frames = ", ".join(str(times[number] + start) for number in premature)
     return noted, [
-        f"Extrasystole with end-systole at frame {frames}: it and the beat after it do not count."
+        Caution(
+            "extrasystole",
+            f"Extrasystole with end-systole at frame {frames}: it and the beat after it do not "
+            "count.",
+        )
     ]
 
 

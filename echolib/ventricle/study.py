@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 
 from .. import __version__
 from ..arrays import read_npz
+from ..cautions import Caution, joined, restored
 from ..data.clips import Clip
 from ..data.frames import Dataset, LabelledFrame
 from ..data.problems import Problem, full_table, warnings_as_problems
@@ -22,16 +23,16 @@ from ..metrics import dice
 from ..networks.models import weights_digest
 from ..networks.orientation import Orientation
 from ..parts import Parts
-from . import warnings as function_warnings
 from .calibration import SPREADS
 from .clip import ClipFunction, Networks, measure_clip, measure_pair
 from .function import Beat, heart_function
 
 PARTS_FOLDER = "parts"
-FORMAT = 6  # increase it when parts of an older version lack something or were measured otherwise
+FORMAT = 7  # increase it when parts of an older version lack something or were measured otherwise
 COLUMNS = [
     "name", "ef_measured", "ef_corrected", "ef_low", "ef_high", "n_beats", "heart_rate",
-    "edv", "esv", "length_ed", "length_es", "unit", "length_unit", "warnings",
+    "edv", "esv", "length_ed", "length_es", "unit", "length_unit",
+    "warning_codes", "warnings",
 ]  # fmt: skip
 CLIP_COLUMNS = [*COLUMNS, "patient", "split", "ef_true", *SPREADS, "doubt"]
 BEAT_COLUMNS = ["name", *Beat.__dataclass_fields__]
@@ -123,7 +124,7 @@ def stored_result(data: Dataset, row: pd.Series, folder: str | Path) -> ClipFunc
         ef_high=float(row["ef_high"]),
         spreads={name: float(row[name]) for name in SPREADS},
         doubt=float(row["doubt"]),
-        warnings=function_warnings.split(row["warnings"]),
+        warnings=restored(row["warning_codes"], row["warnings"]),
         weights=(),
         orientation=orientation,
     )
@@ -178,7 +179,7 @@ def _measure(data: Dataset, name: str, networks: Networks, parts: Path) -> dict[
 
 def _read(
     data: Dataset, name: str, problems: list[Problem]
-) -> tuple[list[LabelledFrame], Clip | str]:
+) -> tuple[list[LabelledFrame], Clip | Caution]:
     """The labelled frames of a clip, and the clip, or the reason why it cannot be read.
 
     What is malformed is added to `problems`.
@@ -192,14 +193,14 @@ def _read(
             reason = str(error).replace(f"{data.folder}/", "")  # reports name no local folders
     if not any(problem.action == "left out" for problem in found):
         problems.append(Problem(name, None, reason))
-    return labelled, f"The clip cannot be read: {reason}"
+    return labelled, Caution("unreadable", f"The clip cannot be read: {reason}")
 
 
 def _measure_read(
     data: Dataset,
     name: str,
     labelled: list[LabelledFrame],
-    clip: Clip | str,
+    clip: Clip | Caution,
     networks: Networks,
     parts: Path,
 ) -> dict[str, object]:
@@ -208,10 +209,12 @@ def _measure_read(
     truth: dict[str, str | float] = {"patient": str(record.patient), "split": str(record.split)}
     true = float(record.get("EF", np.nan))
     truth["ef_true"] = _labelled_ef(labelled) if np.isnan(true) else true
-    if isinstance(clip, str):
+    if isinstance(clip, Caution):
         return _measure_labelled_pair(name, labelled, networks, truth, clip)
     if len(clip.frames) <= len(labelled):  # only the frames that the expert chose
-        return _measure_labelled_pair(name, labelled, networks, truth, "There is no clip.")
+        return _measure_labelled_pair(
+            name, labelled, networks, truth, Caution("no-clip", "There is no clip.")
+        )
     result = measure_clip(clip, networks)
     turned = np.array([result.orientation.upside_down, result.orientation.mirrored])
     arrays = [("masks", result.packed.bits), ("turned", turned)]
@@ -231,7 +234,7 @@ def _measure_labelled_pair(
     labelled: list[LabelledFrame],
     networks: Networks,
     truth: dict[str, str | float],
-    reason: str,
+    reason: Caution,
 ) -> dict[str, object]:
     """Measure the labelled ED and ES frames, if there are both, in place of the clip.
 
@@ -240,15 +243,15 @@ def _measure_labelled_pair(
     """
     row = dict.fromkeys(COLUMNS, np.nan) | {"name": name, "n_beats": 0}
     row |= {"unit": "", "length_unit": ""}
-    row["warnings"] = reason
+    row |= joined([reason])
     by_phase = {frame.phase: frame for frame in labelled}
     if not {"ED", "ES"} <= by_phase.keys():
         return {"clip": row | truth, "beats": [], "frames": []}
     pair = [by_phase["ED"], by_phase["ES"]]
     masks, results = measure_pair(np.stack([frame.image for frame in pair]), networks)
     row |= {name: results.pop(name) for name in COLUMNS if name in results}
-    measured = "Measured on the ED and ES frames that the expert chose."
-    row["warnings"] = function_warnings.joined([reason, measured])
+    measured = Caution("expert-frames", "Measured on the ED and ES frames that the expert chose.")
+    row |= joined([reason, measured])
     frames = [_frame_row(frame, mask) for frame, mask in zip(pair, masks, strict=True)]
     return {"clip": row | truth | results, "beats": [], "frames": frames}
 

@@ -1,5 +1,6 @@
 """The frame browser with a kernel in JupyterLab, in Chromium."""
 
+import numpy as np
 import pytest
 
 from echolib.figures.overlay import PINK
@@ -10,6 +11,7 @@ from tests.browser.truth import (
     check_outlines,
     make_frames,
     make_masks,
+    read_saved,
 )
 from tools import chromium
 
@@ -261,6 +263,19 @@ def test_every_key_is_explained_in_one_line(lab):
       return range.getClientRects().length;
     })""")
     assert set(lines) == {1}  # Lab's own list style would break the keys into several lines
+
+
+def test_frame_and_clip_are_saved_from_lab(lab, tmp_path):
+    shown = show(lab)
+    shown.root.focus()
+    for key, name, count in (("f", "one frame 0.png", 1), ("v", "one.apng", COUNT)):
+        with lab.page.expect_download() as download:
+            lab.page.keyboard.press(key)
+        assert download.value.suggested_filename == name
+        download.value.save_as(tmp_path / name)
+        frames, _ = read_saved(tmp_path / name)
+        assert len(frames) == count
+        np.testing.assert_array_equal(frames[0], shown.canvas()[..., :3])
 
 
 def test_a_long_clip_is_sent_in_parts(lab):

@@ -10,6 +10,7 @@ from echolib.browser import FrameBrowser
 from echolib.figures.overlay import GREEN, PINK
 from tests.browser.truth import (
     COUNT,
+    FPS,
     SCALE,
     check_difference,
     check_grey,
@@ -20,6 +21,7 @@ from tests.browser.truth import (
     make_masks,
     make_view,
     make_views,
+    read_saved,
 )
 from tools import chromium
 
@@ -380,6 +382,72 @@ def test_texts_have_enough_contrast_in_both_themes(engine, file, scheme):
         contrasts = dict(page.evaluate(CONTRASTS))
         assert len(contrasts) > 15
         assert {text: c for text, c in contrasts.items() if c < 4.5} == {}
+
+
+def saved(page, tmp_path, act):
+    """Name, frames and durations of the file that `act` makes the page save."""
+    with page.expect_download() as download:
+        act()
+    path = tmp_path / "saved"
+    download.value.save_as(path)
+    return download.value.suggested_filename, *read_saved(path)
+
+
+@pytest.mark.parametrize("way", ["key", "mouse", "touch"])
+def test_the_frame_is_saved_as_it_is_shown(engine, file, tmp_path, way):
+    with chromium.open_page(engine, offline=True, has_touch=True) as page:
+        open_file(page, file)
+        press(page, "s", "1", "2", "4")
+        page.locator("summary", has_text="Save").click()
+        button = page.get_by_role("button", name="Save the frame with its overlays as PNG")
+        act = {"key": lambda: press(page, "f"), "mouse": button.click, "touch": button.tap}[way]
+        name, (frame,), _ = saved(page, tmp_path, act)
+        assert name == "one frame 8.png"
+        np.testing.assert_array_equal(frame, canvas(page)[..., :3])
+        assert (
+            len(np.unique(frame.reshape(-1, 3), axis=0)) > 90
+        )  # greys and the colours of outlines
+        assert page.get_by_role("status").last.inner_text() == "saved: one frame 8.png"
+        assert page.watch.complaints == []
+
+
+def test_the_clip_is_saved_with_all_its_frames_and_times(page, tmp_path):
+    name, frames, durations = saved(page, tmp_path, lambda: press(page, "v"))
+    assert name == "one.apng" and len(frames) == COUNT
+    for found, expected in zip(frames, make_frames(), strict=True):
+        np.testing.assert_array_equal(found, np.repeat(greys(expected)[..., None], 3, axis=-1))
+    np.testing.assert_allclose(durations, 1000 / FPS, rtol=1e-3)
+    assert attribute(page) == "0"  # the page shows the frame that it showed
+
+
+def test_overlays_and_models_side_by_side_are_saved_with_the_clip(page, tmp_path):
+    press(page, "2", "3", "5")
+    page.locator("input.side-by-side").check()
+    page.locator("summary", has_text="Save").click()
+    button = page.get_by_role("button", name="Save the clip with its overlays as animated PNG")
+    _, frames, _ = saved(page, tmp_path, button.click)
+    for number in (0, 8, COUNT - 1):
+        press(page, "Home", *["ArrowRight"] * number)
+        panels = [canvas(page, panel)[..., :3] for panel in range(2)]
+        gap = np.zeros((len(panels[0]), 8, 3), np.uint8)
+        np.testing.assert_array_equal(
+            frames[number], np.concatenate([panels[0], gap, panels[1]], axis=1)
+        )
+
+
+def test_saving_a_clip_can_be_stopped(page):
+    downloads = []
+    page.on("download", lambda download: downloads.append(download))
+    page.locator(ROOT).evaluate("""root => ["v", "v"].forEach((key) =>
+      root.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true })))""")  # at once
+    status = page.get_by_role("status").last
+
+    def check():
+        text = status.inner_text()
+        return None if text == "stopped, nothing saved" else text
+
+    chromium.wait_until(page, check)
+    assert downloads == []
 
 
 def test_nothing_overflows_at_the_width_of_a_phone(engine, file):

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageSequence
 
 from echolib.browser import Curve, Layer, View
 from echolib.browser.sources import Views
@@ -61,6 +62,17 @@ def page_data(path: Path) -> dict:
     """Return the data of an exported page: the browser's state and its clips."""
     text = path.read_text(encoding="utf-8")
     return json.loads(re.search(r'id="browser-data">(.*?)</script>', text, re.DOTALL)[1])
+
+
+def read_saved(path: Path) -> tuple[np.ndarray, list[float]]:
+    """Return (n, h, w, 3) uint8 RGB of a PNG, animated or not, and the ms that each frame lasts."""
+    with Image.open(path) as file:
+        frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(file)]
+        durations = []
+        for number in range(len(frames)):
+            file.seek(number)
+            durations.append(file.info.get("duration", 0.0))
+    return np.stack(frames), durations
 
 
 def greys(frame: np.ndarray, window: tuple[int, int] = (0, 255), gamma: float = 1) -> np.ndarray:

@@ -81,6 +81,19 @@ def test_nothing_of_the_patient_in_the_tags_is_written_or_said(
             assert not [text for text in everything if secret.encode(coding) in text], secret
 
 
+@pytest.mark.parametrize("command", ["segment", "mitral segment"])
+def test_only_the_segmentation_that_is_asked_for_names_the_patient(
+    tmp_path, capsys, clip, weights, command
+):
+    pytest.importorskip("highdicom")
+    files = written(command, clip, weights, tmp_path / "out", "--dicom-seg")
+    (segmentation,) = [path for path in files if path.name == "masks.dcm"]
+    assert "masks.dcm carries the identifiers of patient" in capsys.readouterr().out
+    named = [path for path in files if b"PID4711-77" in path.read_bytes()]
+    assert named == [segmentation]
+    assert b"Lindenallee" not in segmentation.read_bytes()
+
+
 def level_of_the_name(path):
     """The brightest pixel where the name stood, in the pictures of a file; None without any."""
     if path.suffix in (".mp4", ".gif"):

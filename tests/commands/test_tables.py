@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
+from echolib.cautions import CODES, restored
 from echolib.commands.parser import main
 from echolib.networks.models import UNet
 from tests.makers import EchoNetFolder, save_network, write_avi
@@ -60,6 +61,15 @@ def test_tables_of_function_of_a_clip(run, clip):
     out = run("function", clip)
     for name in ("clips.csv", "beats.csv", "frames.csv"):
         assert columns(out / name) == described(name)
+    check_codes(out / "clips.csv", "no-spacing")
+
+
+def check_codes(path, *some):
+    """Every warning of a table has its code, and all rows have `some`."""
+    table = pd.read_csv(path)
+    for _, row in table.iterrows():
+        codes = {caution.code for caution in restored(row["warning_codes"], row["warnings"])}
+        assert set(some) <= codes <= CODES.keys()
 
 
 @pytest.mark.parametrize("readable", [True, False])
@@ -72,4 +82,5 @@ def test_tables_of_function_of_a_study(tmp_path, run, readable):
     more = described("clips.csv, more columns")
     assert columns(out / "clips.csv") == described("clips.csv") + more
     assert columns(out / "beats.csv") == described("beats.csv")
+    check_codes(out / "clips.csv", "no-spacing" if readable else "unreadable")
     assert columns(out / "frames.csv") == described("frames.csv of a study")

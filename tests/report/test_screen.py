@@ -5,7 +5,6 @@ import pytest
 from echolib.report.study import clip_picture, write_study_report
 from echolib.report.ventricle import write_report
 from echolib.ventricle.scores import ef_scores, ef_scores_by_range
-from echolib.ventricle.warnings import joined
 from tests.figures.test_ventricle import make_function, study_table
 from tools import chromium
 
@@ -46,7 +45,7 @@ def test_the_report_of_a_clip_fits_a_phone_and_its_beats_scroll(engine, tmp_path
 def test_the_report_of_a_study_fits_a_phone(engine, tmp_path):
     table = study_table(60).assign(split=["test"] * 20 + ["train"] * 40)
     frequent = ["The clip holds less than one whole beat: there is no heart rate."] * 3
-    table["warnings"] = [joined(["No scale.", *frequent[number % 3 :]]) for number in range(60)]
+    table["warnings"] = [" | ".join(["No scale.", *frequent[number % 3 :]]) for number in range(60)]
     pictures = dict.fromkeys(table.name, clip_picture(make_function()))
     path = write_study_report(
         tmp_path / "study.html", table, ef_scores(table, 5),

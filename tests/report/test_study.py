@@ -6,7 +6,6 @@ import pytest
 
 from echolib.report.study import CLIPS_TO_CHECK, clip_picture, clips_to_check, write_study_report
 from echolib.ventricle.scores import ef_scores, ef_scores_by_range
-from echolib.ventricle.warnings import joined
 from echolib.ventricle.words import CORRECTED
 from tests.figures.test_ventricle import make_function, study_table
 from tests.report.test_ventricle import HOSTILE, OWN, content, parse
@@ -46,9 +45,9 @@ def test_study_report_gives_scores_and_the_clips_to_look_at(tmp_path):
 def test_warnings_of_all_clips_are_said_once_and_others_with_their_clip(tmp_path):
     table = study_table(9)
     own = [f"Warning {number}." for number in range(9)]
-    table["warnings"] = [joined(["No rate.", one]) for one in own]
+    table["warnings"] = [" | ".join(["No rate.", one]) for one in own]
     table.loc[0, "warnings"] = "Unreadable."
-    table.loc[[2, 5], "warnings"] = joined(["No rate.", "One beat."])
+    table.loc[[2, 5], "warnings"] = " | ".join(["No rate.", "One beat."])
     write_study_report(tmp_path / "study.html", table, {})
     page = parse(tmp_path / "study.html")
     items = page.texts("li")
@@ -115,7 +114,7 @@ def test_study_without_intervals_claims_nothing_about_them(tmp_path):
 
 def test_study_without_true_ef_has_no_figure(tmp_path):
     table = study_table(5).drop(columns="ef_true").assign(warnings=np.nan)
-    table["warnings"] = [joined(["a", "b"]), "c d", *table.warnings[2:]]
+    table["warnings"] = [" | ".join(["a", "b"]), "c d", *table.warnings[2:]]
     summary = {"clips": 5, "mae": np.nan, "auc_50": 0.97}
     write_study_report(tmp_path / "study.html", table, summary, calibration=OWN)
     page = parse(tmp_path / "study.html")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from echolib.cautions import Caution
 from echolib.figures.film import write_video
 from echolib.figures.ventricle import function_video
 from echolib.report.page import BANNER
@@ -116,7 +117,10 @@ def video(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory, video) -> Page:
-    warnings = ["The outline touches the edge.", "Beat 2 is an extrasystole."]
+    warnings = [
+        Caution("cut-off-outline", "The outline touches the edge."),
+        Caution("extrasystole", "Beat 2 is an extrasystole."),
+    ]
     result = replace(make_function(odd=1), warnings=warnings, calibration=LEARNT)
     path = tmp_path_factory.mktemp("report") / "report.html"
     assert write_report(path, result, video=video) == path
@@ -156,7 +160,10 @@ def test_report_gives_the_numbers_with_their_units(report):
 
 def test_report_lists_warnings_and_beats(report):
     assert "Warnings (2)" in report.texts("h2")
-    assert report.texts("li")[:2] == ["The outline touches the edge.", "Beat 2 is an extrasystole."]
+    assert report.texts("li")[:2] == [
+        "The outline touches the edge. cut-off-outline",
+        "Beat 2 is an extrasystole. extrasystole",
+    ]
     assert report.row("10.00 s0.20 s").endswith("yes")
     assert report.row("20.50 s0.70 s").endswith("no: extrasystole")
 
@@ -205,12 +212,18 @@ def test_text_from_files_is_escaped(tmp_path, monkeypatch):
     function = replace(result.function, beats=beats)
     clip = replace(result.clip, name=HOSTILE)
     weights = ("own", HOSTILE)
-    result = replace(result, function=function, clip=clip, warnings=[HOSTILE], weights=weights)
+    result = replace(
+        result,
+        function=function,
+        clip=clip,
+        warnings=[Caution("one-beat", HOSTILE)],
+        weights=weights,
+    )
     path = tmp_path / "report.html"
     write_report(path, replace(result, calibration=replace(LEARNT, data=HOSTILE)))
     page = parse(path)
     assert page.texts("h1") == [f"Heart function: {HOSTILE}"]
-    assert page.texts("li") == [HOSTILE]
+    assert page.texts("li") == [f"{HOSTILE} one-beat"]
     assert HOSTILE in page.texts("h3") and HOSTILE in page.texts("th")
     assert any(f"calibrated on: {HOSTILE}." in text for text in page.texts("p"))
     assert page.texts("summary")[1] == f"Model card of {HOSTILE}"

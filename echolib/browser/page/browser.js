@@ -20,6 +20,7 @@ function render({ model, el }) {
   let sentAt = 0; // ms, when the frame was last sent to Python
   let difference = null; // the text, the swatch and the box of the layer "difference"
   let fitted = []; // the width and the window's height that the pictures were last fitted to
+  let saving = null; // while a clip is being saved: what tells this run from others
   let frameVersion = 0; // the last `_frame_version` received from Python
 
   const get = (name) => model.get(name);
@@ -200,20 +201,25 @@ function render({ model, el }) {
     draw();
   }
 
+  // What each panel shows: the arguments of `Picture.draw` behind the frame.
+  function looks() {
+    const shown = clip.content.layers.flatMap((layer, number) =>
+      (get("shown").includes(layer.name) ? [number] : []));
+    return panels().map((panelModels) => {
+      const layers = shown.filter(
+        (layer) => panelModels.includes(layer) || !models().includes(layer));
+      return [lens.viewport, greys, get("smooth"), layers, comparedOf(panelModels)];
+    });
+  }
+
   function draw() {
     if (!clip || get("error")) return;
     if (!clip.has(frame)) {
       setState("waiting");
       return;
     }
-    const shown = clip.content.layers.flatMap((layer, number) =>
-      (get("shown").includes(layer.name) ? [number] : []));
-    panels().forEach((panelModels, number) => {
-      const layers = shown.filter(
-        (layer) => panelModels.includes(layer) || !models().includes(layer));
-      const compared = comparedOf(panelModels);
-      pictures[number].draw(frame, lens.viewport, greys, get("smooth"), layers, compared);
-    });
+    const settings = looks();
+    pictures.forEach((picture, number) => picture.draw(frame, ...settings[number]));
     curves.draw(frame);
     const text = readout(clip, frame);
     page.readout.textContent = text;
@@ -313,6 +319,48 @@ function render({ model, el }) {
     set("shown", shown.includes(name) ? shown.filter((other) => other !== name) : [...shown, name]);
   }
 
+  // --- saving -----------------------------------------------------------------------------------
+
+  function tellSaved(text) {
+    page.saved.textContent = text;
+    page.saved.closest("details").open = true; // a key may have saved it
+  }
+
+  async function saveFrame() {
+    if (!clip.has(frame)) return;
+    const { numbers } = clip.content;
+    const name = fileName(`${clip.content.clip} frame ${numbers ? numbers[frame] : frame}.png`);
+    saveFile(await pngOf(pictures), name);
+    tellSaved(`saved: ${name}`);
+  }
+
+  // Frames are drawn in pictures of their own, as they look when it begins. A second call ends it,
+  // and so does another clip.
+  async function saveClip() {
+    if (saving) {
+      saving = null;
+      return;
+    }
+    const run = saving = {};
+    const [saved, settings] = [clip, looks()];
+    const drawn = hiddenPictures(saved, settings.length);
+    const pngs = [];
+    const goesOn = () => saving === run && clip === saved && !get("error");
+    while (goesOn() && pngs.length < saved.count) {
+      tellSaved(`saving frame ${pngs.length + 1} of ${saved.count}; once more to stop`);
+      if (saved.has(pngs.length)) {
+        drawn.forEach((picture, number) => picture.draw(pngs.length, ...settings[number]));
+        pngs.push(new Uint8Array(await (await pngOf(drawn)).arrayBuffer()));
+      } else { // its part has not been received yet
+        await new Promise((done) => { setTimeout(done, 50); });
+      }
+    }
+    const name = fileName(`${saved.content.clip}.apng`);
+    if (goesOn()) saveFile(animated(pngs, saved.content.rate), name);
+    tellSaved(goesOn() ? `saved: ${name}` : "stopped, nothing saved");
+    if (saving === run) saving = null;
+  }
+
   // --- buttons and keys -------------------------------------------------------------------------
 
   const actions = {
@@ -328,6 +376,8 @@ function render({ model, el }) {
     "zoom-in": () => lens.zoomTo(get("zoom") * 1.5),
     "zoom-out": () => lens.zoomTo(get("zoom") / 1.5),
     "zoom-reset": () => lens.zoomTo(1),
+    "save-frame": saveFrame,
+    "save-clip": saveClip,
   };
   const keys = {
     ArrowLeft: (event) => step(event.shiftKey ? -10 : -1),
@@ -344,6 +394,8 @@ function render({ model, el }) {
     "=": actions["zoom-in"], // + without shift on many keyboards
     "-": actions["zoom-out"],
     0: actions["zoom-reset"],
+    f: saveFrame,
+    v: saveClip,
   };
   for (let digit = 1; digit <= 9; digit++) {
     keys[digit] = () => {
@@ -427,6 +479,7 @@ function render({ model, el }) {
 
   return () => {
     if (clock) cancelAnimationFrame(clock.request);
+    saving = null;
     observer.disconnect();
     window.removeEventListener("resize", refit);
     for (const [event, listener] of Object.entries(listeners)) model.off(event, listener);

@@ -37,7 +37,7 @@ const KEYS = [
   ["← →", "one frame back, forward (with shift: ten)"], ["space", "play, pause"],
   ["home end", "first, last frame"], ["d s l", "next end-diastole, end-systole, labelled frame"],
   ["p n", "previous, next clip"], ["+ − 0", "zoom in, out, whole picture"],
-  ["1 to 9", "overlays on and off"], ["click", "on the picture: play, pause"],
+  ["1 to 9", "overlays on and off"], ["f v", "save the frame, the clip"], ["click", "on the picture: play, pause"],
   ["drag", "move the enlarged picture"], ["ctrl wheel", "zoom; on a touch screen two fingers"],
   ["on a curve", "click or drag: go to that frame"],
 ];
@@ -83,6 +83,7 @@ function buildPage(el) {
   page.layers = element("div", jumps, { className: "row" });
   page.sideBySide = checkbox(jumps, "side-by-side", "models side by side");
   buildSettings(page, element("details", page.body));
+  buildSaving(page, element("details", page.body));
   const keys = element("details", page.body);
   element("summary", keys, { textContent: "Keys and mouse" });
   const list = element("dl", keys);
@@ -105,6 +106,14 @@ function buildSettings(page, details) {
   page.low = range(greys, "window-low", "black at", [0, 254, 1]);
   page.high = range(greys, "window-high", "white at", [1, 255, 1]);
   page.gamma = range(greys, "gamma", "gamma (below 1: brighter)", [0.2, 3, 0.05]);
+}
+
+function buildSaving(page, details) {
+  element("summary", details, { textContent: "Save" });
+  const row = element("div", details, { className: "row" });
+  button(row, "save-frame", "frame", "Save the frame with its overlays as PNG");
+  page.saveClip = button(row, "save-clip", "clip", "Save the clip with its overlays as animated PNG");
+  page.saved = element("span", row, { className: "saved soft" }, { role: "status" });
 }
 
 // The height in CSS px that is seen at once: of the window, or of a lower part of it that scrolls.

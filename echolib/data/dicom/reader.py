@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -27,12 +28,24 @@ def read_dicom(path: Path) -> tuple[np.ndarray, float | None, float | None]:
     samples, and of what was mended. Raises DataError for a file that is broken, has no pixel data,
     needs a decoder that is not installed, or is larger than the limit of memory.
     """
+    with _errors_named(path), path.open("rb") as file:
+        dataset, stream = _open(file, path)
+        stretch = pixel_stretch(dataset, path)
+        frames, rate = decode_frames(dataset, stream, path, stretch)
+        return frames, frame_rate(dataset, path) or rate, spacing(dataset, path, stretch)
+
+
+def read_tags(path: Path) -> "Dataset":
+    """The tags of a DICOM clip, without its pixels. Raises DataError as `read_dicom` does."""
+    with _errors_named(path), path.open("rb") as file:
+        return _open(file, path)[0]
+
+
+@contextmanager
+def _errors_named(path: Path) -> Iterator[None]:
+    """Turn what pydicom raises of a broken file into a DataError that names the file."""
     try:
-        with path.open("rb") as file:
-            dataset, stream = _open(file, path)
-            stretch = pixel_stretch(dataset, path)
-            frames, rate = decode_frames(dataset, stream, path, stretch)
-            return frames, frame_rate(dataset, path) or rate, spacing(dataset, path, stretch)
+        yield
     except DataError:
         raise
     except OSError as error:
