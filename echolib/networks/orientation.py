@@ -111,7 +111,7 @@ class Orientation:
                     "networks do not recognise where the left ventricle lies (spread of the "
                     f"landmarks {self.spread:.1f} px, at most {self.limit:.1f} px is usual). Look "
                     "at the outlines: where they do not follow the left ventricle of a "
-                    "four-chamber view, the numbers mean nothing. Give a clip of that view instead.",
+                    "four-chamber view, the numbers mean nothing. Give a clip of that view.",
                 )
             )
         return sentences
