@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.ndimage import distance_transform_edt
 
 from echolib.data import Camus
-from echolib.data.frames import LabelledFrame, to_square
+from echolib.data.frames import to_square
 from echolib.figures import base as plots
 from echolib.figures.leaflets import Tile, valve_sheet
 from echolib.valve.finder import ValveFinder, load_finder
@@ -27,9 +27,9 @@ NEAR = 6.0  # px from the line between the hinges, the way a shut leaflet may bu
 TOUCHING = np.ones((3, 3), np.uint8)
 
 
-def annulus(frame: LabelledFrame) -> np.ndarray | None:
-    """(2, 2) px ends of the line along which cavity and atrium touch; None where they do not."""
-    grown = [cv2.dilate((frame.regions == number).astype(np.uint8), TOUCHING) for number in (1, 3)]
+def annulus(regions: np.ndarray) -> np.ndarray | None:
+    """(2, 2) px ends of the line along which cavity (1) and atrium (3) touch, or None."""
+    grown = [cv2.dilate((regions == number).astype(np.uint8), TOUCHING) for number in (1, 3)]
     rows, columns = np.nonzero(grown[0] & grown[1])
     if len(rows) < 8:
         return None
@@ -67,7 +67,7 @@ def measure(folder: str, finder: ValveFinder, every: int) -> tuple[pd.DataFrame,
     for name in names:
         for frame in data.labelled(name)[0]:
             square = to_square(frame, SIZE)
-            ends = annulus(square)
+            ends = annulus(square.regions)
             if ends is None:
                 continue
             mask = finder.masks(square.image[None])[0]

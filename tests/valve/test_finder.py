@@ -493,7 +493,7 @@ def test_shipped_weights_reach_the_hinges_of_camus(camus):
     for name in data.table.index[data.table.split == "train"][::60]:
         for frame in data.labelled(name)[0]:
             square = to_square(frame, 112)
-            rows.append(case(shipped.masks(square.image[None])[0], annulus(square)))
+            rows.append(case(shipped.masks(square.image[None])[0], annulus(square.regions)))
     table = pd.DataFrame(rows)
     assert table["septal hinge"].median() < 2 and table["lateral hinge"].median() < 4
     assert table.covered.median() > 0.9 and table.stray.median() < 0.1
