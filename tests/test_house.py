@@ -21,7 +21,7 @@ MAX_WEIGHTS_BYTES = 8_000_000  # a pretrained model has a reason to be larger
 
 # From the ground up: a room imports from itself and from the rooms before it.
 GROUND = (
-    "errors", "config", "cores", "memory", "masks", "files", "arrays", "parts", "locks",
+    "errors", "config", "cores", "workers", "memory", "masks", "files", "arrays", "parts", "locks",
     "statistics", "geometry", "metrics", "curves",
 )  # fmt: skip
 ROOMS = (

@@ -1,59 +1,29 @@
-"""The left ventricle from a shell: outlines, and the function of a clip or a study."""
+"""Function of the left ventricle from a shell: of a clip or a study."""
 
 import argparse
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import __version__
-from ..errors import DataError
-from ..files import write_npz, write_table
-from ..parts import Parts
-from .options import (
-    CLIP_HELP,
-    SPLITS,
-    add_changes,
-    add_device,
-    add_force,
-    add_weights,
-    changes,
-    refuse_existing,
-)
+from ..files import write_table
+from .options import CLIP_HELP, SPLITS, add_measuring, add_weights, changes, refuse_existing
 from .shared import KEPT_CLIPS, PLAYED_AT, Add, about_ef, describe, open_clips, report_problems
-
-GIF_SIDE = 640  # px, longer side of a GIF at most: larger ones cannot be sent
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from ..data import Changes, Dataset, LooseClips
-    from ..networks.models import Encoder
+    from ..data import Changes, Dataset
     from ..ventricle.clip import ClipFunction, Networks
 
-RESULTS = (  # of `segment`, of one clip
-    "masks.npz", "masks.nii.gz", "contours.csv", "area.csv", "overlay.mp4", "overlay.gif",
-)  # fmt: skip
 ROWS_PRINTED = 20  # clips of a study without scores
-OF_A_CLIP = "results of a single clip"  # those of a folder are resumed
 COLUMNS_PRINTED = [
     "name", "ef_measured", "ef_corrected", "ef_low", "ef_high", "n_beats", "heart_rate",
 ]  # fmt: skip
 
 
 def add_commands(add: Add) -> None:
-    """Add `segment` and `function` to the command line."""
-    command = add("segment", segment)
-    command.add_argument("clip", help=f"{CLIP_HELP}, or folder of clips")
-    command.add_argument("--out", required=True, help="folder to write; a folder is resumed")
-    command.add_argument(
-        "--weights", nargs="+",
-        help="one network, which outlines each frame by itself, or several as for `function` "
-        "(default: those that come with the package, which see the beat)",
-    )  # fmt: skip
-    _add_shared(command)
-
+    """Add `function` to the command line."""
     command = add("function", function)
     command.add_argument("data", help=f"{CLIP_HELP}, or folder of a study or of clips")
     command.add_argument("--out", required=True, help="folder to write; a study is resumed")
@@ -74,128 +44,7 @@ def add_commands(add: Add) -> None:
     command.add_argument(
         "--videos", type=int, default=3, help="of a study: videos of that many clips (default 3)"
     )
-    _add_shared(command)
-
-
-def _add_shared(command: argparse.ArgumentParser) -> None:
-    """Add the options that both commands share with others."""
-    add_changes(command)
-    add_device(command)
-    add_force(command, OF_A_CLIP)
-
-
-def segment(arguments: argparse.Namespace) -> None:
-    """Outline the left ventricle in every frame of a clip, or of all clips of a folder."""
-    from ..networks.models import load_model
-    from ..ventricle.clip import WEIGHTS, load_networks
-
-    path, out, weights = Path(arguments.clip), Path(arguments.out), arguments.weights or WEIGHTS
-    changed, clips = changes(arguments), _loose_clips(path) if path.is_dir() else None
-    if clips is None:
-        refuse_existing(out, arguments.force)
-    network = load_model(weights[0]) if len(weights) == 1 else load_networks(weights)
-    if clips is None:
-        _segment_clip(path, changed, network, out)
-    else:
-        arguments.kept = KEPT_CLIPS
-        _segment_folder(clips, changed, network, out)
-
-
-def _loose_clips(folder: Path) -> "LooseClips":
-    """A folder of clips. Raises DataError for a data set, whose clips lie elsewhere."""
-    from ..data import LooseClips
-
-    data = open_clips(folder)
-    if not isinstance(data, LooseClips):
-        raise DataError(
-            f"{folder} is the data set {data.name}: expected a clip or a folder of clips. Give one "
-            "of its clips or the folder of its videos, or measure it with `function`."
-        )
-    return data
-
-
-def _segment_folder(
-    data: "LooseClips", changed: "Changes", network: "Encoder | Networks", out: Path
-) -> None:
-    """Outline each clip into a folder of its own; damaged clips and finished ones are passed over.
-
-    Raises DataError where no clip can be outlined, or `out` holds results of other networks or of
-    clips that were changed otherwise.
-    """
-    from ..data import Problem, problem_summary
-    from ..data.problems import warnings_as_problems
-
-    identity = {"echolib": __version__, "networks": _digests(network)}
-    Parts(out, identity | {"changes": asdict(changed)})
-    problems: list[Problem] = []
-    done = 0
-    for name, path in data.table.path.items():
-        try:
-            with warnings_as_problems(path.name, data.folder, problems):
-                if not _is_segmented(path, out / name):
-                    _segment_clip(path, changed, network, out / name)
-            done += 1
-        except (ValueError, OSError) as error:
-            reason = str(error).replace(f"{data.folder}/", "")
-            problems.append(Problem(path.name, None, reason))
-    if not done:
-        raise DataError(
-            f"{data.folder}: none of its {len(data.table)} clips could be outlined.\n"
-            f"{problem_summary(problems)}"
-        )
-    print(f"{done} of {len(data.table)} clips outlined in {out}")
-    report_problems(problems)
-
-
-def _digests(network: "Encoder | Networks") -> list[str]:
-    """What tells networks apart, so that no folder holds the results of two."""
-    from ..networks.models import weights_digest
-    from ..ventricle.clip import Networks
-
-    if not isinstance(network, Networks):
-        return [weights_digest(network)]
-    models = (network.single, network.cycle, network.landmarks)
-    return [weights_digest(model) for model in models if model is not None]
-
-
-def _is_segmented(clip: Path, out: Path) -> bool:
-    """Whether all results of a clip are there, written after the clip."""
-    results = [out / name for name in RESULTS]
-    changed = clip.stat().st_mtime
-    return all(path.is_file() and path.stat().st_mtime >= changed for path in results)
-
-
-def _segment_clip(path: Path, changed: "Changes", network: "Encoder | Networks", out: Path) -> None:
-    """Masks, tables of contours and areas, and overlays of one clip."""
-    import numpy as np
-    import pandas as pd
-
-    from ..data import read_clip
-    from ..data.nifti import write_masks
-    from ..figures.film import write_gif, write_video
-    from ..figures.overlay import outlined
-    from ..networks.inference import packed_outline
-    from ..ventricle.outlines import contours_table
-
-    clip = changed.of_clip(read_clip(path))
-    masks = packed_outline(network, clip)
-    write_npz(out / "masks.npz", [("masks", masks)])
-    write_masks(out / "masks.nii.gz", masks, clip.fps, clip.spacing)
-    write_table(contours_table(clip.name, masks, clip.spacing), out / "contours.csv")
-    area = masks.areas()
-    table = pd.DataFrame({"frame": np.arange(len(masks))})
-    table["time_s"] = np.nan if clip.fps is None else table.frame / clip.fps
-    table["area_px"] = area
-    if clip.spacing is not None:
-        table["area_mm2"] = area * clip.spacing**2
-    write_table(table, out / "area.csv")
-    rate = clip.fps or PLAYED_AT
-    write_video(out / "overlay.mp4", outlined(clip.frames, masks), rate)
-    largest = max(clip.frames.shape[1:])
-    small = None if largest <= GIF_SIDE else GIF_SIDE / largest
-    write_gif(out / "overlay.gif", outlined(clip.frames, masks, small), rate)
-    empty = int((area == 0).sum())
-    print(f"{len(masks)} frames outlined in {out}" + (f", {empty} of them empty" if empty else ""))
+    add_measuring(command)
 
 
 def function(arguments: argparse.Namespace) -> None:
@@ -260,8 +109,9 @@ def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse
     from ..ventricle.study import measure_study
 
     tables = measure_study(
-        data, networks, out, arguments.split, arguments.clips, not arguments.quiet
-    )
+        data, networks, out, arguments.split, arguments.clips, not arguments.quiet,
+        arguments.workers, arguments.scheduler,
+    )  # fmt: skip
     clips, frames = tables["clips"], tables["frames"]
     if len(frames):
         overlap = dice_scores(frames)

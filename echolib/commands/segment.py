@@ -1,0 +1,183 @@
+"""Outlines of the left ventricle from a shell: of a clip or a folder of clips."""
+
+import argparse
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import __version__
+from ..errors import DataError
+from ..files import write_npz, write_table
+from ..locks import one_at_a_time
+from ..parts import Parts
+from ..workers import clips_per_task, spread
+from .options import CLIP_HELP, add_measuring, changes, refuse_existing
+from .shared import KEPT_CLIPS, PLAYED_AT, Add, open_clips, report_problems
+
+if TYPE_CHECKING:
+    from ..data import Changes, LooseClips, Problem
+    from ..networks.models import Encoder
+    from ..ventricle.clip import Networks
+
+GIF_SIDE = 640  # px, longer side of a GIF at most: larger ones cannot be sent
+RESULTS = (  # of one clip
+    "masks.npz", "masks.nii.gz", "contours.csv", "area.csv", "overlay.mp4", "overlay.gif",
+)  # fmt: skip
+
+
+def add_commands(add: Add) -> None:
+    """Add `segment` to the command line."""
+    command = add("segment", segment)
+    command.add_argument("clip", help=f"{CLIP_HELP}, or folder of clips")
+    command.add_argument("--out", required=True, help="folder to write; a folder is resumed")
+    command.add_argument(
+        "--weights", nargs="+",
+        help="one network, which outlines each frame by itself, or several as for `function` "
+        "(default: those that come with the package, which see the beat)",
+    )  # fmt: skip
+    add_measuring(command)
+
+
+def segment(arguments: argparse.Namespace) -> None:
+    """Outline the left ventricle in every frame of a clip, or of all clips of a folder."""
+    from ..networks.models import load_model
+    from ..ventricle.clip import WEIGHTS, load_networks
+
+    path, out, weights = Path(arguments.clip), Path(arguments.out), arguments.weights or WEIGHTS
+    changed, clips = changes(arguments), _loose_clips(path) if path.is_dir() else None
+    if clips is None:
+        refuse_existing(out, arguments.force)
+    network = load_model(weights[0]) if len(weights) == 1 else load_networks(weights)
+    if clips is None:
+        print(_segment_clip(path, changed, network, out))
+    else:
+        arguments.kept = KEPT_CLIPS
+        _segment_folder(clips, changed, network, out, arguments)
+
+
+def _loose_clips(folder: Path) -> "LooseClips":
+    """A folder of clips. Raises DataError for a data set, whose clips lie elsewhere."""
+    from ..data import LooseClips
+
+    data = open_clips(folder)
+    if not isinstance(data, LooseClips):
+        raise DataError(
+            f"{folder} is the data set {data.name}: expected a clip or a folder of clips. Give one "
+            "of its clips or the folder of its videos, or measure it with `function`."
+        )
+    return data
+
+
+def _segment_folder(
+    data: "LooseClips",
+    changed: "Changes",
+    network: "Encoder | Networks",
+    out: Path,
+    arguments: argparse.Namespace,
+) -> None:
+    """Outline each clip into a folder of its own; damaged clips and finished ones are passed over.
+
+    Raises DataError where no clip can be outlined, or `out` holds results of other networks or of
+    clips that were changed otherwise.
+    """
+    from ..data import problem_summary
+    from ..data.frames import places
+
+    identity = {"echolib": __version__, "networks": _digests(network)}
+    task = partial(_segment_one, data=data, changed=changed, network=network, out=out)
+    problems: list[Problem] = []
+    done, clips = 0, list(data.table.path.items())
+    with one_at_a_time(out):
+        parts = Parts(out, identity | {"changes": asdict(changed)})
+        needs = [parts.identity_file, *places(data, data.table.index)]
+        how = arguments.workers, arguments.scheduler, clips_per_task(len(clips))
+        for said, found in spread(task, clips, *how, needs):
+            done += said is not None
+            problems += found
+            if said:
+                print(said)
+    if not done:
+        raise DataError(
+            f"{data.folder}: none of its {len(data.table)} clips could be outlined.\n"
+            f"{problem_summary(problems)}"
+        )
+    print(f"{done} of {len(data.table)} clips outlined in {out}")
+    report_problems(problems)
+
+
+def _segment_one(
+    named: tuple[str, Path],
+    data: "LooseClips",
+    changed: "Changes",
+    network: "Encoder | Networks",
+    out: Path,
+) -> tuple[str | None, list["Problem"]]:
+    """Outline a clip of a folder, unless it is done: a sentence, None if it failed; its problems.
+
+    named: the clip's name and file. The sentence is empty where nothing was to be done.
+    """
+    from ..data import Problem
+    from ..data.problems import warnings_as_problems
+
+    name, path = named
+    problems: list[Problem] = []
+    try:
+        with warnings_as_problems(path.name, data.folder, problems):
+            if _is_segmented(path, out / name):
+                return "", problems
+            return _segment_clip(path, changed, network, out / name), problems
+    except (ValueError, OSError) as error:
+        reason = str(error).replace(f"{data.folder}/", "")
+        return None, [*problems, Problem(path.name, None, reason)]
+
+
+def _digests(network: "Encoder | Networks") -> list[str]:
+    """What tells networks apart, so that no folder holds the results of two."""
+    from ..networks.models import weights_digest
+    from ..ventricle.clip import Networks
+
+    if not isinstance(network, Networks):
+        return [weights_digest(network)]
+    models = (network.single, network.cycle, network.landmarks)
+    return [weights_digest(model) for model in models if model is not None]
+
+
+def _is_segmented(clip: Path, out: Path) -> bool:
+    """Whether all results of a clip are there, written after the clip."""
+    results = [out / name for name in RESULTS]
+    changed = clip.stat().st_mtime
+    return all(path.is_file() and path.stat().st_mtime >= changed for path in results)
+
+
+def _segment_clip(path: Path, changed: "Changes", network: "Encoder | Networks", out: Path) -> str:
+    """Masks, tables of contours and areas, and overlays of one clip; a sentence about them."""
+    import numpy as np
+    import pandas as pd
+
+    from ..data import read_clip
+    from ..data.nifti import write_masks
+    from ..figures.film import write_gif, write_video
+    from ..figures.overlay import outlined
+    from ..networks.inference import packed_outline
+    from ..ventricle.outlines import contours_table
+
+    clip = changed.of_clip(read_clip(path))
+    masks = packed_outline(network, clip)
+    write_npz(out / "masks.npz", [("masks", masks)])
+    write_masks(out / "masks.nii.gz", masks, clip.fps, clip.spacing)
+    write_table(contours_table(clip.name, masks, clip.spacing), out / "contours.csv")
+    area = masks.areas()
+    table = pd.DataFrame({"frame": np.arange(len(masks))})
+    table["time_s"] = np.nan if clip.fps is None else table.frame / clip.fps
+    table["area_px"] = area
+    if clip.spacing is not None:
+        table["area_mm2"] = area * clip.spacing**2
+    write_table(table, out / "area.csv")
+    rate = clip.fps or PLAYED_AT
+    write_video(out / "overlay.mp4", outlined(clip.frames, masks), rate)
+    largest = max(clip.frames.shape[1:])
+    small = None if largest <= GIF_SIDE else GIF_SIDE / largest
+    write_gif(out / "overlay.gif", outlined(clip.frames, masks, small), rate)
+    empty = int((area == 0).sum())
+    return f"{len(masks)} frames outlined in {out}" + (f", {empty} of them empty" if empty else "")
