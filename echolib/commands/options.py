@@ -1,6 +1,7 @@
 """Options that several commands share. Each is declared, explained and read in this one place."""
 
 import argparse
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from io import StringIO
@@ -132,6 +133,8 @@ def check_file(path: str | Path, suffix: str, force: bool) -> None:
 @contextmanager
 def settings(arguments: argparse.Namespace) -> Iterator[None]:
     """Obey `--device` and `--quiet` in the block."""
+    if os.environ.get("RANK", "0") != "0":  # of the processes of torchrun, the first one speaks
+        arguments.quiet = True
     quiet = redirect_stdout(StringIO()) if arguments.quiet else nullcontext()
     with computing_on(getattr(arguments, "device", None)), quiet:
         yield
