@@ -48,7 +48,7 @@ class Team:
             return lambda images: task.answer(network, images)
         _share_statistics(network)
         where = None if self.device.type == "cpu" else [self.device]
-        return DistributedDataParallel(_Answers(task, network), where)
+        return DistributedDataParallel(_Answers(task, network), where, broadcast_buffers=False)
 
     def weight(self, own: int, whole: int) -> float:
         """Factor of the loss of a share: then the mean over the team is that over the batch."""
@@ -74,13 +74,14 @@ class Team:
 def join_team() -> Team:
     """The team that `torchrun` has started this process in; this process alone without it.
 
-    Each process takes the GPU of its number on the machine, unless `ECHOLIB_DEVICE` names a device.
+    Each process takes the GPU of its number on the machine, unless `ECHOLIB_DEVICE` names another
+    device.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return Team(0, 1, device())
     place = device()
-    if place.type == "cuda":
+    if place == torch.device("cuda"):
         place = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(place)
     if not distributed.is_initialized():
