@@ -8,6 +8,8 @@ decides how many threads compute, see `echolib.networks.threads`.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     import torch
+
+DEVICE = "ECHOLIB_DEVICE"
 
 
 def project_root() -> Path:
@@ -55,7 +59,7 @@ def device() -> "torch.device":
     import torch  # here, so that reading data needs no torch
 
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    name = os.environ.get("ECHOLIB_DEVICE") or ("cuda" if gpus else "cpu")
+    name = os.environ.get(DEVICE) or ("cuda" if gpus else "cpu")
     try:
         chosen = torch.device(name)
     except RuntimeError as error:
@@ -69,6 +73,21 @@ def device() -> "torch.device":
             "one (--device, ECHOLIB_DEVICE)."
         )
     return chosen
+
+
+@contextmanager
+def computing_on(name: str | None) -> Iterator[None]:
+    """Compute on a device in the block, as if `ECHOLIB_DEVICE` named it; None changes nothing."""
+    before = os.environ.get(DEVICE)
+    if name:
+        os.environ[DEVICE] = name
+    try:
+        yield
+    finally:
+        if name and before is None:
+            del os.environ[DEVICE]
+        elif name and before is not None:
+            os.environ[DEVICE] = before
 
 
 def bf16_pays(device: "torch.device") -> bool:

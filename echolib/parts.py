@@ -40,8 +40,13 @@ class Parts:
             shutil.rmtree(folder)
             return cls(folder, identity)
 
+    @property
+    def identity_file(self) -> Path:
+        """The file with the run's identity: it is there as soon as the run has begun."""
+        return self.folder / IDENTITY_FILE
+
     def _claim(self) -> None:
-        file = self.folder / IDENTITY_FILE
+        file = self.identity_file
         if not file.is_file():
             write_json(self._identity, file)
             return

@@ -21,8 +21,8 @@ MAX_WEIGHTS_BYTES = 8_000_000  # a pretrained model has a reason to be larger
 
 # From the ground up: a room imports from itself and from the rooms before it.
 GROUND = (
-    "errors", "cautions", "config", "cores", "memory", "masks", "files", "arrays", "parts", "locks",
-    "statistics", "geometry", "metrics", "curves",
+    "errors", "cautions", "config", "cores", "workers", "memory", "masks", "files", "arrays",
+    "parts", "locks", "statistics", "geometry", "metrics", "curves",
 )  # fmt: skip
 ROOMS = (
     *GROUND, "data", "phantom", "networks", "ventricle", "valve", "robustness", "figures",

@@ -3,7 +3,7 @@
 import argparse
 
 from ..errors import DataError
-from .options import refuse_existing
+from .options import add_workers, refuse_existing
 from .shared import KEPT_PARTS, SIZE, Add, open_labelled
 
 
@@ -15,7 +15,7 @@ def add_commands(add: Add) -> None:
     command.add_argument(
         "--size", type=int, default=SIZE, help=f"side of the square, px (default {SIZE})"
     )
-    command.add_argument("--workers", type=int, help="threads that decode (default: one per core)")
+    add_workers(command, "threads that decode", default=None)
 
 
 def pack(arguments: argparse.Namespace) -> None:
@@ -28,7 +28,9 @@ def pack(arguments: argparse.Namespace) -> None:
         raise DataError(f"{arguments.data} is packed already.")
     refuse_existing(arguments.out)
     arguments.kept = KEPT_PARTS
-    bar = not arguments.quiet
-    frames = pack_data(data, arguments.out, arguments.size, arguments.workers, bar)
+    frames = pack_data(
+        data, arguments.out, arguments.size, arguments.workers, not arguments.quiet,
+        arguments.scheduler,
+    )  # fmt: skip
     print(f"{len(frames)} frames of {frames.table.patient.nunique()} patients in {arguments.out}")
     print(problem_summary(frames.problems))

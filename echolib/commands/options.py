@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..config import DEVICE, computing_on
 from ..errors import DataError
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "val", "test", "all")
 CLIP_HELP = "AVI, MP4, MOV, WebM, MPEG, WMV, FLV, GIF or DICOM file"
-DEVICE = "ECHOLIB_DEVICE"
-OF_A_CLIP = "results of a single clip"  # may be there already; those of a folder are resumed
 
 
 def add_quiet(command: argparse.ArgumentParser) -> None:
@@ -31,6 +30,19 @@ def add_device(command: argparse.ArgumentParser) -> None:
         help=f"where networks compute: cpu, cuda, cuda:1, ... (default {DEVICE}, else a GPU if "
         "there is one, else the CPU)",
     )
+
+
+def add_workers(command: argparse.ArgumentParser, workers: str, default: int | None = 1) -> None:
+    """Add `--workers` and `--scheduler`, of which one is given. workers: what the first counts."""
+    some = command.add_mutually_exclusive_group()
+    count = "one per core" if default is None else default
+    some.add_argument(
+        "--workers", type=int, default=default, metavar="N", help=f"{workers} (default {count})"
+    )
+    some.add_argument(
+        "--scheduler", default="", metavar="ADDRESS",
+        help="of a Dask cluster that does the work, such as tcp://10.0.0.1:8786; see CLUSTER.md",
+    )  # fmt: skip
 
 
 def add_seed(command: argparse.ArgumentParser) -> None:
@@ -93,6 +105,14 @@ def refuse_dicom_seg(arguments: argparse.Namespace, path: Path) -> None:
         )
 
 
+def add_measuring(command: argparse.ArgumentParser) -> None:
+    """Add what the commands share that take a clip or a folder of clips."""
+    add_changes(command)
+    add_workers(command, "of a folder: processes that share its clips")
+    add_device(command)
+    add_force(command, "results of a single clip")  # those of a folder are resumed
+
+
 def changes(arguments: argparse.Namespace) -> "Changes":
     """The options of `add_changes`. Raises DataError for what no heart scan has."""
     from ..data import Changes
@@ -131,14 +151,8 @@ def check_file(path: str | Path, suffix: str, force: bool) -> None:
 @contextmanager
 def settings(arguments: argparse.Namespace) -> Iterator[None]:
     """Obey `--device` and `--quiet` in the block."""
-    before, device = os.environ.get(DEVICE), getattr(arguments, "device", None)
-    if device:
-        os.environ[DEVICE] = device
-    try:
-        with redirect_stdout(StringIO()) if arguments.quiet else nullcontext():
-            yield
-    finally:
-        if device and before is None:
-            del os.environ[DEVICE]
-        elif device and before is not None:
-            os.environ[DEVICE] = before
+    if os.environ.get("RANK", "0") != "0":  # of the processes of torchrun, the first one speaks
+        arguments.quiet = True
+    quiet = redirect_stdout(StringIO()) if arguments.quiet else nullcontext()
+    with computing_on(getattr(arguments, "device", None)), quiet:
+        yield

@@ -32,6 +32,9 @@ def add_commands(add: Add) -> None:
         f"(default {SCALE})",
     )  # fmt: skip
     command.add_argument("--size", type=int, help=f"side of single frames, px (default {SIZE})")
+    command.add_argument(
+        "--workers", type=int, metavar="N", help="processes that draw (default one per core)"
+    )
     add_seed(command)
 
 
@@ -43,30 +46,31 @@ def phantom(arguments: argparse.Namespace) -> None:
     from ..phantom.studies import write_lv_study
     from ..phantom.valve_frames import draw_valve_sets
 
-    out, seed, bar = arguments.out, arguments.seed, not arguments.quiet
+    out, seed = arguments.out, arguments.seed
+    how = {"workers": arguments.workers, "progress": not arguments.quiet}
     if arguments.frames is not None:
         refuse_existing(out)
         size = SIZE if arguments.size is None else arguments.size
-        draw_frame_set(arguments.frames, seed, size, progress=bar).save(out)
+        draw_frame_set(arguments.frames, seed, size, **how).save(out)
         print(f"{arguments.frames} phantom frames in {out}")
         return
     if arguments.size is not None:
         raise ValueError("--size is the side of single frames: give --frames too, or leave it out.")
     if arguments.cycles is not None:
         refuse_existing(out)
-        draw_cycle_frames(arguments.cycles, seed, progress=bar).save(out)
+        draw_cycle_frames(arguments.cycles, seed, **how).save(out)
         print(f"frames of {arguments.cycles} phantom hearts in {out}")
     elif arguments.valves is not None:
         refuse_existing(out)
-        sets = draw_valve_sets(arguments.valves, seed, progress=bar)
+        sets = draw_valve_sets(arguments.valves, seed, **how)
         for name, frames in zip(("whole", "close"), sets, strict=True):
             frames.save(Path(out) / name)
         print(f"{arguments.valves} phantom frames of the mitral valve in {out}")
     elif arguments.mitral is not None:
         arguments.kept = KEPT_PARTS
-        write_mitral_study(out, arguments.mitral, seed, progress=bar)
+        write_mitral_study(out, arguments.mitral, seed, **how)
         print(f"phantom mitral study of scale {arguments.mitral:g} in {out}")
     else:
         arguments.kept = KEPT_PARTS
-        write_lv_study(out, arguments.clips, seed, progress=bar)
+        write_lv_study(out, arguments.clips, seed, **how)
         print(f"{arguments.clips} phantom clips in {out}")

@@ -4,7 +4,7 @@ import argparse
 
 from ..config import fast_mode
 from ..errors import DataError
-from .options import add_device, add_seed, add_split
+from .options import add_device, add_seed, add_split, add_workers
 from .shared import KEPT_PARTS, Add, open_packed
 
 
@@ -35,6 +35,7 @@ def add_commands(add: Add) -> None:
         help="of each corruption, 1 to 5 (default all)",
     )
     add_seed(command)
+    add_workers(command, "processes that score")
     add_device(command)
 
 
@@ -62,6 +63,7 @@ def robustness(arguments: argparse.Namespace) -> None:
     print(f"{len(frames)} frames of {frames.table.patient.nunique()} patients")
     settings = {"corruptions": arguments.corruptions, "severities": tuple(arguments.severities)}
     settings |= {"seed": arguments.seed, "progress": bar}
+    settings |= {"workers": arguments.workers, "scheduler": arguments.scheduler}
     summary = report_robustness(models, frames, arguments.out, **settings)
     print(summary.round(3).to_string())
     print(explain_summary(models))

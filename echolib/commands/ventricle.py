@@ -1,4 +1,4 @@
-"""The function of the left ventricle from a shell, of a clip or of a study."""
+"""Function of the left ventricle from a shell: of a clip or a study."""
 
 import argparse
 import warnings
@@ -6,26 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..files import write_table
-from .options import (
-    CLIP_HELP,
-    OF_A_CLIP,
-    SPLITS,
-    add_changes,
-    add_device,
-    add_force,
-    add_weights,
-    changes,
-    refuse_existing,
-)
-from .shared import (
-    KEPT_CLIPS,
-    PLAYED_AT,
-    Add,
-    about_ef,
-    describe,
-    open_clips,
-    report_problems,
-)
+from .options import CLIP_HELP, SPLITS, add_measuring, add_weights, changes, refuse_existing
+from .shared import KEPT_CLIPS, PLAYED_AT, Add, about_ef, describe, open_clips, report_problems
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,9 +44,7 @@ def add_commands(add: Add) -> None:
     command.add_argument(
         "--videos", type=int, default=3, help="of a study: videos of that many clips (default 3)"
     )
-    add_changes(command)
-    add_device(command)
-    add_force(command, OF_A_CLIP)
+    add_measuring(command)
 
 
 def function(arguments: argparse.Namespace) -> None:
@@ -129,8 +109,9 @@ def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse
     from ..ventricle.study import measure_study
 
     tables = measure_study(
-        data, networks, out, arguments.split, arguments.clips, not arguments.quiet
-    )
+        data, networks, out, arguments.split, arguments.clips, not arguments.quiet,
+        arguments.workers, arguments.scheduler,
+    )  # fmt: skip
     clips, frames = tables["clips"], tables["frames"]
     if len(frames):
         overlap = dice_scores(frames)

@@ -1,7 +1,7 @@
 """The labelled frames of a data set as plain arrays and a table."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -78,6 +78,15 @@ class Dataset(Protocol):
 
     def fingerprint(self) -> str:
         """A short text that changes when the files of the data set change."""
+
+
+def places(data: Dataset, clips: Sequence[str]) -> list[Path]:
+    """What a worker must see to read clips of a data set: its folder, the first file and the last.
+
+    A disk that is not mounted often leaves an empty folder in its place.
+    """
+    paths = data.table.path if "path" in data.table else {}
+    return [data.folder, *(Path(paths[clips[place]]) for place in (0, -1) if len(paths))]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,11 @@ from ..errors import DataError
 from ..files import atomic_path, remove_leftovers, write_npz
 from ..locks import make_once, one_at_a_time
 from ..parts import Parts
+from ..workers import CLIPS_PER_TASK, spread
 from .frame_checks import COLUMNS, NUMBER_COLUMNS, check_table, possible_landmarks
-from .frames import Dataset, FrameSet, LabelledFrame, to_square
+from .frames import Dataset, FrameSet, LabelledFrame, places, to_square
 from .problems import Problem, full_table, problem_summary
 
-CLIPS_PER_PART = 100  # a killed process loses the work on at most this many clips
 # attribute of a LabelledFrame -> stem of the file that holds this array for all frames
 FILE_STEMS = {"image": "images", "mask": "masks", "landmarks": "landmarks", "regions": "regions"}
 FORMAT = 3  # increase it when a change of the code changes the packed frames
@@ -35,18 +36,20 @@ def pack(
     size: int = 112,
     workers: int | None = None,
     progress: bool = True,
+    scheduler: str = "",
 ) -> FrameSet:
     """Decode every clip of a data set once and write its labelled frames to `folder`.
 
     size: side of the square frames, px. workers: number of threads that decode, one per core by
-    default. When the process is killed, finished parts stay and the next call continues from them;
-    `folder` itself appears only when it is complete. When writing fails, for example on a full
-    disk, and when no labelled frame can be read, the parts are removed. Raises OSError in the
-    first case, DataError in the second.
+    default. scheduler: of a Dask cluster whose workers decode instead, see `workers.spread`; the
+    bytes depend on neither. When the process is killed, or workers fail, finished parts stay and
+    the next call continues from them; `folder` itself appears only when it is complete. When
+    writing fails here, for example on a full disk, and when no labelled frame can be read, the
+    parts are removed. Raises OSError in the first case, DataError in the second.
     """
     folder = Path(folder)
     with _explained(dataset, folder), one_at_a_time(folder):
-        return _pack(dataset, folder, size, workers, progress)
+        return _pack(dataset, folder, size, workers, progress, scheduler)
 
 
 def pack_once(dataset: Dataset, size: int = 112, progress: bool = True) -> FrameSet:
@@ -84,6 +87,7 @@ def _pack(
     size: int,
     workers: int | None = None,
     progress: bool = True,
+    scheduler: str = "",
 ) -> FrameSet:
     """Pack a data set while the folder is locked."""
     workers = worker_count(workers)
@@ -92,7 +96,7 @@ def _pack(
     try:
         parts = Parts.or_anew(_partial(folder), identity)
         _check_space(parts.folder, len(dataset.table), size)
-        records = _write_parts(dataset, parts, size, workers, progress)
+        records = _write_parts(dataset, parts, size, workers, progress, scheduler)
         frames = _assemble(dataset, parts, records, folder)
     except (DataError, OSError):
         _remove_unfinished(folder)
@@ -136,27 +140,46 @@ def _check_space(folder: Path, clips: int, size: int) -> None:
 
 
 def _write_parts(
-    dataset: Dataset, parts: Parts, size: int, workers: int, progress: bool
+    dataset: Dataset, parts: Parts, size: int, workers: int, progress: bool, scheduler: str
 ) -> dict[str, dict]:
-    """Write one part per `CLIPS_PER_PART` clips, except parts that are there already.
+    """Write one part per `CLIPS_PER_TASK` clips, except parts that are there already.
 
     Returns the rows and the problems of each part by its name.
     """
     clips = list(dataset.table.index)
-    records = {}
+    starts = range(0, len(clips), CLIPS_PER_TASK)
+    held = {f"part-{start:07d}": clips[start : start + CLIPS_PER_TASK] for start in starts}
+    task = partial(
+        _part, dataset=dataset, parts=parts, size=size, threads=1 if scheduler else workers
+    )
+    needs = [parts.identity_file, *places(dataset, clips)]
     bar = tqdm(total=len(clips), desc=f"packing {dataset.name}", unit="clip", disable=not progress)
-    with ThreadPoolExecutor(workers) as pool, bar:  # decoders release the GIL
-        for start in range(0, len(clips), CLIPS_PER_PART):
-            name, names = f"part-{start:07d}", clips[start : start + CLIPS_PER_PART]
-            record = parts.load(name, names)
-            if record is None:
-                frames, problems = _usable(list(pool.map(dataset.labelled, names)))
-                record = _write_arrays(_arrays_file(parts, name), frames, size)
-                record |= {"problems": [vars(problem) for problem in problems]}
-                parts.save(name, names, record, [_arrays_file(parts, name)])
+    records = {}
+    with bar:
+        made = spread(task, held.items(), scheduler=scheduler, needs=needs)
+        for name, record in zip(held, made, strict=True):
             records[name] = record
-            bar.update(len(names))
+            bar.update(len(held[name]))
     return records
+
+
+def _part(
+    held: tuple[str, list[str]], dataset: Dataset, parts: Parts, size: int, threads: int
+) -> dict:
+    """Rows and problems of a part, which is made first if it is not there.
+
+    held: name of the part, and the clips that it holds.
+    """
+    name, clips = held
+    record = parts.load(name, clips)
+    if record is None:
+        with ThreadPoolExecutor(threads) as pool:  # decoders release the GIL
+            frames, problems = _usable(list(pool.map(dataset.labelled, clips)))
+        file = _arrays_file(parts, name)
+        record = _write_arrays(file, frames, size)
+        record |= {"problems": [vars(problem) for problem in problems]}
+        record = parts.save(name, clips, record, [file])
+    return record
 
 
 def _arrays_file(parts: Parts, name: str) -> Path:

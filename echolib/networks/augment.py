@@ -1,5 +1,6 @@
 """Random changes of a batch on its device: geometry and grey levels."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -46,10 +47,16 @@ class Augmenter:
         self.settings = settings
         self.seed = seed
         self.generator = Generator(device).manual_seed(seed)
+        self._place: tuple[slice, int] | None = None
 
-    def reseed(self, step: int) -> None:
-        """Make the next batch depend on the seed and `step` alone."""
+    def reseed(self, step: int, own: slice | None = None, whole: int = 0) -> None:
+        """Make the next batch depend on the seed and `step` alone.
+
+        own: the next batch is this part of a batch of `whole` images, and is changed as it would
+        be in there.
+        """
         self.generator.manual_seed(self.seed * 1_000_003 + step)
+        self._place = None if own is None else (own, whole)
 
     def __call__(
         self, images: Tensor, masks: Tensor, landmarks: Tensor | None = None
@@ -70,12 +77,16 @@ class Augmenter:
             landmarks = _move(landmarks, matrix, bend, mirrored, images.shape[-1])
         return self._grey(images), masks, landmarks
 
+    def _drawn(self, draw: Callable[..., Tensor], shape: tuple, device: torch.device) -> Tensor:
+        """Random numbers (N, ...) of the batch, as a part of those of the whole batch."""
+        own, whole = self._place or (slice(None), shape[0])
+        return draw((whole, *shape[1:]), generator=self.generator, device=device)[own]
+
     def _uniform(self, batch: int, largest: float, device: torch.device) -> Tensor:
-        draw = torch.rand(batch, generator=self.generator, device=device)
-        return largest * (2 * draw - 1)
+        return largest * (2 * self._drawn(torch.rand, (batch,), device) - 1)
 
     def _smooth(self, batch: int, channels: int, size: int, device: torch.device) -> Tensor:
-        coarse = torch.randn(batch, channels, 5, 5, generator=self.generator, device=device)
+        coarse = self._drawn(torch.randn, (batch, channels, 5, 5), device)
         return interpolate(coarse, size=(size, size), mode="bicubic", align_corners=True)
 
     def _grid(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -106,7 +117,7 @@ class Augmenter:
             return self._uniform(batch, largest, device).view(-1, 1, 1, 1)
 
         def normal() -> Tensor:
-            return torch.randn(images.shape, generator=self.generator, device=device)
+            return self._drawn(torch.randn, tuple(images.shape), device)
 
         exponent = (1 + s.gamma) ** per_image(1.0)
         images = images.clamp(1e-4, 1) ** exponent

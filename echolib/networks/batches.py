@@ -11,6 +11,7 @@ from .augment import Augmenter
 from .corruptions import corrupt_some
 from .plan import TrainingConfig
 from .tasks import Task
+from .team import Team
 
 VALIDATION_BATCH = 64  # frames
 
@@ -39,27 +40,33 @@ def check_learnable(frames: FrameSet, inputs: int, name: str) -> None:
 
 
 class Batches:
-    """Augmented batches of a set of frames for one task.
+    """Augmented batches of a set of frames for one task: this process's share of each.
 
-    images: (N, inputs, S, S) uint8 and targets (N, ...), whole on the device. per_epoch: number of
-    batches in an epoch, which shows each frame at most once. A batch depends on the configuration's
+    images: (N, inputs, S, S) uint8 and targets (N, ...), whole on the device. size: images of a
+    batch of the whole team. per_epoch: number of batches in an epoch, which shows each frame at
+    most once. A batch depends on the configuration's
     seed and the step alone, so that a resumed training gets the batches that an uninterrupted one
-    would have got. Raises ValueError for corruptions of a network with several inputs.
+    would have got. Raises ValueError for corruptions of a network with several inputs, and for
+    more processes than images in a batch.
     """
 
-    def __init__(
-        self, frames: FrameSet, task: Task, config: TrainingConfig, device: torch.device
-    ) -> None:
+    def __init__(self, frames: FrameSet, task: Task, config: TrainingConfig, team: Team) -> None:
         if config.corrupted and task.inputs > 1:
             raise ValueError(
                 "Only single frames can be corrupted. Train a model with one input, or without "
                 "corruptions."
             )
-        self.images = _on_device(frames, task.inputs, device)
-        self.targets = task.targets(frames).to(device)
+        self.size = min(config.batch, len(frames))
+        if team.size > self.size:
+            raise ValueError(
+                f"{team.size} processes cannot share batches of {self.size} images. Start fewer "
+                "processes, or train on larger batches."
+            )
+        self.images = _on_device(frames, task.inputs, team.device)
+        self.targets = task.targets(frames).to(team.device)
         self.per_epoch = max(1, len(self.images) // config.batch)
-        self._task, self._config = task, config
-        self._augmenter = Augmenter(config.augmentation, device, config.seed)
+        self._task, self._config, self._own = task, config, team.share(self.size)
+        self._augmenter = Augmenter(config.augmentation, team.device, config.seed)
 
     def grey_levels(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of grey levels, 0 to 1, over about a thousand images."""
@@ -67,12 +74,12 @@ class Batches:
         return pixels.mean(), pixels.std()
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Images (n, inputs, S, S) float and targets of a step."""
+        """Images (n, inputs, S, S) float and targets of a step, of this process's share."""
         epoch, place = divmod(step, self.per_epoch)
         order = np.random.default_rng([self._config.seed, epoch]).permutation(len(self.images))
         chosen = order[place * self._config.batch : (place + 1) * self._config.batch]
-        rows = torch.from_numpy(chosen).to(self.images.device)
-        self._augmenter.reseed(step)
+        rows = torch.from_numpy(chosen[self._own]).to(self.images.device)
+        self._augmenter.reseed(step, self._own, self.size)
         images = self._corrupted(self.images[rows], step).float() / 255
         images, targets = self._task.augment(self._augmenter, images, self.targets[rows])
         return images.contiguous(memory_format=torch.channels_last), targets
@@ -84,7 +91,8 @@ class Batches:
             return images
         generator = np.random.default_rng([config.seed, step, 1])
         pixels = images[:, 0].cpu().numpy()
-        pixels = corrupt_some(pixels, config.corrupted, config.corruptions, generator)
+        place = self._own.start, self.size
+        pixels = corrupt_some(pixels, config.corrupted, config.corruptions, generator, *place)
         return torch.from_numpy(pixels)[:, None].to(images.device)
 
 

@@ -242,12 +242,23 @@ def corrupt(
 
 
 def corrupt_some(
-    images: np.ndarray, share: float, names: tuple[str, ...], generator: Generator
+    images: np.ndarray,
+    share: float,
+    names: tuple[str, ...],
+    generator: Generator,
+    first: int = 0,
+    whole: int | None = None,
 ) -> np.ndarray:
-    """Corrupt a share of training images (N, H, W) uint8; each draws its name and severity."""
+    """Corrupt a share of training images (N, H, W) uint8; each draws its name and severity.
+
+    first, whole: the images are those from number `first` on of a batch of `whole` images, and are
+    corrupted as they would be in there.
+    """
     images = images.copy()
-    for index in np.flatnonzero(generator.random(len(images)) < share):
+    for number in np.flatnonzero(generator.random(whole or len(images)) < share):
         name = names[generator.integers(len(names))]
-        severity = int(generator.choice(SEVERITIES))
-        images[index] = corrupt(images[index], name, severity, int(generator.integers(2**31)))
+        severity, seed = int(generator.choice(SEVERITIES)), int(generator.integers(2**31))
+        index = number - first
+        if 0 <= index < len(images):
+            images[index] = corrupt(images[index], name, severity, seed)
     return images

@@ -15,7 +15,7 @@ from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
-from ..config import bf16_pays, device
+from ..config import bf16_pays
 from ..data.frames import FrameSet
 from ..errors import DataError
 from ..files import remove_leftovers, write_table
@@ -30,6 +30,7 @@ from .checkpoints import (
 from .models import WEIGHTS_FILE, Encoder, first_levels, save_model
 from .plan import Progress, TrainingConfig, warm_up_and_cosine
 from .tasks import task_of
+from .team import join_team
 from .threads import watched
 
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -48,6 +49,9 @@ def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Ten
     return average
 
 
+Answers = Callable[[Tensor], Tensor]  # from images to a network's answer
+
+
 class Training:
     """A training of a network on packed frames.
 
@@ -57,9 +61,11 @@ class Training:
     checkpoint in the folder, if there is one; another length in the configuration makes that
     training longer or shorter, and an equal one ends in the same bits as without a stop. The
     training runs on `config.device()`, in the precision of its configuration; a resumed one keeps
-    the precision that it began in. Raises ValueError for an empty set or, without `resume`, a
-    folder that holds a training already, and DataError for frames from which nothing can be learnt,
-    such as black ones, and for a checkpoint that is damaged or belongs to another training.
+    the precision that it began in. Under `torchrun`, several processes share each batch, see
+    `team`, and the first one writes; a training resumes with any number of them. Raises ValueError
+    for an empty set or, without `resume`, a folder that holds a training already, and DataError for
+    frames from which nothing can be learnt, such as black ones, and for a checkpoint that is
+    damaged or belongs to another training.
     """
 
     def __init__(
@@ -79,11 +85,12 @@ class Training:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.folder)
-        self.device = device()
+        self.team = join_team()
+        self.device = self.team.device
         self.task = task_of(model, settings.loss, settings.auxiliary, settings.heatmap)
         check_learnable(train, self.task.inputs, "training")
         check_learnable(val, self.task.inputs, "validation")
-        self.batches = Batches(train, self.task, settings, self.device)
+        self.batches = Batches(train, self.task, settings, self.team)
         self.validation = Validation(val, self.task, self.device)
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.model.size = train.size
@@ -94,6 +101,7 @@ class Training:
             model.sd.fill_(sd)
         for level in first_levels(self.model, settings.frozen):
             level.requires_grad_(False)
+        self.answers = self.team.answers(self.task, self.model)
         self.averaged = AveragedModel(self.model, avg_fn=moving_average(settings.average)).eval()
         self.optimizer = self._optimizer(self.model, settings.learning_rate)
         self.checkpoint = self.folder / CHECKPOINT_FILE
@@ -120,18 +128,19 @@ class Training:
         chosen, fastest = self.config.precision, bf16_pays(self.device)
         progress = Progress(steps=steps, bf16=fastest if chosen == "auto" else chosen == "bf16")
         if self.config.minutes is not None:
-            seconds = self._seconds_per_step(progress.bf16)
-            progress.seconds = time.perf_counter() - started
+            seconds = self.team.agreed(self._seconds_per_step(progress.bf16))
+            progress.seconds = self.team.agreed(time.perf_counter() - started)
             progress.replan(60 * self.config.minutes, seconds)
         return progress
 
     def _seconds_per_step(self, bf16: bool) -> float:
         """Time of the fastest of a few steps of a copy; the first one also warms the device up."""
         model = deepcopy(self.model)
+        answers = self.team.answers(self.task, model)
         optimizer, fastest = self._optimizer(model, 0.0), math.inf
         for step in range(TIMED_STEPS):
             started = time.perf_counter()
-            self._optimise(model, optimizer, step, bf16).item()  # waits for the device
+            self._optimise(model, answers, optimizer, step, bf16).item()  # waits for the device
             fastest = min(fastest, time.perf_counter() - started)
         return fastest
 
@@ -149,29 +158,37 @@ class Training:
 
     # --- Steps ---------------------------------------------------------------------------------
 
-    def _optimise(self, model: Encoder, optimizer: AdamW, step: int, bf16: bool) -> Tensor:
-        """One step of gradient descent; returns the loss, still on the device."""
+    def _optimise(
+        self, model: Encoder, answers: Answers, optimizer: AdamW, step: int, bf16: bool
+    ) -> Tensor:
+        """One step of gradient descent; returns the loss, still on the device.
+
+        answers: of the model, as `Team.answers` gives them.
+        """
         with watched(self.device, self.config.batch, (self.folder, bf16)):
-            loss = self._loss(model, step, bf16)
+            loss = self._loss(model, answers, step, bf16)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
         return loss.detach()
 
-    def _loss(self, model: Encoder, step: int, bf16: bool) -> Tensor:
-        """Loss of a model in training mode about the batch of a step."""
+    def _loss(self, model: Encoder, answers: Answers, step: int, bf16: bool) -> Tensor:
+        """Loss of a model in training mode about the batch of a step, of this process's share."""
         images, targets = self.batches.batch(step)
         model.train()
         for level in first_levels(model, self.config.frozen):
             level.eval()  # so that the statistics of its batch normalisation stay, too
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            answer = self.task.answer(model, images)
-        return self.task.loss(answer, targets)
+            answer = answers(images)
+        return self.team.weight(len(images), self.batches.size) * self.task.loss(answer, targets)
 
     def validate(self) -> float:
-        """Mean Dice of the averaged weights over the validation frames."""
-        return self.validation.dice(self.averaged.module, self.progress.bf16)
+        """Mean Dice of the averaged weights over the validation frames, by the first process."""
+        dice = 0.0
+        if self.team.rank == 0:
+            dice = self.validation.dice(self.averaged.module, self.progress.bf16)
+        return self.team.agreed(dice)
 
     # --- Rounds --------------------------------------------------------------------------------
 
@@ -179,7 +196,8 @@ class Training:
         """Train to the end of the plan or to an early stop; returns the history."""
         state = self.progress
         count = {"total": state.steps, "initial": state.step, "unit": "step"}
-        with tqdm(desc="train", disable=not progress, **count) as bar:
+        quiet = not progress or self.team.rank > 0
+        with tqdm(desc="train", disable=quiet, **count) as bar:
             while not self.finished:
                 self._round(bar)
         return self.history
@@ -204,14 +222,17 @@ class Training:
         while state.step < last:
             for group in self.optimizer.param_groups:
                 group["lr"] = self._learning_rate(state.step)
-            total += self._optimise(self.model, self.optimizer, state.step, state.bf16)
+            total += self._optimise(
+                self.model, self.answers, self.optimizer, state.step, state.bf16
+            )
             state.step += 1
             self.averaged.update_parameters(self.model)
             bar.update()
-        loss = float(total) / (last - first)
+        loss = float(self.team.mean(total)) / (last - first)
         speed = (last - first) * self.config.batch / (time.perf_counter() - started)
         val_dice = self.validate()
-        state.seconds += time.perf_counter() - started
+        taken = self.team.agreed(time.perf_counter() - started)
+        state.seconds += taken
         row = {"step": last, "epoch": last / self.batches.per_epoch, "loss": loss}
         row |= {"val_dice": val_dice, "learning_rate": self._learning_rate(last - 1)}
         state.history.append(row | {"images_per_second": speed, "seconds": state.seconds})
@@ -220,8 +241,9 @@ class Training:
             raise ValueError(f"The loss became {loss} by step {last}: lower the learning rate.")
         self._keep_if_better(val_dice)
         if self.config.minutes is not None:
-            latest = (time.perf_counter() - started) / (last - first)
-            average = (latest + state.seconds / last) / 2  # the speed varies on a shared machine
+            average = (
+                taken / (last - first) + state.seconds / last
+            ) / 2  # the speed varies on a shared machine
             state.replan(60 * self.config.minutes, average)
             bar.total = state.steps
         self._save_checkpoint()
@@ -233,6 +255,8 @@ class Training:
             state.stale += 1
             return
         state.best, state.stale = val_dice, 0
+        if self.team.rank:
+            return
         model = cast(Encoder, self.averaged.module)  # torch declares no more than a Module
         model.card = {
             "trained_on": self.source,
@@ -248,6 +272,8 @@ class Training:
     # --- Checkpoints ---------------------------------------------------------------------------
 
     def _save_checkpoint(self) -> None:
+        if self.team.rank:
+            return
         parts = ("model", "averaged", "optimizer")
         state = {name: getattr(self, name).state_dict() for name in parts}
         state |= {"identity": self.identity, "progress": asdict(self.progress)}

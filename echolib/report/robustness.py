@@ -33,6 +33,8 @@ def report_robustness(
     severities: tuple[int, ...] = SEVERITIES,
     seed: int = 0,
     progress: bool = True,
+    workers: int | None = 1,
+    scheduler: str = "",
 ) -> pd.DataFrame:
     """Run the benchmark and write its results; returns the summary, one row per model.
 
@@ -41,12 +43,14 @@ def report_robustness(
     (one row per case), `summary.csv`, `falls.csv` (at the middle severity) and `curves.png`; with
     a pair also `comparison.csv`, `comparison.png`, `doubt.csv` (one row per frame, clean and at
     the middle severity), `doubt_gain.csv` and `doubt.png`. An interrupted run resumes as in
-    `run_robustness`.
+    `run_robustness`, which explains workers and scheduler.
     """
     folder = Path(folder)
     pair = _first_pair(models)
     pairs = {COMBINED: pair} if pair else None
-    cases = run_robustness(models, frames, folder, corruptions, severities, seed, pairs, progress)
+    cases = run_robustness(
+        models, frames, folder, corruptions, severities, seed, pairs, progress, workers, scheduler
+    )
     summary = robustness_summary(cases, baseline=next(iter(models)))
     write_table(summary, folder / "summary.csv", index=True)
     write_table(falls_from_clean(cases, _middle(severities)), folder / "falls.csv")

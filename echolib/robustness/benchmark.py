@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,13 @@ from ..config import device
 from ..data.frames import FrameSet
 from ..files import write_table
 from ..geometry import mask_volume
+from ..locks import one_at_a_time
 from ..metrics import case_scores
 from ..networks.corruptions import CORRUPTIONS, SEVERITIES, check_corruptions, corrupt
 from ..networks.inference import predict, square_masks
 from ..networks.models import Encoder, weights_digest
 from ..parts import Parts
+from ..workers import spread
 from .doubt import mean_shapes
 
 CLEAN = "clean"
@@ -154,32 +157,52 @@ def run_robustness(
     seed: int = 0,
     pairs: dict[str, tuple[str, str]] | None = None,
     progress: bool = True,
+    workers: int | None = 1,
+    scheduler: str = "",
 ) -> pd.DataFrame:
     """Score every model under every condition and write `robustness.csv` to the folder.
 
-    Parameters and columns are those of `conditions` and `score_condition`. Finished conditions are
-    kept in `parts/`, and a run that was interrupted does not compute them again, unless their part
-    is damaged. Raises ValueError without frames, and DataError if the parts belong to other models,
+    Parameters and columns are those of `conditions` and `score_condition`. workers, scheduler: who
+    scores, see `workers.spread`, condition by condition; the results do not depend on it. Finished
+    conditions are kept in `parts/`, and a run that was interrupted does not compute them again,
+    unless their part is damaged; of two processes that want the same, one waits for the other.
+    Raises ValueError without frames, and DataError if the parts belong to other models,
     frames or settings.
     """
     if not len(frames):
         raise ValueError("There are no frames to score. Does the data set name its splits?")
     folder = Path(folder)
     all_conditions = conditions(corruptions, severities)
-    parts = Parts(folder / PARTS_FOLDER, _identity(models, frames, seed, pairs))
-    holds = [f"{row.clip} {row.frame}" for row in frames.table.itertuples()]
-    bar = tqdm(all_conditions, desc="robustness", unit="condition", disable=not progress)
-    tables = []
-    for corruption, severity in bar:
-        name = f"{corruption}-{severity}"
-        rows = parts.load(name, holds)
-        if rows is None:
-            cases = score_condition(models, frames, corruption, severity, seed, pairs)
-            rows = parts.save(name, holds, cases.to_dict("records"))
-        tables.append(pd.DataFrame(rows))
-    cases = _sort_by_model(pd.concat(tables, ignore_index=True), [*models, *(pairs or {})])
-    write_table(cases, folder / CASES_FILE)
+    with one_at_a_time(folder):
+        parts = Parts(folder / PARTS_FOLDER, _identity(models, frames, seed, pairs))
+        task = partial(
+            _part, models=models, frames=frames, seed=seed, pairs=pairs, parts=parts,
+            holds=[f"{row.clip} {row.frame}" for row in frames.table.itertuples()],
+        )  # fmt: skip
+        made = spread(task, all_conditions, workers, scheduler, needs=[parts.identity_file])
+        bar = tqdm(made, "robustness", len(all_conditions), unit="condition", disable=not progress)
+        tables = [pd.DataFrame(rows) for rows in bar]
+        cases = _sort_by_model(pd.concat(tables, ignore_index=True), [*models, *(pairs or {})])
+        write_table(cases, folder / CASES_FILE)
     return cases
+
+
+def _part(
+    condition: tuple[str, int],
+    models: dict[str, Encoder],
+    frames: FrameSet,
+    seed: int,
+    pairs: dict[str, tuple[str, str]] | None,
+    parts: Parts,
+    holds: list[str],
+) -> list[dict]:
+    """Rows of a condition from its part, which is made first if it is not there."""
+    name = "-".join(map(str, condition))
+    rows = parts.load(name, holds)
+    if rows is None:
+        cases = score_condition(models, frames, *condition, seed, pairs)
+        rows = parts.save(name, holds, cases.to_dict("records"))
+    return rows
 
 
 def _identity(models: dict, frames: FrameSet, seed: int, pairs) -> dict:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +13,19 @@ from .. import __version__
 from ..arrays import read_npz
 from ..cautions import Caution, joined, restored
 from ..data.clips import Clip
-from ..data.frames import Dataset, LabelledFrame
+from ..data.frames import Dataset, LabelledFrame, places
 from ..data.problems import Problem, full_table, warnings_as_problems
 from ..data.sector import clip_sector
 from ..errors import DataError
 from ..files import write_npz, write_table
 from ..geometry import disk_volume, ejection_fraction, mask_to_tracing
+from ..locks import one_at_a_time
 from ..masks import PackedMasks
 from ..metrics import dice
 from ..networks.models import weights_digest
 from ..networks.orientation import Orientation
 from ..parts import Parts
+from ..workers import clips_per_task, spread
 from .calibration import SPREADS
 from .clip import ClipFunction, Networks, measure_clip, measure_pair
 from .function import Beat, heart_function
@@ -46,11 +49,14 @@ def measure_study(
     split: str = "test",
     most: int | None = None,
     progress: bool = True,
+    workers: int | None = 1,
+    scheduler: str = "",
 ) -> dict[str, pd.DataFrame]:
     """Measure every clip of a split, and write the results to a folder, clip by clip.
 
     split: name of the split, or "all". most: measure at most this number of clips, 1 or more,
-    spread evenly over the split; by default all. Returns and writes four tables:
+    spread evenly over the split; by default all. workers, scheduler: who measures, see
+    `workers.spread`; the results do not depend on it. Returns and writes four tables:
 
     `clips.csv`, one row per clip, `beats.csv`, one row per beat, and `frames.csv`, one row per
     labelled frame, whose columns TABLES.md describes; `problems.csv`, all that is malformed in the
@@ -60,8 +66,9 @@ def measure_study(
     that the expert chose; its rows have no beats and no heart rate, and a warning says so. The
     masks are kept in `parts/`, so that `stored_result` needs no network. A clip that cannot be
     read keeps a row with the reason. Clips that were finished before an interruption are not
-    measured again, unless their part is damaged. Raises DataError where the folder holds the
-    results of another study, or the split has no clip.
+    measured again, unless their part is damaged, and of two processes that want the same study, one
+    waits for the other. Raises DataError where the folder holds the results of another study, or
+    the split has no clip.
     """
     if most is not None and most < 1:
         raise ValueError(f"most: expected 1 or more clips, found {most}.")
@@ -76,20 +83,30 @@ def measure_study(
         chosen = chosen[np.linspace(0, len(chosen) - 1, most).round().astype(int)]
     identity = {"data": data.fingerprint(), "split": split, "clips": len(chosen)}
     identity |= {"format": FORMAT, "networks": _identity(networks)}
-    parts = Parts(folder / PARTS_FOLDER, identity)
-    rows: list[dict] = []
-    bar = tqdm(total=len(chosen), desc="heart function", unit="clip", disable=not progress)
-    for number, name in enumerate(chosen):
-        result = parts.load(f"{number:06}", [name])
-        if result is None:
-            result = _measure(data, name, networks, parts.folder)
-            masks = _mask_file(parts.folder, name)
-            files = [masks] if masks.is_file() else []
-            result = parts.save(f"{number:06}", [name], result, files)
-        rows.append(result)
-        bar.update()
-    bar.close()
-    return _write_tables(folder, rows, data.problems)
+    with one_at_a_time(folder):
+        parts = Parts(folder / PARTS_FOLDER, identity)
+        task = partial(_part, data=data, networks=networks, parts=parts)
+        rows = spread(
+            task, enumerate(chosen), workers, scheduler, clips_per_task(len(chosen)),
+            [parts.identity_file, *places(data, chosen)],
+        )  # fmt: skip
+        bar = tqdm(rows, "heart function", len(chosen), unit="clip", disable=not progress)
+        return _write_tables(folder, list(bar), data.problems)
+
+
+def _part(numbered: tuple[int, str], data: Dataset, networks: Networks, parts: Parts) -> dict:
+    """The results of a clip from its part, which is made first if it is not there.
+
+    numbered: the clip's number in the study, and its name.
+    """
+    number, name = numbered
+    part = f"{number:06}"
+    result = parts.load(part, [name])
+    if result is None:
+        result = _measure(data, name, networks, parts.folder)
+        masks = _mask_file(parts.folder, name)
+        result = parts.save(part, [name], result, [masks] if masks.is_file() else [])
+    return result
 
 
 def stored_result(data: Dataset, row: pd.Series, folder: str | Path) -> ClipFunction:

@@ -253,7 +253,7 @@ def test_packing_continues_after_a_kill(tmp_path):
     script = textwrap.dedent("""
         import sys, time
         from echolib.data import open_data, pack, packing
-        packing.CLIPS_PER_PART = 2
+        packing.CLIPS_PER_TASK = 2
         data = open_data(sys.argv[1])
         read = type(data).labelled
         def labelled(self, clip):

@@ -43,7 +43,7 @@ def test_two_processes_that_pack_the_same_frames_both_get_them(tmp_path):
 @pytest.fixture
 def data(tmp_path, monkeypatch):
     monkeypatch.setenv("ECHOLIB_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(packing, "CLIPS_PER_PART", 2)
+    monkeypatch.setattr(packing, "CLIPS_PER_TASK", 2)
     return open_data(EchoNetFolder(tmp_path / "echonet").write())
 
 
@@ -59,7 +59,7 @@ def test_damaged_parts_of_an_interrupted_run_do_not_stop_the_next(
     with pytest.raises(KeyboardInterrupt):
         pack(data, tmp_path / "packed", 16, progress=False)
     monkeypatch.undo()
-    monkeypatch.setattr(packing, "CLIPS_PER_PART", 2)
+    monkeypatch.setattr(packing, "CLIPS_PER_TASK", 2)
     path = tmp_path / ".packed.partial" / file
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2] + (bytes(len(content) // 2) * (damage != "cut")))

@@ -1,6 +1,7 @@
 """Parts of a measured study: damaged ones, foreign ones and ones that lack a clip are made anew."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -70,6 +71,16 @@ def without_a_clip(part):
 
 def with_a_foreign_clip(part):
     part.write_text(part.read_text().replace("clip2", "clip0"))
+
+
+def test_of_two_runs_into_one_folder_one_waits_and_measures_nothing(measured, tmp_path):
+    _, calls = measured
+    folder = tmp_path / "both"
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(again, [folder, folder])
+    assert sorted(calls) == NAMES
+    pd.testing.assert_frame_equal(first, second)
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".lock")] == []
 
 
 DAMAGES = {

@@ -1,21 +1,21 @@
-"""Outlines of the left ventricle from a shell, of a clip or of a folder of clips."""
+"""Outlines of the left ventricle from a shell: of a clip or a folder of clips."""
 
 import argparse
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import DataError
 from ..files import write_npz, write_table
+from ..locks import one_at_a_time
 from ..parts import Parts
+from ..workers import clips_per_task, spread
 from .options import (
     CLIP_HELP,
-    OF_A_CLIP,
-    add_changes,
-    add_device,
     add_dicom_seg,
-    add_force,
+    add_measuring,
     changes,
     refuse_dicom_seg,
     refuse_existing,
@@ -23,13 +23,13 @@ from .options import (
 from .shared import KEPT_CLIPS, PLAYED_AT, Add, open_clips, report_problems, write_dicom_seg
 
 if TYPE_CHECKING:
-    from ..data import Changes, LooseClips
+    from ..data import Changes, LooseClips, Problem
     from ..masks import PackedMasks
     from ..networks.models import Encoder
     from ..ventricle.clip import Networks
 
 GIF_SIDE = 640  # px, longer side of a GIF at most: larger ones cannot be sent
-RESULTS = (  # of `segment`, of one clip
+RESULTS = (  # of one clip
     "masks.npz", "masks.nii.gz", "contours.csv", "area.csv", "overlay.mp4", "overlay.gif",
 )  # fmt: skip
 
@@ -45,9 +45,7 @@ def add_commands(add: Add) -> None:
         "(default: those that come with the package, which see the beat)",
     )  # fmt: skip
     add_dicom_seg(command)
-    add_changes(command)
-    add_device(command)
-    add_force(command, OF_A_CLIP)
+    add_measuring(command)
 
 
 def segment(arguments: argparse.Namespace) -> None:
@@ -68,12 +66,13 @@ def segment(arguments: argparse.Namespace) -> None:
         if arguments.dicom_seg:
             names = [Path(name).name for name in weights]
             segmentation = empty_segmentation(path, VENTRICLE, names, _digests(network))
-        masks = _segment_clip(path, changed, network, out)
+        masks, said = _segment_clip(path, changed, network, out)
+        print(said)
         if segmentation is not None:
             write_dicom_seg(out, segmentation, masks)
     else:
         arguments.kept = KEPT_CLIPS
-        _segment_folder(clips, changed, network, out)
+        _segment_folder(clips, changed, network, out, arguments)
 
 
 def _loose_clips(folder: Path) -> "LooseClips":
@@ -90,29 +89,33 @@ def _loose_clips(folder: Path) -> "LooseClips":
 
 
 def _segment_folder(
-    data: "LooseClips", changed: "Changes", network: "Encoder | Networks", out: Path
+    data: "LooseClips",
+    changed: "Changes",
+    network: "Encoder | Networks",
+    out: Path,
+    arguments: argparse.Namespace,
 ) -> None:
     """Outline each clip into a folder of its own; damaged clips and finished ones are passed over.
 
     Raises DataError where no clip can be outlined, or `out` holds results of other networks or of
     clips that were changed otherwise.
     """
-    from ..data import Problem, problem_summary
-    from ..data.problems import warnings_as_problems
+    from ..data import problem_summary
+    from ..data.frames import places
 
     identity = {"echolib": __version__, "networks": _digests(network)}
-    Parts(out, identity | {"changes": asdict(changed)})
+    task = partial(_segment_one, data=data, changed=changed, network=network, out=out)
     problems: list[Problem] = []
-    done = 0
-    for name, path in data.table.path.items():
-        try:
-            with warnings_as_problems(path.name, data.folder, problems):
-                if not _is_segmented(path, out / name):
-                    _segment_clip(path, changed, network, out / name)
-            done += 1
-        except (ValueError, OSError) as error:
-            reason = str(error).replace(f"{data.folder}/", "")
-            problems.append(Problem(path.name, None, reason))
+    done, clips = 0, list(data.table.path.items())
+    with one_at_a_time(out):
+        parts = Parts(out, identity | {"changes": asdict(changed)})
+        needs = [parts.identity_file, *places(data, data.table.index)]
+        how = arguments.workers, arguments.scheduler, clips_per_task(len(clips))
+        for said, found in spread(task, clips, *how, needs):
+            done += said is not None
+            problems += found
+            if said:
+                print(said)
     if not done:
         raise DataError(
             f"{data.folder}: none of its {len(data.table)} clips could be outlined.\n"
@@ -120,6 +123,32 @@ def _segment_folder(
         )
     print(f"{done} of {len(data.table)} clips outlined in {out}")
     report_problems(problems)
+
+
+def _segment_one(
+    named: tuple[str, Path],
+    data: "LooseClips",
+    changed: "Changes",
+    network: "Encoder | Networks",
+    out: Path,
+) -> tuple[str | None, list["Problem"]]:
+    """Outline a clip of a folder, unless it is done: a sentence, None if it failed; its problems.
+
+    named: the clip's name and file. The sentence is empty where nothing was to be done.
+    """
+    from ..data import Problem
+    from ..data.problems import warnings_as_problems
+
+    name, path = named
+    problems: list[Problem] = []
+    try:
+        with warnings_as_problems(path.name, data.folder, problems):
+            if _is_segmented(path, out / name):
+                return "", problems
+            return _segment_clip(path, changed, network, out / name)[1], problems
+    except (ValueError, OSError) as error:
+        reason = str(error).replace(f"{data.folder}/", "")
+        return None, [*problems, Problem(path.name, None, reason)]
 
 
 def _digests(network: "Encoder | Networks") -> list[str]:
@@ -142,8 +171,11 @@ def _is_segmented(clip: Path, out: Path) -> bool:
 
 def _segment_clip(
     path: Path, changed: "Changes", network: "Encoder | Networks", out: Path
-) -> "PackedMasks":
-    """Write masks, tables of contours and areas, and overlays of one clip; return the masks."""
+) -> tuple["PackedMasks", str]:
+    """Write masks, tables of contours and areas, and overlays of one clip.
+
+    Returns the masks and a sentence about them.
+    """
     import numpy as np
     import pandas as pd
 
@@ -172,5 +204,5 @@ def _segment_clip(
     small = None if largest <= GIF_SIDE else GIF_SIDE / largest
     write_gif(out / "overlay.gif", outlined(clip.frames, masks, small), rate)
     empty = int((area == 0).sum())
-    print(f"{len(masks)} frames outlined in {out}" + (f", {empty} of them empty" if empty else ""))
-    return masks
+    said = f"{len(masks)} frames outlined in {out}"
+    return masks, said + (f", {empty} of them empty" if empty else "")
