@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from .options import add_seed, refuse_existing
+from .options import add_seed, add_workers, refuse_existing
 from .shared import KEPT_PARTS, SIZE, Add
 
 SCALE = 0.3  # of a mitral study
@@ -32,9 +32,7 @@ def add_commands(add: Add) -> None:
         f"(default {SCALE})",
     )  # fmt: skip
     command.add_argument("--size", type=int, help=f"side of single frames, px (default {SIZE})")
-    command.add_argument(
-        "--workers", type=int, metavar="N", help="processes that draw (default one per core)"
-    )
+    add_workers(command, "processes that draw", default=None)
     add_seed(command)
 
 
@@ -48,6 +46,10 @@ def phantom(arguments: argparse.Namespace) -> None:
 
     out, seed = arguments.out, arguments.seed
     how = {"workers": arguments.workers, "progress": not arguments.quiet}
+    study = how | {"scheduler": arguments.scheduler}
+    kinds = arguments.frames, arguments.cycles, arguments.valves
+    if arguments.scheduler and any(kind is not None for kind in kinds):
+        raise ValueError("--scheduler is for studies; single frames are drawn here: --workers.")
     if arguments.frames is not None:
         refuse_existing(out)
         size = SIZE if arguments.size is None else arguments.size
@@ -68,9 +70,9 @@ def phantom(arguments: argparse.Namespace) -> None:
         print(f"{arguments.valves} phantom frames of the mitral valve in {out}")
     elif arguments.mitral is not None:
         arguments.kept = KEPT_PARTS
-        write_mitral_study(out, arguments.mitral, seed, **how)
+        write_mitral_study(out, arguments.mitral, seed, **study)
         print(f"phantom mitral study of scale {arguments.mitral:g} in {out}")
     else:
         arguments.kept = KEPT_PARTS
-        write_lv_study(out, arguments.clips, seed, **how)
+        write_lv_study(out, arguments.clips, seed, **study)
         print(f"{arguments.clips} phantom clips in {out}")

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from ..errors import DataError
 from ..files import sweep, write_json
 from ..locks import make_once
-from .workers import in_parallel
+from .workers import in_parallel, on_cluster
 
 # Version of the phantom: raised whenever the same seed gives other bytes.
 VERSION = 5
@@ -86,11 +86,17 @@ def is_finished(folder: Path, files: Iterable[str]) -> bool:
     return all((folder / name).is_file() for name in files)
 
 
-def draw_clips(task: Callable, folder: Path, count: int, workers: int, progress: bool) -> list:
+def draw_clips(
+    task: Callable, folder: Path, count: int, workers: int, progress: bool, scheduler: str
+) -> list:
     """Run `task` for the clips 0 to `count` - 1 of a study, with a progress bar.
 
+    workers: number of processes here. scheduler: of a Dask cluster that does it instead, or "".
     Returns the results in order.
     """
-    results = in_parallel(task, range(count), workers, chunk=1)
+    if scheduler:
+        results = on_cluster(task, range(count), scheduler, [folder / CARD])
+    else:
+        results = in_parallel(task, range(count), workers, chunk=1)
     title = f"phantom study in {folder.name}"
     return list(tqdm(results, title, count, disable=not progress, unit="clip"))

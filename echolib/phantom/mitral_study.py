@@ -38,6 +38,7 @@ def write_mitral_study(
     seed: int = 0,
     workers: int | None = None,
     progress: bool = True,
+    scheduler: str = "",
 ) -> Path:
     """Write phantom clips of the mitral valve in the layout of the course task's data.
 
@@ -52,7 +53,8 @@ def write_mitral_study(
     clip (at least 12) and the height and width of expert and test frames (at least a quarter of
     the real ones). Amateur frames are 112 x 112 at any scale. A clip lasts at least one beat: if
     it has too few frames for that at 50 per second, its frame rate is lower.
-    workers: number of processes, one per core by default; the bytes do not depend on it.
+    workers: number of processes, one per core by default. scheduler: of a Dask cluster
+    that draws instead, see `workers.spread`. The bytes depend on neither.
 
     An interrupted study is resumed, a finished study is returned at once, and of two processes
     that want the same study, one waits for the other. Raises ValueError for parameters outside
@@ -71,7 +73,7 @@ def write_mitral_study(
     def draw() -> None:
         parts = Parts.or_anew(folder / PARTS, study)
         task = partial(_write_part, parts=parts, plan=plan, seed=seed, scale=scale)
-        draw_clips(task, folder, len(plan), workers, progress)
+        draw_clips(task, folder, len(plan), workers, progress, scheduler)
         _assemble(folder, plan, progress)
 
     write_once(folder, study, FILES, draw)

@@ -48,13 +48,15 @@ def write_lv_study(
     frames: tuple[int, int] = (28, 60),
     workers: int | None = None,
     progress: bool = True,
+    scheduler: str = "",
 ) -> Path:
     """Write a study of apical four-chamber clips in EchoNet-Dynamic's layout.
 
     folder: receives FileList.csv, VolumeTracings.csv, Videos/*.avi (112 x 112 px) and study.json.
     clips: number of clips, 3 or more. frames: smallest and largest number of frames of a clip, at
     50 fps; each clip contains at least one end-diastole and the end-systole after it, both
-    traced. workers: number of processes, one per core by default; the bytes do not depend on it.
+    traced. workers: number of processes, one per core by default. scheduler: of a Dask cluster
+    that draws instead, see `workers.spread`. The bytes depend on neither.
     Volumes are computed from the written tracings by the method of disks, in ml at the heart's
     own scale.
 
@@ -80,7 +82,7 @@ def write_lv_study(
 
     def draw() -> None:
         task = partial(_write_clip, folder=folder, seed=seed, frames=(shortest, longest))
-        rows = draw_clips(task, folder, clips, workers, progress)
+        rows = draw_clips(task, folder, clips, workers, progress, scheduler)
         _write_tables(folder, rows, _splits(clips, seed))
 
     write_once(folder, study, FILES, draw)

@@ -1,4 +1,4 @@
-"""Worker processes that draw hearts in parallel; results do not depend on their number."""
+"""Workers that draw hearts in parallel; results do not depend on their number or place."""
 
 import multiprocessing
 import os
@@ -6,8 +6,12 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 import cv2
+
+from ..workers import clips_per_task, spread
 
 
 def _start_worker() -> None:
@@ -38,6 +42,22 @@ def in_parallel(task: Callable, items: range, workers: int, chunk: int) -> Itera
         yield from pool.map(task, items, chunksize=chunk)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def on_cluster(task: Callable, items: range, scheduler: str, needs: list[Path]) -> Iterator:
+    """Yield the results of `task` for each item, in order, from the workers of a Dask scheduler.
+
+    needs: files that the workers must see.
+    """
+    drawn = partial(_with_one_thread, task)
+    yield from spread(
+        drawn, items, scheduler=scheduler, together=clips_per_task(len(items)), needs=needs
+    )
+
+
+def _with_one_thread(task: Callable, item: int) -> object:
+    with _one_thread():
+        return task(item)
 
 
 @contextmanager
