@@ -1,45 +1,26 @@
-"""How fast the U-Nets are beside those of MONAI, and how accurate after equal time.
+"""Networks that a user would pick instead of those of echolib, and how fast each of them is.
 
-    python -m benchmarks.networks
-    python -m benchmarks.networks --camus ../shared/camus --minutes 3 --seeds 2
-
-The first command measures the speed on noise of 112 x 112 px. Each round asks every network in
-turn, every second round in the opposite order, so that other load hits all alike; ratios are taken
-within a round. Prints medians over the rounds, in float32 and, where `config.bf16_pays`, in
-bfloat16.
-
-The second trains every network for the same time on half of the CAMUS training patients, a tenth
-of them for choosing the weights, and scores the Dice in the packed squares of the other half. The
-validation patients are never used. Finished trainings are rows in --out, and a stopped run goes on
-where it was. Trainings follow each other, so the machine must be quiet. Two seeds differ by chance
-alone: smaller differences between networks mean nothing.
+`python -m benchmarks.peers` asks them; this module is no command. Every network is measured in both
+memory layouts, and the faster one counts.
 """
 
-import argparse
+import math
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from functools import partial
 from typing import cast
 
-import numpy as np
-import pandas as pd
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
+from torchvision.models.segmentation import deeplabv3_resnet50
 
 from echolib.config import bf16_pays, device
-from echolib.data import open_data, pack_once
-from echolib.data.frames import FrameSet
-from echolib.files import write_table
-from echolib.networks.batches import Validation
 from echolib.networks.losses import bce_dice_loss
-from echolib.networks.models import SIZE, WEIGHTS_FILE, Encoder, UNet, count_parameters, new_model
-from echolib.networks.training import Training, TrainingConfig
+from echolib.networks.models import SIZE, Encoder, UNet, count_parameters, new_model
 
-BATCH = 16  # frames
-REFERENCE = "MONAI residual U-Net"
-CHOOSING = 0.1  # share of the training half that chooses the weights
-AVERAGE = 0.98  # of the weights: a short training has a short memory
+OURS, MONAI = "echolib folded U-Net", "MONAI residual U-Net"
+BATCH, GPU_BATCH = 16, 256  # frames
+LAYOUTS = (torch.channels_last, torch.contiguous_format)
 
 
 class Foreign(nn.Module):
@@ -58,6 +39,18 @@ class Foreign(nn.Module):
         return self.network((images - self.mean) / self.sd)
 
 
+class DeepLab(nn.Module):
+    """EchoNet-Dynamic's network, which sees three colours. Source: Ouyang et al., Nature 2020."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = deeplabv3_resnet50(weights=None, weights_backbone=None, num_classes=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 1, H, W) normalised to (N, 1, H, W) logits."""
+        return self.network(images.expand(-1, 3, -1, -1))["out"]
+
+
 def monai_residual() -> Encoder:
     """The residual U-Net of MONAI's tutorials. Source: Kerfoot et al., STACOM 2018."""
     from monai.networks.nets import UNet as ResidualUNet
@@ -73,142 +66,112 @@ def monai_basic() -> Encoder:
     return cast(Encoder, Foreign(BasicUNet(2, 1, 1)))
 
 
-CANDIDATES: dict[str, Callable[[], Encoder]] = {
-    "U-Net, width 16, depth 4": lambda: UNet(16, 4),
-    "folded, width 24, depth 3": lambda: new_model("masks", 24),
-    "folded, width 32, depth 3": lambda: new_model("masks", 32),
-    REFERENCE: monai_residual,
+NETWORKS: dict[str, Callable[[], Encoder]] = {
+    OURS: lambda: new_model("masks"),
+    "echolib plain U-Net, width 16": lambda: UNet(16, 4),
+    MONAI: monai_residual,
     "MONAI basic U-Net": monai_basic,
+    "U-Net, 64 to 1024 channels": lambda: UNet(64, 4),
+    "DeepLabV3-ResNet50": lambda: cast(Encoder, Foreign(DeepLab())),
 }
 
 
-# --- Speed ----------------------------------------------------------------------------------------
+def build(name: str) -> Encoder | None:
+    """One of `NETWORKS`, untrained; None where MONAI is not installed."""
+    try:
+        return NETWORKS[name]()
+    except ModuleNotFoundError as error:
+        if error.name != "monai":
+            raise
+        return None
 
 
-def inference(model: Encoder, images: Tensor, bf16: bool) -> None:
-    """Answer a batch (N, 1, S, S), as `networks.run` does."""
-    with torch.inference_mode(), torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
-        model.eval()(images).float().cpu()
+# --- Speed and memory -----------------------------------------------------------------------------
 
 
-def training_step(model: Encoder, images: Tensor, bf16: bool) -> None:
-    """Loss, gradients and a step on a batch (N, 1, S, S), without augmentation.
+class Contestant:
+    """A network and its optimiser on the device, in a memory layout."""
 
-    The learning rate is 0, so that no round changes the next one.
+    def __init__(self, network: Encoder, layout: torch.memory_format) -> None:
+        self.network = network.to(device()).to(memory_format=layout)
+        # a rate of 0, so that no round changes the next one
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=0.0)
+
+    def inference(self, images: Tensor, bf16: bool) -> None:
+        """Answer a batch (N, 1, S, S), as `networks.run` does."""
+        half = torch.autocast(images.device.type, torch.bfloat16, enabled=bf16)
+        with torch.inference_mode(), half:
+            self.network.eval()(images).float().cpu()
+
+    def training(self, images: Tensor, bf16: bool) -> None:
+        """Loss, gradients and a step on a batch (N, 1, S, S), without augmentation."""
+        self.network.train()
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
+            answer = self.network(images)
+        loss = bce_dice_loss(answer.float(), (images > 0.5).float())
+        loss.backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        loss.item()  # waits for the device
+
+
+WORKS = {"inference": Contestant.inference, "training": Contestant.training}
+
+
+def speed(work: Callable[[], object], images: int, seconds: float) -> float:
+    """Images a second of work on a number of images, repeated for some time, but done once."""
+    done, started = 0, time.perf_counter()
+    while not done or time.perf_counter() - started < seconds:
+        work()
+        done += images
+    return done / (time.perf_counter() - started)
+
+
+def network_rows(rounds: int, seconds: float, batch: int | None = None) -> Iterator[dict]:
+    """Parameters, memory on a GPU, and the speed in each round, of every network and work.
+
+    seconds: of asking in each turn, but one batch at least. batch: images, by default
+    `BATCH` or, on a GPU, `GPU_BATCH`. Values are NaN for a network whose library is not installed.
     """
-    model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0)
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
-        answer = model(images)
-    loss = bce_dice_loss(answer.float(), (images > 0.5).float())
-    loss.backward()
-    optimizer.step()
-    optimizer.zero_grad()
-    loss.item()  # waits for the device
-
-
-def rounds(count: int) -> Iterator[dict]:
-    """Frames a second of each network, kind of work and precision, in each round."""
     place = device()
-    models = {
-        name: make().to(place).to(memory_format=torch.channels_last)
-        for name, make in CANDIDATES.items()
+    batch = batch or (GPU_BATCH if place.type == "cuda" else BATCH)
+    images = torch.rand(batch, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    images = images.to(place)
+    precisions = {"fp32": False} | ({"bf16": True} if bf16_pays(place) else {})
+    asked = [(work, label) for work in WORKS for label in precisions]
+    front = {"data": f"noise, {batch} frames at a time", "round": 0}
+    for name in NETWORKS:
+        network = build(name)
+        size = count_parameters(network) / 1e6 if network else math.nan
+        yield front | {"work": "parameters", "unit": "million", "peer": name, "value": size}
+        for work, label in asked if place.type == "cuda" else ():  # before others lie there
+            what = {"work": f"memory of {work}, {label}", "unit": "MiB", "peer": name}
+            yield front | what | {"value": peak_memory(name, work, images, precisions[label])}
+    contestants = {
+        name: [Contestant(network, layout) for layout in LAYOUTS if (network := build(name))]
+        for name in NETWORKS
     }
-    images = torch.rand(BATCH, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
-    images = images.to(place).contiguous(memory_format=torch.channels_last)
-    precisions = (False, True) if bf16_pays(place) else (False,)
-    for number in range(-1, count):  # the first one warms up
-        for work in (inference, training_step):
-            for bf16 in precisions:
-                names = list(models)[:: -1 if number % 2 else 1]
-                for name in names:
-                    started = time.perf_counter()
-                    work(models[name], images, bf16)
-                    speed = BATCH / (time.perf_counter() - started)
-                    what = f"{work.__name__.replace('_', ' ')}, {'bf16' if bf16 else 'fp32'}"
-                    if number >= 0:
-                        yield {"round": number, "network": name, "work": what, "speed": speed}
+    for number in range(-1, rounds):  # the first one warms up
+        for work, label in asked:
+            for name in list(NETWORKS)[:: -1 if number % 2 else 1]:
+                jobs = [
+                    partial(WORKS[work], contestant, images, precisions[label])
+                    for contestant in contestants[name]
+                ]
+                turn = seconds if number >= 0 else 0.0
+                value = max((speed(job, batch, turn) for job in jobs), default=math.nan)
+                what = {"work": f"{work}, {label}", "unit": "frames/s", "peer": name}
+                if number >= 0:
+                    yield front | what | {"round": number, "value": value}
 
 
-def speed_tables(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Medians of the frames a second, and of the ratios to `REFERENCE` within a round."""
-    wide = rows.pivot(index=["work", "round"], columns="network", values="speed")[list(CANDIDATES)]
-    ratios = wide.div(wide[REFERENCE], axis=0)
-    speeds, ratios = (table.groupby("work").median().T.round(2) for table in (wide, ratios))
-    sizes = [round(count_parameters(make()) / 1e6, 2) for make in CANDIDATES.values()]
-    speeds.insert(0, "million parameters", sizes)
-    return speeds, ratios
-
-
-# --- Accuracy -------------------------------------------------------------------------------------
-
-
-def halves(frames: FrameSet, seed: int) -> tuple[FrameSet, FrameSet, FrameSet]:
-    """Frames to train, to choose the weights, and to score, of different training patients."""
-    frames = frames.split("train")
-    patients = np.random.default_rng(seed).permutation(sorted(frames.table.patient.unique()))
-    half = len(patients) // 2
-    choosing = max(1, round(CHOOSING * half))
-    parts = np.split(patients, [choosing, half])
-    val, train, test = (frames.select(frames.table.patient.isin(p).to_numpy()) for p in parts)
-    return train, val, test
-
-
-def accuracy(name: str, seed: int, frames: FrameSet, minutes: float, folder: Path) -> dict:
-    """Train a network on one half and score it on the other: a row of the table."""
-    train, val, test = halves(frames, seed)
-    torch.manual_seed(seed)
-    model = CANDIDATES[name]()
-    config = TrainingConfig(minutes=minutes, seed=seed, patience=1000, average=AVERAGE)
-    place = folder / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
-    job = Training(model, train, val, place, config, resume=True)
-    job.run(progress=False)
-    model.load_state_dict(load_file(place / WEIGHTS_FILE, device=str(job.device)))
-    dice = Validation(test, job.task, job.device).dice(model.eval(), job.progress.bf16)
-    return {
-        "network": name, "seed": seed, "minutes": minutes, "precision": job.precision,
-        "steps": job.progress.step, "frames": len(test), "dice": round(dice, 4),
-    }  # fmt: skip
-
-
-def train_all(camus: Path, minutes: float, seeds: int, folder: Path) -> pd.DataFrame:
-    """A row for each network and seed; those on the disk are kept."""
-    frames = pack_once(open_data(camus), SIZE)
-    path = folder / f"camus-{minutes:g}-minutes.csv"
-    rows = pd.read_csv(path).to_dict("records") if path.is_file() else []
-    done = {(row["network"], row["seed"]) for row in rows}
-    for seed in range(seeds):
-        for name in CANDIDATES:
-            if (name, seed) not in done:
-                rows.append(accuracy(name, seed, frames, minutes, path.with_suffix("")))
-                print(rows[-1], flush=True)
-                write_table(pd.DataFrame(rows), path)
-    return pd.DataFrame(rows)
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--camus", type=Path, help="folder of CAMUS, to train on")
-    parser.add_argument("--minutes", type=float, default=3.0, help="of each training")
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path("build/networks"))
-    options = parser.parse_args()
-    if options.camus is None:
-        speeds, ratios = speed_tables(pd.DataFrame(rounds(options.rounds)))
-        print(f"frames a second, {options.rounds} rounds of {BATCH} frames on {device()}")
-        print(speeds.to_string())
-        print(f"ratios to {REFERENCE}")
-        print(ratios.to_string())
-        return
-    options.out.mkdir(parents=True, exist_ok=True)
-    rows = train_all(options.camus, options.minutes, options.seeds, options.out)
-    groups = rows.groupby("network", sort=False)
-    table = groups.agg(steps=("steps", "mean"), dice=("dice", "mean"), least=("dice", "min"))
-    print("CAMUS training patients, scored on the half that trained nothing")
-    print(table.round(4).to_string())
-
-
-if __name__ == "__main__":
-    main()
+def peak_memory(name: str, work: str, images: Tensor, bf16: bool) -> float:
+    """The most memory of the GPU that two batches take, MiB; the network is there alone."""
+    network = build(name)
+    if network is None:
+        return math.nan
+    contestant = Contestant(network, torch.channels_last)
+    torch.cuda.reset_peak_memory_stats(images.device)
+    for _ in range(2):  # the first step makes the optimiser's state
+        WORKS[work](contestant, images, bf16)
+    return torch.cuda.max_memory_allocated(images.device) / 2**20
