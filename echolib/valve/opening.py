@@ -2,8 +2,7 @@
 
 The opening is an index from a two-dimensional picture: the gap between the leaflets' free
 halves, in px or as a fraction of the annulus width. It is not an area, not a length in cm and not
-a diagnosis. It follows the valve's area only in part: leaflet tip separation correlates with
-planimetry at r of about 0.77. The apex must be up.
+a diagnosis. The apex must be up.
 """
 
 from dataclasses import dataclass, field

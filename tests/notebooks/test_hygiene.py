@@ -111,8 +111,11 @@ def rule_skeleton(notebook: dict) -> Iterator[str]:
     numbers = [int(number) for number in re.findall(r"^(\d+)\b", "\n".join(sections), re.MULTILINE)]
     order = [re.sub(r"^\d+\b.*", "", name) for name in sections]
     order = [re.sub(r"^Aims?\b.*", "Aim", name) for name in order]
-    if order != ["Aim", "Setup", *[""] * len(numbers), "Summary", "Exercises"] or not numbers:
-        yield f"sections are not Aim, Setup, 1. ..., Summary, Exercises, but: {sections}"
+    if (
+        order != ["Aim", "Setup", *[""] * len(numbers), "Summary", "Exercises", "References"]
+        or not numbers
+    ):
+        yield f"sections are not Aim, Setup, 1. ..., Summary, Exercises, References: {sections}"
     if numbers != list(range(1, len(numbers) + 1)):
         yield f"sections are not numbered 1 to n, but {numbers}"
 
@@ -261,6 +264,7 @@ def refreshed(tmp_path_factory) -> dict:
         new_code_cell(PLOT, metadata={"execution": {"iopub.execute_input": "2026-01-01"}}),
         new_markdown_cell("## Summary\n\nIt was drawn."),
         new_markdown_cell("## Exercises\n\n1. One.\n2. Two.\n3. Three."),
+        new_markdown_cell("## References\n\n1. Somebody."),
     ]
     path = tmp_path_factory.mktemp("notebooks") / "00_small.ipynb"
     nbformat.write(new_notebook(cells=cells, metadata={"widgets": {}}), path)
@@ -309,6 +313,7 @@ BREAKAGES = [
     ("skeleton", lambda nb: retitle(nb, "## 1. A line", "## A line")),
     ("skeleton", lambda nb: retitle(nb, "## 1.", "## 2.")),
     ("skeleton", lambda nb: retitle(nb, "## Summary", "# Summary")),
+    ("skeleton", lambda nb: nb["cells"].pop()),
     ("skeleton", lambda nb: nb["cells"].insert(1, nb["cells"].pop())),
     ("setup", lambda nb: nb["cells"].pop(4)),
     ("setup", lambda nb: retitle(nb, "import os\n", "import os\n\nSEED = 1\n")),
