@@ -81,7 +81,7 @@ def build(name: str) -> Encoder | None:
     try:
         return NETWORKS[name]()
     except ModuleNotFoundError as error:
-        if error.name != "monai":
+        if (error.name or "").split(".")[0] != "monai":
             raise
         return None
 

@@ -127,7 +127,8 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     for column, references in {"to_ours": (OURS, PACKED), "to_monai": (MONAI,)}.items():
         base = rows[rows.peer.isin(references)].set_index([*KEY, "round"]).value
         there = pd.MultiIndex.from_frame(rows[[*KEY, "round"]])
-        rows[column] = rows.value.to_numpy() / base.reindex(there).to_numpy()
+        with np.errstate(invalid="ignore"):  # where neither was ever reached
+            rows[column] = rows.value.to_numpy() / base.reindex(there).to_numpy()
     table = rows.groupby([*KEY, "peer"], sort=False).agg(
         value=("value", "median"), to_ours=("to_ours", "median"), to_monai=("to_monai", "median"),
         rounds=("round", "nunique"),
