@@ -72,7 +72,7 @@ refresh: $(STAMP)  ## execute the notebooks in place on the phantom and store th
 	@$(BIN)/python -m tools.notebooks refresh $(NOTEBOOKS)
 
 # All weights of one version of the phantom: 22,000 hearts for the networks of single frames, each seen
-# about twice, 12,000 at both ends of systole for lv_cycle, 22,000 valves. Each network is a target of
+# about twice, 24,000 at both ends of systole for lv_cycle, 22,000 valves. Each network is a target of
 # its own, and two of them are trained at a time, on one core each. What lies in build/weights is taken
 # up again, so begin with `make clean` when the phantom or the training has changed. Last, the interval
 # of the ejection fraction is calibrated on clips of their own.
@@ -92,7 +92,7 @@ $(WEIGHTS)/frames/frames.csv:
 $(WEIGHTS)/valves/close/frames.csv:
 	@$(DRAW)/valves --valves 22000
 $(WEIGHTS)/cycles/frames.csv:
-	@$(DRAW)/cycles --cycles 12000
+	@$(DRAW)/cycles --cycles 24000
 
 $(WEIGHTS)/lv_landmarks/trained $(WEIGHTS)/lv_landmarks_robust/trained: TARGET := --target landmarks
 $(WEIGHTS)/lv_robust/trained $(WEIGHTS)/lv_landmarks_robust/trained: CORRUPTED := --corrupted 0.5

@@ -17,7 +17,7 @@ from ..cores import worker_count
 from ..errors import DataError
 from ..files import atomic_path, write_npz
 from ..parts import Parts
-from .common import VERSION, check_seed, draw_clips, write_once
+from .common import MITRAL_VERSION, check_seed, draw_clips, write_once
 from .mitral_items import KINDS, Kind, draw_item
 
 LAYOUT = "mitral valve set"
@@ -67,7 +67,7 @@ def write_mitral_study(
     workers = worker_count(workers)
     folder, scale, seed = Path(folder), float(scale), int(seed)
     plan = [(kind, index) for kind in KINDS for index in range(kind.count(scale))]
-    study = {"layout": LAYOUT, "source": "phantom", "version": VERSION, "seed": seed}
+    study = {"layout": LAYOUT, "source": "phantom", "version": MITRAL_VERSION, "seed": seed}
     study |= {"scale": scale, "counts": {kind.name: kind.count(scale) for kind in KINDS}}
 
     def draw() -> None:
@@ -100,7 +100,7 @@ def find_mitral() -> tuple[Path, str]:
             f"file, or move this one away to use a phantom study."
         )
     scale = 0.1 if config.fast_mode() else 0.3
-    folder = config.data_folder() / "phantom" / f"mitral-{scale:g}-v{VERSION}"
+    folder = config.data_folder() / "phantom" / f"mitral-{scale:g}-v{MITRAL_VERSION}"
     return write_mitral_study(folder, scale=scale), "phantom"
 
 
