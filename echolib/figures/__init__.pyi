@@ -20,12 +20,14 @@ from .base import (
     use_style,
 )
 from .film import write_gif, write_video
+from .heart import heart_figure
 from .leaflets import (
     Tile,
     draw_box,
     step_figure,
     valve_sheet,
 )
+from .network import unet_diagram
 from .opening import (
     draw_opening,
     opening_figure,

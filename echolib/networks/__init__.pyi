@@ -11,6 +11,7 @@ from .inference import (
     score,
     square_masks,
 )
+from .levels import level_table
 from .losses import bce_dice_loss, dice_loss, soft_iou_loss
 from .models import (
     ConvBlock,

@@ -5,7 +5,9 @@ import warnings
 
 import cv2
 import numpy as np
+import pydicom
 import pytest
+from pydicom.examples import get_path
 
 from echolib.data.clips import Clip, example_clip, read_clip
 from echolib.data.video import read_video
@@ -62,6 +64,12 @@ def test_files_that_are_not_clips(tmp_path):
     playlist = tmp_path / "list.m3u8"
     playlist.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/clip.ts\n" * 20)
     expect_error(playlist, "expected AVI")  # FFmpeg would ask the network
+
+
+def test_the_letters_burned_into_the_example_clip_are_its_name_field():
+    """As notebook 01 says of them."""
+    header = pydicom.dcmread(get_path("ybr_color"), stop_before_pixels=True)
+    assert str(header.PatientName) == "PLA"
 
 
 def test_the_example_clip_and_the_ruler_burned_into_it():

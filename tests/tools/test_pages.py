@@ -64,6 +64,16 @@ def texts(notebook):
     return [output.data["text/plain"] for output in shown if "data" in output]
 
 
+def test_a_page_has_the_alternative_text_of_a_cell_s_pictures(tmp_path):
+    pixel = base64.b64encode(cv2.imencode(".png", np.zeros((2, 2), np.uint8))[1]).decode()
+    picture = new_output("display_data", {"image/png": pixel})
+    told = new_code_cell("1", outputs=[picture], metadata={"alt": 'A "heart" < 10 cm'})
+    write_page(new_notebook(cells=[told]), tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("<img ") == 1 and f"base64,{pixel}" in page
+    assert """<img alt='A "heart" &lt; 10 cm' """ in page
+
+
 def test_stored_outputs_give_the_final_state_of_bars_and_browsers(executed):
     notebook = copy.deepcopy(executed)
     finish_widgets(notebook)
