@@ -20,7 +20,7 @@ from .base import (
     use_style,
 )
 from .film import write_gif, write_video
-from .heart import heart_figure
+from .heart import average_heart, heart_curves, heart_figure, heart_volume
 from .leaflets import (
     Tile,
     draw_box,

@@ -35,10 +35,10 @@ LEFT_LABELS, RIGHT_LABELS = -75.0, 77.0  # mm, where the labels' centres are
 LABEL_SIZE = 11.5
 SEPTUM = 11  # points of the atrial septum that lie between the atria
 
-EJECTION = 0.30  # share of the cavity that the average heart ejects; the traced volume loses more
+EJECTION = 0.43  # share of the cavity that the average heart ejects; the traced volume loses more
 
 
-class RealFrame(NamedTuple):
+class _RealFrame(NamedTuple):
     """A frame of `data.example_clip`, chosen and labelled by eye.
 
     names: {text: its centre}, parts: {text: (its centre, the place that it names)}; all (x, y) px
@@ -52,7 +52,7 @@ class RealFrame(NamedTuple):
 
 CUT = (slice(14, 208), slice(78, 252))  # rows and columns of the clip that show the heart
 REAL = {
-    "ED": RealFrame(
+    "ED": _RealFrame(
         24,
         {"left\nventricle": (97, 86)},
         {
@@ -65,7 +65,7 @@ REAL = {
             "right\natrium": ((22, 168), (68, 148)),
         },
     ),
-    "ES": RealFrame(
+    "ES": _RealFrame(
         6,
         {"left\nventricle": (97, 84)},
         {
@@ -79,7 +79,7 @@ REAL = {
 }
 
 
-def average(kind: type[Parameters], **given: Any) -> Parameters:
+def _average(kind: type[Parameters], **given: Any) -> Parameters:
     """Build an instance of a dataclass of `phantom.ranges`, each field at the mean of its range.
 
     given: values of other fields, or of fields that are not to be average.
@@ -97,9 +97,9 @@ def average(kind: type[Parameters], **given: Any) -> Parameters:
 def average_heart() -> tuple[Heart, Cycle]:
     """The heart of the drawing, with smooth walls and a normal ejection, and its beat."""
     none: dict[str, Any] = {"gaps": ((), ()), "chordae": ((), ())}
-    valve = average(ValveAnatomy, anterior=average(Leaflet), posterior=average(Leaflet), **none)
+    valve = _average(ValveAnatomy, anterior=_average(Leaflet), posterior=_average(Leaflet), **none)
     smooth = {"waviness": np.zeros((2, 4)), "valve": valve, "ejection": EJECTION}
-    return average(Heart, **smooth), Cycle.from_rhythm(average(Rhythm))
+    return _average(Heart, **smooth), Cycle.from_rhythm(_average(Rhythm))
 
 
 def heart_curves(heart: Heart, cycle: Cycle, time: float) -> dict[str, np.ndarray]:
@@ -131,7 +131,7 @@ def heart_volume(heart: Heart, cycle: Cycle, time: float) -> float:
 # --- Drawing ------------------------------------------------------------------------------------
 
 
-def draw_chambers(curves: dict[str, np.ndarray], heart: Heart, axes: Axes) -> Axes:
+def _draw_chambers(curves: dict[str, np.ndarray], heart: Heart, axes: Axes) -> Axes:
     """Draw sector, probe, chambers, walls and valves. curves: from `heart_curves`."""
     every = np.concatenate(list(curves.values()))
     depth = 1.03 * float(np.hypot(*every.T).max())
@@ -174,8 +174,8 @@ def _name(axes: Axes, text: str, place: np.ndarray, colour: str = INK) -> None:
     axes.text(*place, text, color=colour, fontsize=LABEL_SIZE, path_effects=rim, zorder=5, **style)
 
 
-def label_chambers(curves: dict[str, np.ndarray], axes: Axes) -> Axes:
-    """Write the names of the four chambers into a drawing by `draw_chambers`."""
+def _label_chambers(curves: dict[str, np.ndarray], axes: Axes) -> Axes:
+    """Write the names of the four chambers into a drawing by `_draw_chambers`."""
     for name in ("cavity", "left_atrium", "right_atrium"):
         text = {"cavity": "left\nventricle"}.get(name, name.replace("_", "\n"))
         middle = 0.5 * (curves[name].min(axis=0) + curves[name].max(axis=0))
@@ -185,8 +185,8 @@ def label_chambers(curves: dict[str, np.ndarray], axes: Axes) -> Axes:
     return axes
 
 
-def label_parts(curves: dict[str, np.ndarray], axes: Axes) -> Axes:
-    """Name walls, valves, apex and probe at both sides of a drawing by `draw_chambers`."""
+def _label_parts(curves: dict[str, np.ndarray], axes: Axes) -> Axes:
+    """Name walls, valves, apex and probe at both sides of a drawing by `_draw_chambers`."""
     hinges = curves["cavity"][[0, -1]]
     axes.plot(*hinges.T, ":", color=INK, linewidth=1.5)
     left, right = LEFT_LABELS, RIGHT_LABELS
@@ -206,7 +206,7 @@ def label_parts(curves: dict[str, np.ndarray], axes: Axes) -> Axes:
     return axes
 
 
-def draw_real(frame: np.ndarray, labels: RealFrame, axes: Axes) -> Axes:
+def _draw_real(frame: np.ndarray, labels: _RealFrame, axes: Axes) -> Axes:
     """Show a frame (H, W) uint8 of the example clip, brightened, cut to the heart, labelled."""
     bright = np.sqrt(frame[CUT] / 255) * 255
     show_image(bright.astype(np.uint8), axes)
@@ -217,7 +217,7 @@ def draw_real(frame: np.ndarray, labels: RealFrame, axes: Axes) -> Axes:
     return axes
 
 
-def draw_volume(volume: Callable[[float], float], cycle: Cycle, axes: Axes) -> Axes:
+def _draw_volume(volume: Callable[[float], float], cycle: Cycle, axes: Axes) -> Axes:
     """Draw the volume over one and a half beats, with ED and ES and what happens between them.
 
     volume: ml at a time in s.
@@ -261,15 +261,17 @@ def heart_figure() -> Figure:
         (("ED", "end-diastole (ED): fullest"), ("ES", "end-systole (ES): emptiest"))
     ):
         drawing, real = (figure.add_subplot(grid[row, column]) for column in (0, 1))
-        label_chambers(curves[phase], draw_chambers(curves[phase], heart, drawing))
+        _label_chambers(curves[phase], _draw_chambers(curves[phase], heart, drawing))
         drawing.set_title(words)
         labels = REAL[phase]
-        draw_real(clip.frames[labels.number], labels, real).set_title("a real heart, near " + phase)
+        _draw_real(clip.frames[labels.number], labels, real).set_title(
+            "a real heart, near " + phase
+        )
         if phase == "ED":
-            label_parts(curves[phase], drawing)
+            _label_parts(curves[phase], drawing)
         else:
             drawing.plot(*curves["ED"]["cavity"].T, "--", color=INK, linewidth=1)
-    axes = draw_volume(volume, cycle, figure.add_subplot(grid[2, :]))
+    axes = _draw_volume(volume, cycle, figure.add_subplot(grid[2, :]))
     ef = ejection_fraction(volume(0.0), volume(cycle.end_systole))
     axes.set_title(f"Volume of the drawn left ventricle: ejection fraction {ef:.0f} %", loc="left")
     return figure

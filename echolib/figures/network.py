@@ -24,7 +24,7 @@ DOWN, ASIDE = 1.0, 0.5  # from level to level
 HALF = 2.5  # from the middle to the blocks of the finest level
 
 
-class Block(NamedTuple):
+class _Block(NamedTuple):
     """A rectangle of the drawing: its centre, its width and its height."""
 
     x: float
@@ -44,11 +44,11 @@ def unet_diagram(model: UNet) -> Figure:
     figure, axes = plt.subplots(figsize=(7.8, DOWN * deepest + 3.2))
     tall = np.sqrt(levels.side / levels.side.max()) * TALLEST
     wide = np.sqrt(levels.channels / levels.channels.max()) * WIDEST
-    paths: dict[int, list[Block]] = {-1: [], 1: []}
+    paths: dict[int, list[_Block]] = {-1: [], 1: []}
     for side, path in paths.items():
         for number, (width, height) in enumerate(zip(wide, tall, strict=True)):
             x = 0.0 if number == deepest else side * (HALF - ASIDE * number)
-            path.append(Block(x, -DOWN * number, max(width, SMALLEST), max(height, SMALLEST)))
+            path.append(_Block(x, -DOWN * number, max(width, SMALLEST), max(height, SMALLEST)))
     for number, (channels, side) in enumerate(zip(levels.channels, levels.side, strict=True)):
         words = f"level {number}\n{channels} × {side} × {side}"
         if number == deepest:
@@ -66,7 +66,7 @@ def unet_diagram(model: UNet) -> Figure:
     return figure
 
 
-def _draw_block(block: Block, axes: Axes, words: str, at: int = 0, colour: str = FEATURES) -> None:
+def _draw_block(block: _Block, axes: Axes, words: str, at: int = 0, colour: str = FEATURES) -> None:
     """Draw a block with words on its left (at -1), on its right (1) or below it (0)."""
     x, y, width, height = block
     corner = (x - width / 2, y - height / 2)
@@ -85,7 +85,7 @@ def _arrow(start: tuple[float, float], end: tuple[float, float], axes: Axes, **l
     axes.annotate("", end, start, arrowprops=style)
 
 
-def _join(start: Block, end: Block, axes: Axes, colour: str) -> None:
+def _join(start: _Block, end: _Block, axes: Axes, colour: str) -> None:
     """Draw the arrow of a step to the level below or above."""
     down = np.sign(end.y - start.y)
     _arrow(
@@ -94,7 +94,7 @@ def _join(start: Block, end: Block, axes: Axes, colour: str) -> None:
     )  # fmt: skip
 
 
-def _skip(start: Block, end: Block, axes: Axes, words: str) -> None:
+def _skip(start: _Block, end: _Block, axes: Axes, words: str) -> None:
     """Draw a skip connection from the way down to the way up, with what it carries."""
     left, right = start.x + start.width / 2, end.x - end.width / 2
     _arrow((left, start.y), (right, end.y), axes, color=SKIP, linestyle="--", linewidth=1.6)
@@ -102,13 +102,13 @@ def _skip(start: Block, end: Block, axes: Axes, words: str) -> None:
     axes.text(0.5 * (left + right), start.y + 0.05, words, **style)
 
 
-def _draw_ends(model: UNet, first: Block, last: Block, axes: Axes) -> None:
+def _draw_ends(model: UNet, first: _Block, last: _Block, axes: Axes) -> None:
     """Draw the image above the first block and the logits above the last, and the steps between."""
     inputs, outputs = model.arguments["inputs"], model.arguments["outputs"]
     size, fold = model.size, model.fold
     for block, channels, name, at in ((first, inputs, "image", -1), (last, outputs, "logits", 1)):
         side = 1.15 * TALLEST
-        end = Block(block.x, 1.3, side * 0.9, side)
+        end = _Block(block.x, 1.3, side * 0.9, side)
         _draw_block(end, axes, f"{name}\n{channels} × {size} × {size}", at, IMAGES)
         above, below = end.y - end.height / 2, block.y + block.height / 2
         ends = [(block.x, above), (block.x, below)]
