@@ -160,18 +160,21 @@ def _point_out(
 ) -> None:
     """Write a text at a place, and draw a line from it to a dot on what it names."""
     line = {"arrowstyle": "-", "color": colour, "linewidth": 1, "shrinkA": 2, "shrinkB": 0}
-    style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": LABEL_SIZE}
+    style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": LABEL_SIZE, "zorder": 5}
     axes.plot(*target, "o", color=colour, markersize=3.5, zorder=5)
-    label = axes.annotate(text, target, place, color=colour, arrowprops=line, zorder=5, **style)
+    end = (target[0], target[1])
+    label = axes.annotate(text, end, place, color=colour, arrowprops=line, **style)
     if colour == "white":
         label.set_path_effects([withStroke(linewidth=2, foreground="black")])
 
 
 def _name(axes: Axes, text: str, place: np.ndarray, colour: str = INK) -> None:
     """Write the name of a chamber into it."""
-    style: dict[str, Any] = {"ha": "center", "va": "center", "linespacing": 1.0}
-    rim = [withStroke(linewidth=2, foreground="black")] if colour == "white" else None
-    axes.text(*place, text, color=colour, fontsize=LABEL_SIZE, path_effects=rim, zorder=5, **style)
+    style: dict[str, Any] = {"ha": "center", "va": "center", "linespacing": 1.0, "zorder": 5}
+    style |= {"color": colour, "fontsize": LABEL_SIZE}
+    if colour == "white":
+        style["path_effects"] = [withStroke(linewidth=2, foreground="black")]
+    axes.text(place[0], place[1], text, **style)
 
 
 def _label_chambers(curves: dict[str, np.ndarray], axes: Axes) -> Axes:
@@ -239,7 +242,7 @@ def _draw_volume(volume: Callable[[float], float], cycle: Cycle, axes: Axes) -> 
         ("filling", (cycle.opening_time, cycle.period)),
     ):
         axes.axvspan(*span, color=WALL if text == "ejection" else RIGHT, alpha=0.45, linewidth=0)
-        axes.text(np.mean(span), 0.04 * top, text, ha="center", fontsize=LABEL_SIZE, color=INK)
+        axes.text(sum(span) / 2, 0.04 * top, text, ha="center", fontsize=LABEL_SIZE, color=INK)
     axes.set(xlabel="time (s)", ylabel="volume (ml)", ylim=(0, top), xlim=(0, times[-1]))
     return axes
 

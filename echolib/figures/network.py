@@ -111,8 +111,8 @@ def _draw_ends(model: UNet, first: _Block, last: _Block, axes: Axes) -> None:
         end = _Block(block.x, 1.3, side * 0.9, side)
         _draw_block(end, axes, f"{name}\n{channels} × {size} × {size}", at, IMAGES)
         above, below = end.y - end.height / 2, block.y + block.height / 2
-        ends = [(block.x, above), (block.x, below)]
-        _arrow(*ends[::-at], axes, color=INK)
+        start, stop = (above, below) if at < 0 else (below, above)
+        _arrow((block.x, start), (block.x, stop), axes, color=INK)
         words = "1 × 1 convolution" if at > 0 else ""
         if fold > 1:
             step = "unfolded" if at > 0 else "folded"

@@ -25,24 +25,23 @@ def positive(model: UNet) -> UNet:
 @each_fold
 def test_receptive_fields_are_those_in_which_a_bright_pixel_shows(fold):
     model, side = positive(UNet(width=1, depth=2, fold=fold)), 128
+    table = level_table(model)
     images = torch.zeros(side, 1, 16 * fold, side)
-    images[range(side), 0, 8 * fold, range(side)] = (
-        1.0  # one bright px, each time in another column
-    )
+    # one bright px, each time in another column
+    images[range(side), 0, 8 * fold, range(side)] = 1.0
     features = {}
     blocks = [*enumerate(model.down), *enumerate(model.merge, start=len(model.down))]
     for name, block in blocks:
         block.register_forward_hook(lambda *call, name=name: features.update({name: call[2]}))
     with torch.inference_mode():
         model(images)
-    table = level_table(model)
     for number in range(3):
         middle = features[number].shape[-1] // 2
-        seen = (features[number][..., middle] > 0).any(dim=-1).sum()
+        seen = (features[number][..., middle] > 0).flatten(1).any(dim=1).sum()
         assert seen == table.sees_down[number]
     for number in range(2):
         middle = features[3 + number].shape[-1] // 2
-        seen = (features[3 + number][..., middle] > 0).any(dim=-1).sum()
+        seen = (features[3 + number][..., middle] > 0).flatten(1).any(dim=1).sum()
         assert seen == table.sees_up[number]
 
 
