@@ -26,7 +26,9 @@ CARD = "study.json"
 # Each kind of data has a random stream of its own, so that no two kinds share a heart.
 CLIP_STREAM, FRAME_STREAM = 0, 1
 VALVE_STREAM, CYCLE_STREAM = 2, 3
-AMATEUR_STREAM, EXPERT_STREAM, TEST_STREAM = 20, 21, 22  # of the mitral study
+AMATEUR_STREAM: int = 20  # these three are of the mitral study
+EXPERT_STREAM: int = 21
+TEST_STREAM: int = 22
 
 
 def check_seed(seed: int) -> None:
