@@ -26,6 +26,7 @@ from echolib.networks.batches import Batches
 from echolib.networks.models import SIZE
 from echolib.networks.plan import TrainingConfig
 from echolib.networks.tasks import MaskTask
+from echolib.networks.team import Team
 
 BATCH = 16  # frames, two of each clip
 PACKED, AUGMENTED, OPENED = "FrameSet", "FrameSet, augmented", "opens each AVI"
@@ -84,7 +85,7 @@ def augmented_epoch(frames: FrameSet) -> int:
     """The same as a `Training` does it: augmented, and from frames that lie on the device."""
     config = TrainingConfig()
     task = MaskTask(1, config.loss, config.auxiliary)
-    batches = Batches(frames, task, config, device())
+    batches = Batches(frames, task, config, Team(0, 1, device()))
     return sum(len(batches.batch(step)[0]) for step in range(batches.per_epoch))
 
 

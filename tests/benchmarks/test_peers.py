@@ -75,7 +75,8 @@ def test_a_round_measures_every_work_and_leaves_out_what_is_not_installed(
     assert set(table.peer) == {OURS, MONAI, "MONAI basic U-Net"}
     assert table.machine.str.contains("cores: .*torch ").all()
     there = table.peer != "MONAI basic U-Net"
-    assert (table.value[there] > 0).all() and table.value[~there].isna().all()
+    speeds = table.value[there & (table.work != "parameters")]  # so small a network has 0.000 M
+    assert (speeds > 0).all() and table.value[~there].isna().all()
     assert f"| {OURS} |" in capsys.readouterr().out
 
 
