@@ -17,7 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 from echolib.data.clips import Clip
 from echolib.data.frames import FrameSet, within_cycle
-from echolib.networks import augment, heatmaps, run, training
+from echolib.networks import augment, heatmaps, run, team
 from echolib.networks.augment import Augmentation, Augmenter
 from echolib.networks.inference import outline, outline_landmarks, predict, predict_regions
 from echolib.networks.losses import LOSSES
@@ -70,7 +70,7 @@ def copy(tensor: Tensor, memo: dict[int, Tensor]) -> Tensor:
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch):
     """A GPU that is not there, on which echolib computes, in bfloat16 where it asks for it."""
-    for module in (run, training):  # `config.device` would look for the GPU
+    for module in (run, team):  # `config.device` would look for the GPU
         monkeypatch.setattr(module, "device", lambda: torch.device("cuda"))
     monkeypatch.setattr(Tensor, "numpy", to_numpy, raising=False)
     monkeypatch.setattr(Tensor, "__float__", lambda tensor: 0.5, raising=False)
@@ -78,7 +78,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(nn.Module, "to", move)
     no_generator = SimpleNamespace(manual_seed=lambda seed: None)
     monkeypatch.setattr(augment, "Generator", lambda device: no_generator)
-    monkeypatch.setattr(Augmenter, "reseed", lambda self, step: None)
+    monkeypatch.setattr(Augmenter, "reseed", lambda *given: None)
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *given, **options: True)
     with FakeTensorMode(allow_non_fake_inputs=True):
@@ -124,7 +124,7 @@ def test_a_training_computes_on_the_device(cuda, tmp_path, name):
     training = training_of(name, tmp_path, frozen=1)
     assert training.device.type == "cuda" and training.precision == "bf16"
     for bf16 in (False, True):
-        assert training._loss(training.model, 0, bf16).device.type == "cuda"
+        assert training._loss(training.model, training.answers, 0, bf16).device.type == "cuda"
     with torch.autocast("cuda", torch.bfloat16):
         answer = training.model.contract(training.batches.batch(0)[0])[-1]
     assert answer.device.type == "cuda" and answer.dtype == torch.bfloat16
@@ -135,7 +135,7 @@ def test_a_training_computes_on_the_device(cuda, tmp_path, name):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_each_loss_computes_on_the_device(cuda, tmp_path, loss):
     training = training_of("regions beside it", tmp_path, loss=loss)
-    assert training._loss(training.model, 0, True).device.type == "cuda"
+    assert training._loss(training.model, training.answers, 0, True).device.type == "cuda"
 
 
 def test_corrupted_images_return_to_the_device(cuda, tmp_path):

@@ -132,13 +132,14 @@ class Augmenter:
 def _move(landmarks: Tensor, matrix: Tensor, bend: Tensor, mirrored: Tensor, size: int) -> Tensor:
     """Landmarks after the change: the points of the new image that sample the old landmarks.
 
-    The bend has no closed inverse; ten steps of a fixed-point iteration are exact to 0.01 px. In a
-    mirrored image the walls swap sides, so the polygon order is reversed.
+    The bend has no closed inverse; thirty steps of a fixed-point iteration are exact to 0.01 px,
+    also where it is steep. In a mirrored image the walls swap sides, so the polygon order is
+    reversed.
     """
     old = (2 * landmarks + 1) / size - 1
     back = torch.linalg.inv(matrix[:, :, :2]).transpose(1, 2)
     new = (old - matrix[:, None, :, 2]) @ back
-    for _ in range(10):
+    for _ in range(30):
         moved = grid_sample(bend, new[:, None], align_corners=False, padding_mode="border")
         new = (old - moved[:, :, 0].transpose(1, 2) - matrix[:, None, :, 2]) @ back
     new = ((new + 1) * size - 1) / 2

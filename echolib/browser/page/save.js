@@ -32,7 +32,7 @@ function saveFile(blob, name) {
 // A name that every system takes for a file.
 const fileName = (name) => name.replace(/[\\/:*?"<>|\u0000-\u001f]/g, "_");
 
-// --- animated PNG: https://www.w3.org/TR/png-3/ ------------------------------------------------
+// --- animated PNG, as W3C's PNG specification of 2025 (png-3) describes it ----------------------
 
 const CRC = Uint32Array.from({ length: 256 }, (_, byte) => {
   let value = byte;
