@@ -54,20 +54,23 @@ def spread(
     scheduler: str = "",
     together: int = 1,
     needs: Sequence[Path] = (),
+    chunk: int = 1,
 ) -> Iterator[Any]:
     """Yield the result of `task` for each item, in order; its warnings are given here.
 
     workers: number of processes on this machine, 1 for this process itself, None for one per core.
     scheduler: address of a Dask scheduler, such as tcp://10.0.0.1:8786, whose workers do it
     instead. together: items that such a worker gets at a time. needs: files and folders that it
-    must see. task, items and results are pickled on the way. Raises ValueError for a scheduler that
-    does not answer or is lost, and for workers that cannot do the work or end in the midst of it.
+    must see. chunk: items that a process on this machine gets at a time, more than 1 only where an
+    item takes milliseconds. task, items and results are pickled on the way. Raises ValueError for a
+    scheduler that does not answer or is lost, and for workers that cannot do the work or end in the
+    midst of it.
     """
     items = list(items)
-    workers = min(worker_count(workers), max(1, len(items)))
+    workers = min(worker_count(workers), max(1, -(-len(items) // chunk)))
     if scheduler:
         return _on_cluster(task, items, scheduler, together, needs)
-    return map(task, items) if workers == 1 else _in_processes(task, items, workers)
+    return map(task, items) if workers == 1 else _in_processes(task, items, workers, chunk)
 
 
 def _warn(answer: Answer) -> list[Any]:
@@ -90,12 +93,12 @@ def _answer(task: Callable[[Any], Any], items: Iterable[Any]) -> Answer:
 _task: Callable[[Any], Any]  # of this worker process; sent once, because networks are large
 
 
-def _in_processes(task: Callable, items: list, workers: int) -> Iterator[Any]:
+def _in_processes(task: Callable, items: list, workers: int, chunk: int) -> Iterator[Any]:
     # spawned, not forked: a notebook's kernel has threads; an executor notices killed workers
     context, threads = multiprocessing.get_context("spawn"), max(1, usable_cores() // workers)
     pool = ProcessPoolExecutor(workers, context, _start_process, (task, threads))
     try:
-        for answer in pool.map(_in_this_process, items):
+        for answer in pool.map(_in_this_process, items, chunksize=chunk):
             yield from _warn(answer)
     except BrokenProcessPool as error:
         raise ValueError(

@@ -44,10 +44,9 @@ class Batches:
 
     images: (N, inputs, S, S) uint8 and targets (N, ...), whole on the device. size: images of a
     batch of the whole team. per_epoch: number of batches in an epoch, which shows each frame at
-    most once. A batch depends on the configuration's
-    seed and the step alone, so that a resumed training gets the batches that an uninterrupted one
-    would have got. Raises ValueError for corruptions of a network with several inputs, and for
-    more processes than images in a batch.
+    most once. A batch depends on the configuration's seed and the step alone, so that a resumed
+    training gets the batches that an uninterrupted one would have got. Raises ValueError for
+    corruptions of a network with several inputs, and for more processes than images in a batch.
     """
 
     def __init__(self, frames: FrameSet, task: Task, config: TrainingConfig, team: Team) -> None:

@@ -241,9 +241,8 @@ class Training:
             raise ValueError(f"The loss became {loss} by step {last}: lower the learning rate.")
         self._keep_if_better(val_dice)
         if self.config.minutes is not None:
-            average = (
-                taken / (last - first) + state.seconds / last
-            ) / 2  # the speed varies on a shared machine
+            latest = taken / (last - first)
+            average = (latest + state.seconds / last) / 2  # the speed varies on a shared machine
             state.replan(60 * self.config.minutes, average)
             bar.total = state.steps
         self._save_checkpoint()

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from ..errors import DataError
 from ..files import sweep, write_json
 from ..locks import make_once
-from .workers import in_parallel, on_cluster
+from .workers import in_parallel
 
 # Version of the phantom: raised whenever the same seed gives other bytes.
 VERSION = 4
@@ -97,9 +97,7 @@ def draw_clips(
     workers: number of processes here. scheduler: of a Dask cluster that does it instead, or "".
     Returns the results in order.
     """
-    if scheduler:
-        results = on_cluster(task, range(count), scheduler, [folder / CARD])
-    else:
-        results = in_parallel(task, range(count), workers, chunk=1)
+    needs = [folder / CARD]
+    results = in_parallel(task, range(count), workers, scheduler=scheduler, needs=needs)
     title = f"phantom study in {folder.name}"
     return list(tqdm(results, title, count, disable=not progress, unit="clip"))

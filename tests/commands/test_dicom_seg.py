@@ -3,24 +3,14 @@
 import numpy as np
 import pydicom
 import pytest
-import torch
 
 from echolib.commands.parser import main
 from echolib.masks import PackedMasks
 from echolib.networks import inference
-from echolib.networks.models import UNet, save_model
 from tests.commands.test_shell import fails
 from tests.data.files import FRAMES, HEIGHT, WIDTH, make_dataset, make_frames, save, write_video
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
-
-
-@pytest.fixture
-def weights(tmp_path):
-    """An untrained network: what it marks is arbitrary."""
-    torch.manual_seed(0)
-    save_model(UNet(width=2, depth=2), tmp_path / "net.safetensors")
-    return tmp_path / "net.safetensors"
 
 
 @pytest.fixture

@@ -7,11 +7,9 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from echolib.commands.parser import main
 from echolib.data import read_clip
-from echolib.networks.models import UNet, save_model
 from tests.browser.truth import page_data
 from tests.data.files import make_dataset, read_rgb, save
 from tests.makers import fan
@@ -29,14 +27,6 @@ UID = "1.2.826.0.1.3680043.8.498.55555"
 SECRETS = [part for value in PATIENT.values() for part in value.split("^") if len(part) > 4] + [UID]
 NAME = (slice(2, 10), slice(2, 25))  # where the burned-in name stands, beside the sector
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
-
-
-@pytest.fixture
-def weights(tmp_path):
-    """An untrained network: what it marks is arbitrary."""
-    torch.manual_seed(0)
-    save_model(UNet(width=2, depth=2), tmp_path / "net.safetensors")
-    return tmp_path / "net.safetensors"
 
 
 @pytest.fixture
