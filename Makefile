@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 WORKERS ?= 2
-NOTEBOOKS ?= $(sort $(wildcard notebooks/*.ipynb))
+NOTEBOOKS ?= $(sort $(wildcard notebooks/*.ipynb notebooks/solutions/*.ipynb))
+COURSE = $(or $(filter-out notebooks/solutions/%,$(NOTEBOOKS)),$(NOTEBOOKS))
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,8 +40,8 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-run: $(STAMP)  ## execute all notebooks into build/notebooks and say where to look
-	@$(BIN)/python -m tools.notebooks run $(NOTEBOOKS)
+run: $(STAMP)  ## execute the course into build/notebooks and say where to look
+	@$(BIN)/python -m tools.notebooks run $(COURSE)
 
 # Copies, because git tracks the notebooks with their outputs, and outputs of an own clip show it.
 lab: $(STAMP)  ## open JupyterLab on your own copies of the notebooks, in my_notebooks
@@ -48,15 +49,17 @@ lab: $(STAMP)  ## open JupyterLab on your own copies of the notebooks, in my_not
 	@$(BIN)/python -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/my_notebooks \
 		$(if $(filter 0,$(shell id -u)),--allow-root)
 
-# One pytest call, so that one summary counts everything. A module or a notebook stays on one worker
-# (loadscope), and each has an empty data folder of its own (tests/conftest.py). A test that hangs
-# takes its worker with it (pyproject.toml); a new worker would begin the module again, for ever.
+# One pytest call, so that one summary counts everything; nbval finds what the notebooks must give in
+# tests/notebooks/fast. A module or a notebook stays on one worker (loadscope), and each has an empty
+# data folder of its own (tests/conftest.py). A test that hangs takes its worker with it
+# (pyproject.toml); a new worker would begin the module again, for ever.
 test: $(STAMP)  ## run the tests, then compare all notebooks with their stored outputs
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --max-worker-restart=0 $(NBVAL) tests $(NOTEBOOKS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --max-worker-restart=0 $(NBVAL) tests
 
 # conftest.py is named because pytest would not look for it above the notebooks: it has the settings.
 compare: $(STAMP)  ## compare the notebooks only; one with NOTEBOOKS=notebooks/NAME.ipynb
-	@$(BIN)/python -m pytest $(NBVAL) tests/conftest.py $(NOTEBOOKS)
+	@$(BIN)/python -m pytest $(NBVAL) tests/conftest.py \
+		$(addprefix tests/notebooks/fast/,$(notdir $(NOTEBOOKS)))
 
 lint: $(STAMP)  ## check style, types and spelling
 	@$(BIN)/ruff check

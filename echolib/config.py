@@ -3,8 +3,9 @@
 Environment variables: `ECHOLIB_DATA` (folder of the data sets, by default `data/`),
 `ECHOLIB_FIGURES` (folder of the notebooks' figures, by default `build/figures/`), `ECHOLIB_FAST=1`
 (smaller data and fewer steps, the same code paths), `ECHOLIB_DEVICE` (for example `cpu` or
-`cuda:1`), and `ECHOLIB_MEMORY`, which `echolib.memory` reads. Whoever sets `OMP_NUM_THREADS`
-decides how many threads compute, see `echolib.networks.threads`.
+`cuda:1`), `ECHOLIB_PRECISION=fp32` (networks never compute in bfloat16, so that machines differ as
+little as can be), and `ECHOLIB_MEMORY`, which `echolib.memory` reads. Whoever sets
+`OMP_NUM_THREADS` decides how many threads compute, see `echolib.networks.threads`.
 """
 
 import os
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 DEVICE = "ECHOLIB_DEVICE"
+PRECISION = "ECHOLIB_PRECISION"
 
 
 def project_root() -> Path:
@@ -95,10 +97,13 @@ def bf16_pays(device: "torch.device") -> bool:
 
     A GPU does, and a processor with instructions for bfloat16 (AVX512_BF16, which every processor
     with AMX has too). On other processors bfloat16 is several times slower. The answer comes from
-    the processor's flags, so that one machine always computes in one precision.
+    the processor's flags, so that one machine always computes in one precision. With
+    `ECHOLIB_PRECISION=fp32` it is no.
     """
     import torch
 
+    if os.environ.get(PRECISION) == "fp32":
+        return False
     if device.type != "cpu":
         return device.type == "cuda"
     if not hasattr(torch.cpu, "get_capabilities"):  # older torch has none

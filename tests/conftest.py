@@ -12,7 +12,7 @@ import matplotlib
 import pytest
 from hypothesis import settings
 
-from tools.notebooks import COMPARED_RUN
+from tools.notebooks import COMPARED_RUN, TESTED_RUN
 
 ROOT = Path(__file__).resolve().parents[1]
 CAMUS = ROOT.parent / "shared" / "camus"
@@ -26,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("ci" if os.environ.get("CI") else "local")
     matplotlib.use("Agg")  # not through MPLBACKEND: the notebooks' kernels draw inline
     config.echolib_folder = tempfile.mkdtemp(prefix="echolib-tests-")
-    os.environ.update(COMPARED_RUN, ECHOLIB_FIGURES=f"{config.echolib_folder}/figures")
+    os.environ.update(TESTED_RUN, ECHOLIB_FIGURES=f"{config.echolib_folder}/figures")
     # a conftest's own hooks are called for the tests below it only, a plugin's for notebooks too
     config.pluginmanager.register(EachAlone())
 
@@ -37,7 +37,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 class EachAlone:
-    """Gives each notebook and each test module an empty data folder; skips what needs a GPU.
+    """Gives each notebook and each test module an empty data folder, and notebooks their precision;
+    skips what needs a GPU.
 
     A data set under data/ must not change an output, and of two notebooks that run at the same
     time neither must find what the other is writing.
@@ -45,6 +46,10 @@ class EachAlone:
 
     @pytest.hookimpl(tryfirst=True)  # before nbval starts the notebook's kernel
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if item.path.suffix == ".ipynb":
+            os.environ.update(COMPARED_RUN)
+        else:
+            os.environ.pop("ECHOLIB_PRECISION", None)
         os.environ["ECHOLIB_DATA"] = f"{item.config.echolib_folder}/{_one_name(item.path)}"
         if item.get_closest_marker("gpu") and not _has_gpu():
             pytest.skip("no CUDA device here")

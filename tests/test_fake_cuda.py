@@ -129,7 +129,7 @@ def test_a_training_computes_on_the_device(cuda, tmp_path, name):
         answer = training.model.contract(training.batches.batch(0)[0])[-1]
     assert answer.device.type == "cuda" and answer.dtype == torch.bfloat16
     training.averaged.update_parameters(training.model)
-    assert training.validate() == 0.5  # the value of any number here
+    assert training.validate() == (0.5, 0.5)  # the value of any number here
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -183,7 +183,7 @@ def test_a_tensor_on_the_cpu_is_found(cuda, tmp_path, monkeypatch: pytest.Monkey
     training = training_of("landmarks", tmp_path)
     monkeypatch.setattr(heatmaps, "cell_centres", lambda maps: (torch.arange(24.0),) * 2)
     with pytest.raises(RuntimeError, match="same device"):
-        training.task.masks(training.model, training.batches.batch(0)[0])
+        training.model(training.batches.batch(0)[0])
     training.batches.targets = training.batches.targets.cpu()
     with pytest.raises(RuntimeError, match="same device"):
         training.batches.batch(0)

@@ -8,9 +8,10 @@
 `run` leaves the notebooks as they are and writes each executed one beside a page of HTML, and an
 index of the pages.
 `refresh` stores the outputs of a whole run on the phantom, which a reader sees before running
-anything; `make test` runs the notebooks in fast mode and compares the cells that do not depend on
-the amount of data. `copy` makes the copies that `make lab` opens. `check` refuses notebooks whose
-outputs `refresh` did not store: they may show a patient. It runs before each commit.
+anything. It also runs each notebook in fast mode, on less data, and keeps code cells and text of
+that run in tests/notebooks/fast: with those `make test` compares what the cells give. `copy` makes
+the copies that `make lab` opens. `check` refuses notebooks whose outputs `refresh` did not store:
+they may show a patient. It runs before each commit.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -38,12 +39,15 @@ from tqdm import tqdm
 from echolib.config import project_root
 from echolib.files import atomic_path
 
-from .pages import finish_widgets, write_course, write_page
+from .pages import WIDGET_VIEW, finish_widgets, write_course, write_page
 
 CELL_TIMEOUT = 1800  # s; a training cell on a slow CPU needs minutes
 FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError)
 
 COPIES = Path("my_notebooks")  # which git ignores
+SOLUTIONS = "solutions"  # the folder of the exercises' solutions, beside the notebooks
+PAGE = "README.md"  # with the glossary, to which notebooks link
+COMPARED = project_root() / "tests" / "notebooks" / "fast"  # what `make test` compares
 STAMP = "echolib"  # key in a notebook's metadata: the digest of the outputs that `refresh` stored
 OWN = "MINE"  # the variable that takes the path of the user's own clip
 
@@ -53,7 +57,8 @@ STORED_RUN = {
     "ECHOLIB_FIGURES": str(project_root() / "figures"),
 }
 # In the tests: little data, no GPU, sums always in the same order.
-COMPARED_RUN = {"ECHOLIB_FAST": "1", "ECHOLIB_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
+TESTED_RUN = {"ECHOLIB_FAST": "1", "ECHOLIB_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
+COMPARED_RUN = TESTED_RUN | {"ECHOLIB_PRECISION": "fp32"}  # and alike on all processors
 
 
 def execute(notebook: NotebookNode, path: Path) -> None:
@@ -89,17 +94,35 @@ def tidy(notebook: NotebookNode) -> None:
     store pictures in few bytes.
     """
     finish_widgets(notebook)
+    _settle(notebook)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            content = output.get("data", {})
+            if "image/png" in content:
+                content["image/png"] = shrink(content["image/png"])
+    notebook.metadata[STAMP] = NotebookNode(outputs=digest(notebook))
+
+
+def strip(notebook: NotebookNode) -> None:
+    """Leave, in place, what nbval compares: code cells, and the text that they give."""
+    notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in notebook.cells:
+        cell.metadata = NotebookNode(tags=cell.metadata.get("tags", []))
+        for output in cell.outputs:
+            for kind in {WIDGET_VIEW, "image/png"} & output.get("data", {}).keys():
+                del output.data[kind]
+    _settle(notebook)
+    notebook.metadata[STAMP] = NotebookNode(outputs=digest(notebook))
+
+
+def _settle(notebook: NotebookNode) -> None:
+    """Name the kernel alike on all machines, and remove timing, in place."""
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook.metadata = NotebookNode(
         kernelspec=NotebookNode(kernel), language_info=NotebookNode(name="python")
     )
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-        for output in cell.get("outputs", []):
-            content = output.get("data", {})
-            if "image/png" in content:
-                content["image/png"] = shrink(content["image/png"])
-    notebook.metadata[STAMP] = NotebookNode(outputs=digest(notebook))
 
 
 def digest(notebook: NotebookNode) -> str:
@@ -164,8 +187,9 @@ def _run_one(path: Path, output: Path) -> None:
     print(f"{path.name}: {time.monotonic() - started:.0f} s, see {page}", flush=True)
 
 
-def refresh(paths: list[Path]) -> None:
-    """Execute each of `paths` on the phantom and store its outputs in it, tidied.
+def refresh(paths: list[Path], compared: Path = COMPARED) -> None:
+    """Execute each of `paths` on the phantom and store its outputs in it, tidied, and what a run in
+    fast mode gives in the folder `compared`.
 
     They begin with an empty data folder, so that no data set of the user's shows in an output.
     Ends the program, before anything is executed, at one that names the user's own clip.
@@ -174,22 +198,37 @@ def refresh(paths: list[Path]) -> None:
         if names_own_clip(nbformat.read(path, as_version=4)):
             sys.exit(f"{path.name}: {OWN} names a clip of your own. Set it to None.")
     with tempfile.TemporaryDirectory(prefix="echolib-") as folder:
-        settings = STORED_RUN | {"ECHOLIB_DATA": folder}
-        with mock.patch.dict(os.environ, settings):  # the kernels inherit them
-            for path in paths:
-                notebook = nbformat.read(path, as_version=4)
-                execute(notebook, path)
-                tidy(notebook)
-                with atomic_path(path) as temporary:
-                    nbformat.write(notebook, temporary)
-                print(f"{path.name}: refreshed", flush=True)
+        for path in paths:
+            started = time.monotonic()
+            _store(path, STORED_RUN | {"ECHOLIB_DATA": folder}, tidy, path)
+            taken = time.monotonic() - started
+            data = {"ECHOLIB_DATA": f"{folder}/{path.stem}", "ECHOLIB_FIGURES": f"{folder}/figures"}
+            _store(path, COMPARED_RUN | data, strip, compared / path.name)
+            print(f"{path.name}: refreshed, the whole run {taken:.0f} s", flush=True)
+
+
+def _store(
+    path: Path, settings: dict[str, str], leave: Callable[[NotebookNode], None], place: Path
+) -> None:
+    """Execute a notebook with settings of the environment, and write to `place` what is left."""
+    notebook = nbformat.read(path, as_version=4)
+    with mock.patch.dict(os.environ, settings):  # the kernel inherits them
+        execute(notebook, path)
+    leave(notebook)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(place) as temporary:
+        nbformat.write(notebook, temporary)
 
 
 def copy(paths: list[Path], folder: Path) -> None:
-    """Copy notebooks to a folder; copies that are there stay as the user left them."""
-    folder.mkdir(exist_ok=True)
+    """Copy notebooks, solutions and the page that they link to into a folder; copies of notebooks
+    that are there stay as the user left them.
+    """
     for path in paths:
-        own = folder / path.name
+        own = folder / path.relative_to(path.parents[path.parent.name == SOLUTIONS])
+        own.parent.mkdir(parents=True, exist_ok=True)
+        if (page := path.with_name(PAGE)).is_file():
+            shutil.copyfile(page, own.with_name(PAGE))
         if not own.exists():
             shutil.copyfile(path, own)
         elif own.stat().st_mtime < path.stat().st_mtime:

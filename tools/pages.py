@@ -1,11 +1,13 @@
 """Executed notebooks as HTML pages that load nothing: they contain browsers and formulas.
 
-`write_course` links the pages of a folder to each other, and writes an index of them.
+`write_course` links the pages of a folder to each other, and writes an index of them and a page of
+the course's README, to whose glossary the notebooks link.
 """
 
 import base64
 import copy
 import html
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -17,9 +19,10 @@ from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html
 from nbformat import NotebookNode
-from nbformat.v4 import new_notebook
+from nbformat.v4 import new_markdown_cell, new_notebook
 
 from echolib.browser.export import saved_fragment
+from echolib.config import project_root
 from echolib.files import atomic_path
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -27,6 +30,7 @@ WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 PROGRESS_BAR = ["HTMLModel", "FloatProgressModel", "HTMLModel"]  # the widgets of a tqdm bar
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 INDEX = "index.html"
+README = project_root() / "notebooks" / "README.md"
 LONG = 4  # sections from which on a page has a table of contents
 THUMBNAIL = 480  # px, width of the pictures in the index
 STRIP = 3  # a picture this many times as wide as high shows little when it is small
@@ -35,6 +39,8 @@ OPENING = re.compile(r"# (?P<title>.+)\n*(?P<paragraph>[^#\n].*(?:\n.+)*)?")
 SENTENCE = re.compile(r".+?[.?!]\**(?=\s|$)")
 SECTION = re.compile(r'<h2 id=[^>]*>(.+?)<a class="anchor-link" href="([^"]*)"', re.DOTALL)
 MATHML = "http://www.w3.org/1998/Math/MathML"
+# A link to a file beside the notebooks
+LINK = re.compile(r"\]\((?!\w+:)(?P<file>[^)#\s]+)(?P<place>#[^)\s]*)?\)")
 TAG = re.compile(r"<[^>]*>")
 # Code, which is left unchanged, or a formula: $$...$$, shown on a line of its own, or $...$ without
 # a space beside the dollar signs.
@@ -69,11 +75,32 @@ def write_course(folder: Path) -> Path:
             print(f"{path} is damaged and not in the index. Run it again, or delete it.")
     entries = [_entry(notebook, path) for path, notebook in notebooks.items()]
     around = [None, *entries, None]
+    pages = {README.stem, *(path.stem for path in notebooks)}
     for number, notebook in enumerate(notebooks.values()):
+        _link_pages(notebook, pages, folder)
         links = {"linked": True, "before": around[number], "after": around[number + 2]}
         write_page(notebook, folder / entries[number].page, **links)
+    readme = new_notebook(cells=[new_markdown_cell(README.read_text(encoding="utf-8"))])
+    _link_pages(readme, pages, folder)
+    write_page(readme, folder / f"{README.stem}.html", linked=True)
     _render(new_notebook(), folder / INDEX, "The notebooks of echolib", entries=entries)
     return folder / INDEX
+
+
+def _link_pages(notebook: NotebookNode, pages: set[str], folder: Path) -> None:
+    """Turn links to files beside the notebooks into links to their pages, if they are among `pages`,
+    or else to the files, as seen from `folder`.
+    """
+    there = os.path.relpath(README.parent, folder)
+
+    def turned(match: re.Match) -> str:
+        stem = Path(match["file"]).stem
+        target = f"{stem}.html" if stem in pages else f"{there}/{match['file']}"
+        return f"]({target}{match['place'] or ''})"
+
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = LINK.sub(turned, cell.source)
 
 
 def write_page(notebook: NotebookNode, path: Path, **links: object) -> None:

@@ -11,14 +11,16 @@ from .base import PALETTE, draw_agreement, draw_outline, frame_times, show_image
 
 
 def learning_curves(history: pd.DataFrame) -> Figure:
-    """Draw loss, validation Dice and learning rate over the epochs.
+    """Draw both losses, validation Dice and learning rate over the epochs.
 
     history: from `Training.run`. A dot marks the best validation Dice, whose weights are kept.
     """
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.2))
     best = history.val_dice.idxmax()
-    left.plot(history.epoch, history.loss, color=PALETTE["train"])
-    left.set(xlabel="epoch", ylabel="training loss", title="Training loss", yscale="log")
+    left.plot(history.epoch, history.loss, color=PALETTE["train"], label="training")
+    left.plot(history.epoch, history.val_loss, "--", color=PALETTE["val"], label="validation")
+    left.set(xlabel="epoch", ylabel="loss", title="Loss", yscale="log")
+    left.legend()
     middle.plot(history.epoch, history.val_dice, color=PALETTE["val"])
     label = f"best: {history.val_dice[best]:.3f}"
     middle.scatter(

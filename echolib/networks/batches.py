@@ -100,24 +100,27 @@ class Validation:
 
     def __init__(self, frames: FrameSet, task: Task, device: torch.device) -> None:
         self.images = _on_device(frames, task.inputs, device)
+        self.targets = task.targets(frames).to(device)
         self.masks = torch.from_numpy(np.array(frames.masks))[:, None].to(device)
         self._task = task
 
     @torch.inference_mode()
-    def dice(self, model: nn.Module, bf16: bool) -> float:
-        """Mean Dice of a network over the frames; each frame counts as one case."""
-        scores = []
+    def scores(self, model: nn.Module, bf16: bool) -> tuple[float, float]:
+        """Mean Dice and mean loss of a network over the frames; each frame counts as one case."""
+        scores, loss = [], 0.0
         for start in range(0, len(self.images), VALIDATION_BATCH):
             batch = slice(start, start + VALIDATION_BATCH)
             images = self.images[batch].float() / 255
             images = images.contiguous(memory_format=torch.channels_last)
             with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
-                predicted = self._task.masks(model, images)
-            truth = self.masks[batch]
+                answer = self._task.answer(model, images)
+            labels = self._task.labels(self.targets[batch])
+            loss += len(images) * float(self._task.loss(answer, labels))
+            predicted, truth = self._task.masks(answer, images.shape[-1]), self.masks[batch]
             both = (predicted & truth).flatten(1).sum(1)
             areas = predicted.flatten(1).sum(1) + truth.flatten(1).sum(1)
             scores.append(torch.where(areas > 0, 2 * both / areas.clamp(min=1), 1.0))
-        return float(torch.cat(scores).mean())
+        return float(torch.cat(scores).mean()), loss / len(self.images)
 
 
 def _on_device(frames: FrameSet, inputs: int, device: torch.device) -> Tensor:

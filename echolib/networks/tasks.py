@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..data.frames import FrameSet
 from ..geometry import LANDMARKS, SUBSETS, polygon_to_mask
 from .augment import Augmenter
+from .heatmaps import soft_argmax
 from .losses import LOSSES, distance_loss, heatmap_loss
 from .models import Encoder, LandmarkUNet, finds_landmarks
 
@@ -25,17 +26,20 @@ class Task(Protocol):
     def targets(self, frames: FrameSet) -> Tensor:
         """Targets (N, ...) of N frames. Raises ValueError if the frames lack them."""
 
+    def labels(self, targets: Tensor) -> Tensor:
+        """Targets as `loss` takes them."""
+
     def augment(self, augmenter: Augmenter, images: Tensor, targets: Tensor) -> list[Tensor]:
-        """Images (N, inputs, S, S) and their targets after the same random change."""
+        """Images (N, inputs, S, S) and their labels after the same random change."""
 
     def answer(self, model: nn.Module, images: Tensor) -> Tensor:
         """Run the model, possibly in bf16; returns its answer as `loss` takes it."""
 
-    def loss(self, answer: Tensor, targets: Tensor) -> Tensor:
-        """Loss of one batch, in fp32."""
+    def loss(self, answer: Tensor, labels: Tensor) -> Tensor:
+        """Mean loss of the images of a batch, in fp32."""
 
-    def masks(self, model: nn.Module, images: Tensor) -> Tensor:
-        """Predict the cavity, (N, 1, S, S) bool."""
+    def masks(self, answer: Tensor, side: int) -> Tensor:
+        """The cavity that an answer outlines, (N, 1, side, side) bool."""
 
 
 class MaskTask:
@@ -61,27 +65,31 @@ class MaskTask:
         regions = frames.masks if self.outputs == 1 else frames.regions
         return torch.from_numpy(np.array(regions, np.uint8))[:, None]
 
+    def labels(self, targets: Tensor) -> Tensor:
+        """Masks of the regions, (N, outputs, S, S) float."""
+        masks = [targets == number for number in range(1, self.outputs + 1)]
+        return torch.cat(masks, dim=1).float()
+
     def augment(self, augmenter: Augmenter, images: Tensor, targets: Tensor) -> list[Tensor]:
         """Images and masks (N, outputs, S, S) float."""
-        masks = [targets == number for number in range(1, self.outputs + 1)]
-        return list(augmenter(images, torch.cat(masks, dim=1).float())[:2])
+        return list(augmenter(images, self.labels(targets))[:2])
 
     def answer(self, model: nn.Module, images: Tensor) -> Tensor:
         """Logits (N, outputs, S, S)."""
         return model(images)
 
-    def loss(self, answer: Tensor, targets: Tensor) -> Tensor:
+    def loss(self, answer: Tensor, labels: Tensor) -> Tensor:
         """Loss of the cavity, plus `auxiliary` times the loss of each other region."""
-        total = self.loss_function(answer[:, :1], targets[:, :1])
+        total = self.loss_function(answer[:, :1], labels[:, :1])
         for channel in range(1, self.outputs):
             region = slice(channel, channel + 1)
-            loss = self.loss_function(answer[:, region], targets[:, region])
+            loss = self.loss_function(answer[:, region], labels[:, region])
             total = total + self.auxiliary * loss
         return total
 
-    def masks(self, model: nn.Module, images: Tensor) -> Tensor:
+    def masks(self, answer: Tensor, side: int) -> Tensor:
         """Where the cavity's probability is above one half."""
-        return model(images)[:, :1] > 0
+        return answer[:, :1] > 0
 
 
 class LandmarkTask:
@@ -112,30 +120,32 @@ class LandmarkTask:
         self.rounded = frames.rounded
         return torch.from_numpy(np.array(frames.landmarks, np.float32))
 
+    def labels(self, targets: Tensor) -> Tensor:
+        """The model's landmarks, (N, K, 2)."""
+        return targets[:, self.chosen]
+
     def augment(self, augmenter: Augmenter, images: Tensor, targets: Tensor) -> list[Tensor]:
         """Images, and the model's landmarks (N, K, 2)."""
         no_masks = images[:, :0]
         images, _, landmarks = augmenter(images, no_masks, targets)
-        return [images, cast(Tensor, landmarks)[:, self.chosen]]  # given, hence returned
+        return [images, self.labels(cast(Tensor, landmarks))]  # given, hence returned
 
     def answer(self, model: nn.Module, images: Tensor) -> Tensor:
         """Heatmaps (N, K, S / 2, S / 2), or landmarks (N, K, 2) from a model without any."""
         return model.heatmaps(images) if isinstance(model, LandmarkUNet) else model(images)
 
-    def loss(self, answer: Tensor, targets: Tensor) -> Tensor:
+    def loss(self, answer: Tensor, labels: Tensor) -> Tensor:
         """Mean distance in px, plus the heatmap term."""
-        if answer.ndim == targets.ndim:
-            return distance_loss(answer, targets)
-        return heatmap_loss(answer, targets, self.heatmap)
+        if answer.ndim == labels.ndim:
+            return distance_loss(answer, labels)
+        return heatmap_loss(answer, labels, self.heatmap)
 
-    def masks(self, model: nn.Module, images: Tensor) -> Tensor:
+    def masks(self, answer: Tensor, side: int) -> Tensor:
         """Inside of the closed outline through the landmarks, drawn like the true masks."""
-        height, width = images.shape[-2:]
-        landmarks = model(images).float().cpu().numpy()
-        masks = np.stack(
-            [polygon_to_mask(points, (height, width), self.rounded) for points in landmarks]
-        )
-        return torch.from_numpy(masks)[:, None].to(images.device)
+        points = answer if answer.ndim == 3 else soft_argmax(answer)
+        landmarks = points.float().cpu().numpy()
+        masks = np.stack([polygon_to_mask(one, (side, side), self.rounded) for one in landmarks])
+        return torch.from_numpy(masks)[:, None].to(answer.device)
 
 
 def task_of(model: Encoder, loss: str, auxiliary: float, heatmap: float) -> Task:

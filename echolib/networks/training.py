@@ -183,12 +183,12 @@ class Training:
             answer = answers(images)
         return self.team.weight(len(images), self.batches.size) * self.task.loss(answer, targets)
 
-    def validate(self) -> float:
-        """Mean Dice of the averaged weights over the validation frames, by the first process."""
-        dice = 0.0
+    def validate(self) -> tuple[float, float]:
+        """Mean Dice and loss of the averaged weights on validation frames, by the first process."""
+        dice = loss = 0.0
         if self.team.rank == 0:
-            dice = self.validation.dice(self.averaged.module, self.progress.bf16)
-        return self.team.agreed(dice)
+            dice, loss = self.validation.scores(self.averaged.module, self.progress.bf16)
+        return self.team.agreed(dice), self.team.agreed(loss)
 
     # --- Rounds --------------------------------------------------------------------------------
 
@@ -210,8 +210,8 @@ class Training:
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row per round: step, epoch, loss, val_dice, learning_rate, images_per_second,
-        seconds."""
+        """One row per round: step, epoch, loss, val_dice, val_loss, learning_rate,
+        images_per_second, seconds."""
         return pd.DataFrame(self.progress.history)
 
     def _round(self, bar: tqdm) -> None:
@@ -230,11 +230,12 @@ class Training:
             bar.update()
         loss = float(self.team.mean(total)) / (last - first)
         speed = (last - first) * self.config.batch / (time.perf_counter() - started)
-        val_dice = self.validate()
+        val_dice, val_loss = self.validate()
         taken = self.team.agreed(time.perf_counter() - started)
         state.seconds += taken
         row = {"step": last, "epoch": last / self.batches.per_epoch, "loss": loss}
-        row |= {"val_dice": val_dice, "learning_rate": self._learning_rate(last - 1)}
+        row |= {"val_dice": val_dice, "val_loss": val_loss}
+        row |= {"learning_rate": self._learning_rate(last - 1)}
         state.history.append(row | {"images_per_second": speed, "seconds": state.seconds})
         bar.set_postfix_str(f"loss {loss:.3f}, val Dice {val_dice:.4f}, {speed:.0f} images/s")
         if not math.isfinite(loss):

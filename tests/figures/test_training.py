@@ -20,11 +20,13 @@ def close_figures():
 def test_learning_curves_mark_the_best_round():
     history = pd.DataFrame(
         {
-            "epoch": [1.0, 2.0, 3.0], "loss": [1.0, 0.5, 0.4], "val_dice": [0.5, 0.9, 0.8],
-            "learning_rate": [1e-3, 5e-4, 1e-5],
+            "epoch": [1.0, 2.0, 3.0], "loss": [1.0, 0.5, 0.4], "val_loss": [0.9, 0.5, 0.6],
+            "val_dice": [0.5, 0.9, 0.8], "learning_rate": [1e-3, 5e-4, 1e-5],
         }
     )  # fmt: skip
-    _, middle, right = training_plots.learning_curves(history).axes
+    left, middle, right = training_plots.learning_curves(history).axes
+    drawn = {line.get_label(): list(line.get_ydata()) for line in left.lines}
+    assert drawn == {"training": [1.0, 0.5, 0.4], "validation": [0.9, 0.5, 0.6]}
     assert middle.collections[0].get_offsets().tolist() == [[2.0, 0.9]]
     assert right.lines[0].get_ydata().tolist() == [1e-3, 5e-4, 1e-5]
     assert all(axes.get_xlabel() and axes.get_ylabel() for axes in (middle, right))

@@ -155,5 +155,8 @@ def test_the_precision_follows_from_the_processor(monkeypatch):
     assert not config.bf16_pays(cpu) and config.bf16_pays(torch.device("cuda"))
     flags["avx512_bf16"] = True
     assert config.bf16_pays(cpu)
+    with monkeypatch.context() as context:
+        context.setenv("ECHOLIB_PRECISION", "fp32")
+        assert not config.bf16_pays(cpu) and not config.bf16_pays(torch.device("cuda"))
     monkeypatch.delattr(torch.cpu, "get_capabilities")
     assert not config.bf16_pays(cpu)  # older versions of torch do not say

@@ -19,7 +19,7 @@ from echolib.geometry import SUBSETS
 from echolib.networks import inference
 from echolib.networks.augment import Augmentation
 from echolib.networks.checkpoints import planned_length, save_checkpoint
-from echolib.networks.models import LandmarkRegressor, LandmarkUNet, UNet, load_model
+from echolib.networks.models import LandmarkRegressor, LandmarkUNet, UNet, load_model, new_model
 from echolib.networks.training import Training, TrainingConfig
 from tests.makers import frame_set, ventricle_set
 
@@ -36,7 +36,7 @@ def start(folder, config=CONFIG, resume=False, width=4, frames=FRAMES) -> Traini
 
 def test_training_learns_ellipses_and_keeps_the_best_weights(tmp_path):
     training = start(tmp_path, replace(CONFIG, epochs=20))
-    before = training.validate()
+    before, _ = training.validate()
     history = training.run(progress=False)
     assert history.val_dice.max() > 0.9 > before
     assert history.step.iloc[-1] == 100 and history.loss.iloc[-1] < history.loss.iloc[0]
@@ -45,6 +45,21 @@ def test_training_learns_ellipses_and_keeps_the_best_weights(tmp_path):
     assert model.card["validation_dice"] == pytest.approx(history.val_dice.max(), abs=1e-4)
     cases = inference.score(model, FRAMES, "val", progress=False)
     assert cases.dice.mean() == pytest.approx(history.val_dice.max(), abs=0.02)
+
+
+@pytest.mark.parametrize("target", ["masks", "landmarks", "regression"])
+def test_the_validation_loss_is_the_training_loss_of_frames_that_stay_as_they_are(tmp_path, target):
+    frames = ventricle_set(count=8)
+    model = new_model(target, width=4, depth=2, fold=1)
+    training = Training(model, frames, frames, tmp_path, replace(CONFIG, batch=len(frames)))
+    averaged = training.averaged.module
+    images, labels = training.batches.batch(0)  # without augmentation, and all of them
+    with torch.inference_mode():
+        expected = training.task.loss(training.task.answer(averaged, images), labels)
+    assert training.validation.scores(averaged, False)[1] == pytest.approx(float(expected), 1e-4)
+    history = training.run(progress=False)
+    assert history.val_loss.iloc[-1] == pytest.approx(training.validate()[1])
+    assert history.val_loss.iloc[-1] < float(expected)
 
 
 def test_regions_beside_the_cavity_are_learnt_too(tmp_path):
@@ -260,7 +275,7 @@ def test_the_corrupted_images_of_a_step_do_not_depend_on_resuming(tmp_path):
 
 def test_training_stops_when_the_dice_does_not_improve(tmp_path, monkeypatch):
     training = start(tmp_path, replace(CONFIG, epochs=50, patience=3))
-    monkeypatch.setattr(training, "validate", lambda: 0.5)
+    monkeypatch.setattr(training, "validate", lambda: (0.5, 1.0))
     assert len(training.run(progress=False)) == 5
 
 
@@ -290,7 +305,7 @@ def test_a_stopped_training_ends_in_the_same_bits(tmp_path):
     second.run(progress=False)
     for name, tensor in whole.averaged.state_dict().items():
         assert torch.equal(tensor, second.averaged.state_dict()[name]), name
-    columns = ["step", "loss", "val_dice"]
+    columns = ["step", "loss", "val_dice", "val_loss"]
     assert whole.history[columns].equals(second.history[columns])
 
 

@@ -20,9 +20,12 @@ from tools.pages import WIDGET_VIEW
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
 MAX_LINES = 30
 MAX_BYTES = 1_500_000
 MAX_MODULES = 8  # of echolib that a notebook imports from
+MAX_IGNORED = 0.25  # share of all code cells whose text is not compared
+SHORTEST_ALT = 30  # characters that say what a picture shows
 
 # A path that holds on one machine only; /tmp is where `make refresh` keeps its data.
 LOCAL_PATH = re.compile(r"(?<![\w.])(/home/\w|/Users/\w|/root/|/tmp/|[A-Z]:\\+Users\\)")
@@ -89,6 +92,11 @@ def imports(cell: dict) -> list[ast.stmt]:
     return [node for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom))]
 
 
+def is_ignored(cell: dict) -> bool:
+    """Whether nbval runs a code cell without comparing what it gives."""
+    return "nbval-ignore-output" in cell["metadata"].get("tags", [])
+
+
 # --- the rules: each yields what is wrong -------------------------------------------------------
 
 
@@ -100,10 +108,20 @@ def rule_format(notebook: dict) -> Iterator[str]:
         yield "a cell has no id, or two have the same"
 
 
+def rule_header(notebook: dict) -> Iterator[str]:
+    """Below the title a paragraph, and a box with time, difficulty and the notebooks around it."""
+    first = text_of(notebook["cells"][0]["source"])
+    if not re.match(r"# .+\n\n[^#>\n].*\n", first):
+        yield "the first cell is not a title ('# ...') and a paragraph below it"
+    box = "\n".join(line[1:] for line in first.splitlines() if line.startswith(">"))
+    facts = dict(re.findall(r"\*\*(\w[\w ]*)\*\* ([^*]+)", box))
+    if list(facts) != ["Time", "Difficulty", "Builds on", "Previous", "Next"]:
+        yield f"the box ('> **Time** ...') does not hold Time to Next, but {list(facts)}"
+    elif not re.match(r"★+☆*( |$)", facts["Difficulty"]) or "minutes to read" not in facts["Time"]:
+        yield f"the box has no stars, or does not say the minutes to read: {facts}"
+
+
 def rule_skeleton(notebook: dict) -> Iterator[str]:
-    first = notebook["cells"][0]
-    if first["cell_type"] != "markdown" or not text_of(first["source"]).startswith("# "):
-        yield "the first cell is not a title ('# ...')"
     found = headings(notebook)
     if sum(heading.startswith("# ") for heading in found) != 1:
         yield "there is not exactly one title"
@@ -112,10 +130,11 @@ def rule_skeleton(notebook: dict) -> Iterator[str]:
     order = [re.sub(r"^\d+\b.*", "", name) for name in sections]
     order = [re.sub(r"^Aims?\b.*", "Aim", name) for name in order]
     if (
-        order != ["Aim", "Setup", *[""] * len(numbers), "Summary", "Exercises", "References"]
+        order
+        != ["Aim", "Setup", *[""] * len(numbers), "Summary", "Quiz", "Exercises", "References"]
         or not numbers
     ):
-        yield f"sections are not Aim, Setup, 1. ..., Summary, Exercises, References: {sections}"
+        yield f"not Aim, Setup, 1. ..., Summary, Quiz, Exercises, References, but {sections}"
     if numbers != list(range(1, len(numbers) + 1)):
         yield f"sections are not numbered 1 to n, but {numbers}"
 
@@ -133,11 +152,29 @@ def rule_setup(notebook: dict) -> Iterator[str]:
         yield f"imports outside the import cell, in cells {late}"
 
 
+def rule_quiz(notebook: dict) -> Iterator[str]:
+    """Five numbered questions, each with its answer folded away below it."""
+    text = "\n".join(text_of(cell["source"]) for cell in section(notebook, "Quiz"))
+    found = re.findall(
+        r"^(\d)\. [^<]+\n+<details><summary>Answer</summary>\n\n.+", text, re.MULTILINE
+    )
+    if found != list("12345"):
+        yield f"there are not five questions, numbered and with a folded answer each, but {found}"
+
+
 def rule_exercises(notebook: dict) -> Iterator[str]:
+    """A warm-up and three exercises: stars, minutes, a folded hint, and the way to the solution."""
     text = "\n".join(text_of(cell["source"]) for cell in section(notebook, "Exercises"))
-    found = re.findall(r"^(?:###\s+|\*\*)?(?:Exercise\s+)?(\d+)[.:)*\s]", text, re.MULTILINE)
-    if found != ["1", "2", "3"]:
-        yield f"there are not three exercises numbered 1, 2, 3, but {found}"
+    parts = re.split(r"^(?=\*\*\d\. )", text, flags=re.MULTILINE)[1:]
+    starts = [re.match(r"\*\*(\d)\. .+\*\* \(★+☆*, \d+ minutes\)", part) for part in parts]
+    numbers = [start[1] for start in starts if start]
+    if numbers != list("0123") or not parts[0].startswith("**0. Warm-up**"):
+        yield f"there are not '**0. Warm-up** (★☆☆, 5 minutes)' and three exercises, but {numbers}"
+    for part in parts:
+        if "<details><summary>Hint</summary>\n\n" not in part:
+            yield f"an exercise without a folded hint: {part[:40]}"
+        if not re.search(r"\[Solution\]\(solutions/\d\d_solutions\.ipynb(#.+)?\)", part):
+            yield f"an exercise without a link to its solution: {part[:40]}"
 
 
 def rule_cell_length(notebook: dict) -> Iterator[str]:
@@ -199,8 +236,30 @@ def rule_timing(notebook: dict) -> Iterator[str]:
 
 
 def rule_images(notebook: dict) -> Iterator[str]:
-    if not any("image/png" in output.get("data", {}) for output in outputs(notebook)):
+    """There are pictures, and each is described for those who do not see it."""
+    cells = [
+        cell
+        for cell in code_cells(notebook)
+        if any("image/png" in output.get("data", {}) for output in cell["outputs"])
+    ]
+    told = [cell["metadata"].get("alt", "") for cell in cells]
+    if not cells:
         yield "no picture is stored"
+    for cell, alt in zip(cells, told, strict=True):
+        if len(alt) < SHORTEST_ALT or told.count(alt) > 1:
+            yield f"cell {cell['id']} lacks `alt` in its metadata: what its picture shows"
+    pages = [text_of(output.get("data", {}).get("text/html", "")) for output in outputs(notebook)]
+    for tag in re.findall(r"<img [^>]*>", EMBEDDED.sub("", " ".join(pages))):
+        if not re.search(r'alt=.[^"\']{10}', tag):
+            yield f"an <img> without a text of its own: {tag[:80]}"
+
+
+def rule_ignored(notebook: dict) -> Iterator[str]:
+    """A cell whose text is not compared asserts what must hold."""
+    for cell in code_cells(notebook):
+        asserts = [node for node in statements(cell) for node in ast.walk(node)]
+        if is_ignored(cell) and not any(isinstance(node, ast.Assert) for node in asserts):
+            yield f"cell {cell['id']} is ignored by nbval and asserts nothing"
 
 
 def rule_independent(notebook: dict) -> Iterator[str]:
@@ -228,26 +287,77 @@ def rule_size(notebook: dict) -> Iterator[str]:
 
 
 RULES = {name[5:]: rule for name, rule in list(globals().items()) if name.startswith("rule_")}
+OF_THE_COURSE = {"header", "skeleton", "setup", "quiz", "exercises", "images"}  # not of solutions
 
 
 # --- the course's notebooks keep the rules ------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS + SOLUTIONS, ids=lambda path: path.stem)
 def test_notebook_is_valid(path):
-    nbformat.validate(json.loads(path.read_text(encoding="utf-8")))
+    nbformat.validate(read(path))
 
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_keeps_the_rule(path, rule):
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    assert list(RULES[rule](notebook)) == []
+    assert list(RULES[rule](read(path))) == []
+
+
+@pytest.mark.parametrize("rule", RULES.keys() - OF_THE_COURSE)
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_solutions_keep_the_rule(path, rule):
+    assert list(RULES[rule](read(path))) == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_exercise_has_a_solution(path):
+    number = path.stem[:2]
+    found = headings(read(path.parent / "solutions" / f"{number}_solutions.ipynb"))
+    assert [heading.split(".")[0] for heading in found[1:]] == [f"## {n}" for n in range(4)]
+    assert f"solutions/{number}_solutions.ipynb" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS + SOLUTIONS, ids=lambda path: path.stem)
+def test_what_nbval_compares_is_of_the_notebook(path):
+    """Copies in fast mode have the code cells of today; `make refresh` makes both."""
+    whole, compared = code_cells(read(path)), code_cells(read(tool.COMPARED / path.name))
+    assert [(cell["id"], text_of(cell["source"]), is_ignored(cell)) for cell in whole] == [
+        (cell["id"], text_of(cell["source"]), is_ignored(cell)) for cell in compared
+    ]
+
+
+def test_nbval_compares_every_notebook_and_nothing_else():
+    names = {path.name for path in NOTEBOOKS + SOLUTIONS}
+    assert {path.name for path in tool.COMPARED.glob("*.ipynb")} == names
+    for name in names:
+        assert list(rule_refreshed(read(tool.COMPARED / name))) == []
+
+
+def test_few_cells_are_ignored():
+    cells = [cell for path in NOTEBOOKS + SOLUTIONS for cell in code_cells(read(path))]
+    assert sum(map(is_ignored, cells)) <= MAX_IGNORED * len(cells)
 
 
 # --- the rules can fail -------------------------------------------------------------------------
 
 PLOT = "plt.plot([0.0, 1.0])\nplt.show()"
+BOX = """> **Time** 5 minutes to read, 1 to run · **Difficulty** ★☆☆ · **Builds on** nothing
+> **Previous** none · **Next** none"""
+QUESTION = "{}. What is it?\n\n<details><summary>Answer</summary>\n\nA line.\n\n</details>"
+EXERCISE = """**{}. {}** (★☆☆, 5 minutes) Draw it.
+
+<details><summary>Hint</summary>
+
+By hand.
+
+</details>
+
+[Solution](solutions/00_solutions.ipynb)"""
 ROOMS = "browse, config, data, figures, geometry, metrics, networks, valve, ventricle"
 
 
@@ -255,21 +365,25 @@ ROOMS = "browse, config, data, figures, geometry, metrics, networks, valve, vent
 def refreshed(tmp_path_factory) -> dict:
     """A small notebook that keeps all rules, as `make refresh` leaves it."""
     cells = [
-        new_markdown_cell("# A title\n\nWhat this is about."),
+        new_markdown_cell(f"# A title\n\nWhat this is about.\n\n{BOX}"),
         new_markdown_cell("## Aim\n\nAfterwards the reader can plot."),
         new_markdown_cell("## Setup"),
         new_code_cell("import os\n\nimport matplotlib.pyplot as plt"),
         new_code_cell("FAST = os.environ['ECHOLIB_FAST']\nprint(FAST)"),
         new_markdown_cell("## 1. A line"),
-        new_code_cell(PLOT, metadata={"execution": {"iopub.execute_input": "2026-01-01"}}),
+        new_code_cell(
+            PLOT, metadata={"execution": {}, "alt": "A line from the left to the right."}
+        ),
         new_markdown_cell("## Summary\n\nIt was drawn."),
-        new_markdown_cell("## Exercises\n\n1. One.\n2. Two.\n3. Three."),
+        new_markdown_cell("## Quiz\n\n" + "\n\n".join(map(QUESTION.format, range(1, 6)))),
+        new_markdown_cell("## Exercises\n\n" + EXERCISE.format(0, "Warm-up")),
+        new_markdown_cell("\n\n".join(EXERCISE.format(n, "More") for n in (1, 2, 3))),
         new_markdown_cell("## References\n\n1. Somebody."),
     ]
     path = tmp_path_factory.mktemp("notebooks") / "00_small.ipynb"
     nbformat.write(new_notebook(cells=cells, metadata={"widgets": {}}), path)
     before = dict(os.environ)
-    tool.refresh([path])
+    tool.refresh([path], path.parent / "fast")
     assert dict(os.environ) == before  # other tests' settings are as they were
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -307,6 +421,11 @@ BREAKAGES = [
     ("format", lambda nb: nb["metadata"].pop("kernelspec")),
     ("format", lambda nb: nb["cells"][3].pop("id")),
     ("format", lambda nb: nb["cells"][3].update(id=nb["cells"][4]["id"])),
+    ("header", lambda nb: nb["cells"].pop(0)),
+    ("header", lambda nb: retitle(nb, "What this is about.\n\n", "")),
+    ("header", lambda nb: retitle(nb, "**Builds on** nothing", "")),
+    ("header", lambda nb: retitle(nb, "★☆☆ · ", "easy · ")),
+    ("header", lambda nb: retitle(nb, " to read", "")),
     ("skeleton", lambda nb: nb["cells"].pop(0)),
     ("skeleton", lambda nb: retitle(nb, "## Aim", "## Goal")),
     ("skeleton", lambda nb: retitle(nb, "## Setup", "### Setup")),
@@ -319,8 +438,13 @@ BREAKAGES = [
     ("setup", lambda nb: retitle(nb, "import os\n", "import os\n\nSEED = 1\n")),
     ("setup", lambda nb: retitle(nb, PLOT, "import numpy\n" + PLOT)),
     ("setup", lambda nb: retitle(nb, PLOT, "def late():\n    import numpy\n")),
-    ("exercises", lambda nb: retitle(nb, "3. Three.", "")),
-    ("exercises", lambda nb: retitle(nb, "3. Three.", "3. Three.\n4. Four.")),
+    ("quiz", lambda nb: retitle(nb, "5. What", "6. What")),
+    ("quiz", lambda nb: retitle(nb, "<details><summary>Answer", "<details open><summary>Answer")),
+    ("exercises", lambda nb: retitle(nb, "**3. More**", "**4. More**")),
+    ("exercises", lambda nb: retitle(nb, "**0. Warm-up**", "**0. First**")),
+    ("exercises", lambda nb: retitle(nb, "More** (★☆☆, 5 minutes)", "More**")),
+    ("exercises", lambda nb: retitle(nb, "<summary>Hint", "<summary>Help")),
+    ("exercises", lambda nb: retitle(nb, "[Solution](solutions/", "[Solution](")),
     ("cell_length", lambda nb: retitle(nb, PLOT, "x = 1\n" * 31)),
     ("modules", lambda nb: retitle(nb, "import os\n", f"from echolib import {ROOMS}\nimport os\n")),
     ("counts", lambda nb: nb["cells"][4].update(execution_count=None)),
@@ -337,6 +461,10 @@ BREAKAGES = [
     ("widgets", lambda nb: print_out(nb, "{}", WIDGET_VIEW)),
     ("timing", lambda nb: nb["cells"][4]["metadata"].update(execution={})),
     ("images", lambda nb: [cell.update(outputs=[]) for cell in code_cells(nb)]),
+    ("images", lambda nb: code_cells(nb)[-1]["metadata"].pop("alt")),
+    ("images", lambda nb: code_cells(nb)[-1]["metadata"].update(alt="a line")),
+    ("images", lambda nb: print_out(nb, '<img width="9" src="x">', "text/html")),
+    ("ignored", lambda nb: nb["cells"][4]["metadata"].update(tags=["nbval-ignore-output"])),
     ("independent", lambda nb: retitle(nb, "import os\n", "import import_ipynb, os\n")),
     ("independent", lambda nb: retitle(nb, "import os\n", "from notebooks import x\n")),
     ("independent", lambda nb: retitle(nb, PLOT, "%run 01_data_exploration.ipynb")),
@@ -393,7 +521,7 @@ def write_notebook(path: Path, *sources: str) -> Path:
 def test_only_refresh_writes_into_the_figures_that_git_tracks(tmp_path, monkeypatch):
     source = "import os\nprint(os.environ.get('ECHOLIB_FIGURES'))"
     path = write_notebook(tmp_path / "01_where.ipynb", source)
-    tool.refresh([path])
+    tool.refresh([path], tmp_path / "fast")
     told = [output_text(output).strip() for output in outputs(json.loads(path.read_text()))]
     assert told == [str(ROOT / "figures")]
     monkeypatch.delenv("ECHOLIB_FIGURES")
@@ -406,13 +534,13 @@ def test_refresh_refuses_an_own_clip_before_it_runs_anything(tmp_path):
     first = write_notebook(tmp_path / "01_a.ipynb", "open('here.txt', 'w').close()")
     own = write_notebook(tmp_path / "02_b.ipynb", "MINE = 'jane_doe.dcm'")
     with pytest.raises(SystemExit, match="02_b.ipynb: MINE names a clip of your own"):
-        tool.refresh([first, own])
+        tool.refresh([first, own], tmp_path / "fast")
     assert not (tmp_path / "here.txt").exists()
 
 
 def test_check_refuses_outputs_of_another_run(tmp_path):
     path = write_notebook(tmp_path / "01_a.ipynb", "print(6 * 7)")
-    tool.refresh([path])
+    tool.refresh([path], tmp_path / "fast")
     tool.main(["check", str(path)])
     notebook = nbformat.read(path, as_version=4)
     notebook.cells[0].outputs[0].text = "Jane Doe"
@@ -431,6 +559,16 @@ def test_copies_are_made_once_and_never_written_over(tmp_path, capsys):
     tool.copy([path], folder)
     assert (folder / path.name).read_bytes() == before
     assert "01_a.ipynb is newer than" in capsys.readouterr().out
+
+
+def test_copies_of_solutions_and_of_the_page_are_where_links_expect_them(tmp_path):
+    (tmp_path / "course" / "solutions").mkdir(parents=True)
+    (tmp_path / "course" / "README.md").write_text("A glossary.", encoding="utf-8")
+    names = ("01_a.ipynb", "solutions/01_solutions.ipynb")
+    paths = [write_notebook(tmp_path / "course" / name, "1") for name in names]
+    tool.copy(paths, tmp_path / "own")
+    found = sorted(str(path.relative_to(tmp_path / "own")) for path in tmp_path.rglob("own/**/*.*"))
+    assert found == ["01_a.ipynb", "README.md", "solutions/01_solutions.ipynb"]
 
 
 def test_lab_opens_copies_that_git_ignores():

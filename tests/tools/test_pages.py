@@ -171,6 +171,22 @@ def test_each_page_links_to_its_neighbours_and_the_index(course):
     assert hrefs(index) == [first, first, second, second, third, third]
 
 
+def test_links_to_notebooks_lead_to_their_pages_and_others_to_the_files(tmp_path):
+    text = "[a](02_b.ipynb#Aim) [b](README.md#apex) [c](../echolib/weights/lv.md) [d](#here)"
+    text += " [e](https://example.org/02_b.ipynb) [f](solutions/01_solutions.ipynb)"
+    for name, source in (("01_a", text), ("02_b", "# 2 B")):
+        nbformat.write(new_notebook(cells=[new_markdown_cell(source)]), tmp_path / f"{name}.ipynb")
+    write_course(tmp_path)
+    found = re.findall(r"<p><a href.*</p>", (tmp_path / "01_a.html").read_text(encoding="utf-8"))
+    a, b, c, d, e, f = re.findall(r'href="([^"]+)"', found[0])
+    assert (a, b, d, e) == (
+        "02_b.html#Aim", "README.html#apex", "#here", "https://example.org/02_b.ipynb"
+    )  # fmt: skip
+    assert (tmp_path / c).resolve() == chromium.ROOT / "echolib" / "weights" / "lv.md"
+    assert (tmp_path / f).resolve() == chromium.ROOT / "notebooks/solutions/01_solutions.ipynb"
+    assert 'id="apex"' in (tmp_path / "README.html").read_text(encoding="utf-8")
+
+
 def test_a_notebook_that_is_gone_is_not_linked(course):
     write_course(course)
     (course / f"{NAMES[1]}.ipynb").unlink()
