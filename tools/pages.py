@@ -88,8 +88,9 @@ def write_course(folder: Path) -> Path:
 
 
 def _link_pages(notebook: NotebookNode, pages: set[str], folder: Path) -> None:
-    """Turn links to files beside the notebooks into links to their pages, if they are among `pages`,
-    or else to the files, as seen from `folder`.
+    """Turn links to files beside the notebooks into links to those pages that there are.
+
+    Others lead to the files, as seen from `folder`.
     """
     there = os.path.relpath(README.parent, folder)
 
