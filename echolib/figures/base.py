@@ -172,7 +172,9 @@ def draw_agreement(prediction: np.ndarray, truth: np.ndarray, axes: Axes) -> Axe
     return axes
 
 
-def _write_number(axes: Axes, point: np.ndarray, number: int, colour: str, size: float = 9) -> None:
+def _write_number(
+    axes: Axes, point: np.ndarray, number: int | str, colour: str, size: float = 9
+) -> None:
     """Write a number at a point (2,) px, with a dark rim so that it is legible on speckle."""
     rim = [withStroke(linewidth=1.5, foreground="black")]
     style: dict[str, Any] = {"ha": "center", "va": "center", "path_effects": rim, "fontsize": size}
@@ -183,20 +185,33 @@ def _write_number(axes: Axes, point: np.ndarray, number: int, colour: str, size:
 def draw_tracing(tracing: Tracing, axes: Axes, numbers: bool = True) -> Axes:
     """Draw the long axis and the chords of a tracing.
 
-    numbers: write the row of each chord beside it. The long axis is row 0.
+    numbers: write the row of each chord beside its first end; rows that share this end share one
+    text, such as "18-20". The long axis is row 0.
     """
     axes.plot(*tracing.axis.T, color=PALETTE["axis"], linewidth=2, label="long axis (row 0)")
     for row, (first, second) in enumerate(tracing.chords, start=1):
         label = "chords (rows 1, 2, ...)" if row == 1 else None
         line: dict[str, Any] = {"color": "white", "linewidth": 0.8, "alpha": 0.9}
         axes.plot(*np.stack([first, second]).T, label=label, **line)
-        if numbers:
-            _write_number(axes, first + 3 * _unit_vector(first - second), row, "white")
+    for start, end in _shared_ends(tracing.chords[:, 0]) if numbers else ():
+        first, second = tracing.chords[start]
+        text = f"{start + 1}" if start == end else f"{start + 1}-{end + 1}"
+        place = first + (2 + 0.6 * len(text)) * _unit_vector(first - second)
+        if end > start > 0:  # it is long: away from the number before it
+            place += 1.5 * _unit_vector(first - tracing.chords[start - 1, 0])
+        _write_number(axes, place, text, "white")
     for end, wall in enumerate(("septal", "lateral")):
         x, y = tracing.chords[:, end].T
         label = f"X{end + 1}, Y{end + 1}"
         axes.scatter(x, y, s=12, color=PALETTE[wall], zorder=3, label=label)
     return axes
+
+
+def _shared_ends(points: np.ndarray) -> list[tuple[int, int]]:
+    """First and last index of each run of neighbours that are one point, of points (n, 2)."""
+    starts = [0, *(1 + np.flatnonzero(np.any(points[1:] != points[:-1], axis=1)))]
+    ends = [*(start - 1 for start in starts[1:]), len(points) - 1]
+    return [(int(start), int(end)) for start, end in zip(starts, ends, strict=True)]
 
 
 def draw_landmarks(landmarks: np.ndarray, axes: Axes, every: int = 1) -> Axes:

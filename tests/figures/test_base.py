@@ -97,6 +97,15 @@ def test_tracing_numbers_each_chord_by_its_row(axes):
     assert len(axes.get_legend().get_texts()) == 4
 
 
+def test_rows_of_a_tracing_that_share_an_end_share_a_number(axes):
+    tracing = geometry.outline_to_tracing(ventricle())
+    chords = tracing.chords.copy()
+    chords[17:, 0] = chords[-1, 0]
+    plots.draw_tracing(geometry.Tracing(tracing.axis, chords), axes)
+    texts = [text.get_text() for text in axes.texts]
+    assert texts == [*(str(row) for row in range(1, 18)), "18-20"]
+
+
 def test_landmarks_are_coloured_by_wall_and_every_tenth_and_last_is_numbered(axes):
     landmarks = geometry.outline_to_tracing(ventricle()).landmarks
     plots.draw_landmarks(landmarks, axes, every=10)
