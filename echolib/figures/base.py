@@ -297,9 +297,12 @@ def draw_histogram(
 
 
 def draw_grey_levels(groups: dict[str, np.ndarray], axes: Axes | None = None) -> Axes:
-    """Draw the share of pixels at each grey level, one curve per group of uint8 values."""
+    """Draw the share of pixels at each grey level, one curve per group of uint8 values.
+
+    The first group has the colour of an expert's mask, the second that of no part in particular.
+    """
     axes = _axes_or_new(axes)
-    colours = ("truth", "prediction", "neutral", "ED")
+    colours = ("truth", "neutral", "ED", "ES")
     levels = np.arange(0, 257, 4)
     for (name, values), colour in zip(groups.items(), colours, strict=False):
         share = np.histogram(values, levels)[0] / np.size(values)

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 
 from echolib import geometry
 from echolib.figures import base as plots
@@ -143,6 +143,8 @@ def test_grey_levels_are_shares_of_each_group(axes):
     dark, anything = (step.get_data().values for step in axes.patches)
     assert dark[0] == 100 and dark[1:].sum() == 0
     assert anything.sum() == pytest.approx(100)
+    lines = [to_hex(step.get_edgecolor()) for step in axes.patches]
+    assert lines == [plots.PALETTE["truth"], plots.PALETTE["neutral"]]
 
 
 @pytest.mark.parametrize("measured", [[1.0, 2.0, 4.0], [3.0, 3.0, 3.0]])
