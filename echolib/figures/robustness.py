@@ -60,8 +60,10 @@ def severity_curves(cases: pd.DataFrame) -> Figure:
         for number, (model, colour) in enumerate(colours.items()):
             curve = means[(means.corruption == name) & (means.model == model)]
             marker = MODEL_MARKERS[number % len(MODEL_MARKERS)]
-            line = {"color": colour, "marker": marker, "markersize": 4, "label": model}
-            axes.plot(curve.severity, curve["mean"], **line)
+            axes.plot(
+                curve.severity, curve["mean"], color=colour, marker=marker, markersize=4,
+                label=model,
+            )  # fmt: skip
             last = curve.loc[curve.severity.idxmax()]
             beside = last.severity + INTERVAL_GAP * (number + 2)
             axes.vlines(beside, last.low, last.high, color=colour, linewidth=1.6)
