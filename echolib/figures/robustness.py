@@ -10,50 +10,63 @@ from matplotlib.figure import Figure
 
 from ..data.sector import find_sector
 from ..geometry import mask_outline
-from ..networks.corruptions import CORRUPTIONS, SEEN, SEVERITIES, corrupt
+from ..networks.corruptions import CORRUPTIONS, SEEN, SEVERITIES, check_corruptions, corrupt
 from ..robustness.benchmark import CLEAN
 from ..robustness.comparison import ALL, mean_by_severity
 from ..robustness.doubt import DOUBTS, p10, retention
-from .base import PALETTE, draw_outline, panel_grid, show_image
+from .base import PALETTE, draw_outline, image_grid, panel_grid, show_image
 
-PANELS_PER_ROW = 4  # of `severity_curves`
-MODEL_COLOURS = ("#e6569a", "#3d7fc1", "#e69f00", "#00b386", "#9467bd", "#5f6b76", "#8c564b")
+PANELS_PER_ROW = 3  # of `severity_curves`
+# The third and the fourth are darker shades of the first two: often the same models, trained in
+# another way. None is the green of the truth.
+MODEL_COLOURS = ("#e6569a", "#3d7fc1", "#7a1f4d", "#0b3c6f", "#e69f00", "#5f6b76", "#8c564b")
+MODEL_MARKERS = "os^vDP*"
+INTERVAL_GAP = 0.1  # severities between the intervals of two models in `severity_curves`
+DOUBT_COLOURS = ("#e69f00", "#56b4e9", "#9467bd")
 
 
-def corruption_sheet(image: np.ndarray, severities: Sequence[int] = SEVERITIES) -> Figure:
-    """Show a frame (H, W) uint8 under all corruptions in rising severity.
+def corruption_sheet(
+    image: np.ndarray,
+    severities: Sequence[int] = SEVERITIES,
+    names: Sequence[str] = tuple(CORRUPTIONS),
+    columns: int | None = None,
+) -> Figure:
+    """Show a frame (H, W) uint8 under corruptions in rising severity; the clean frame comes first.
 
-    There is one row per corruption and one column per severity; the clean frame comes first.
+    names: of the corruptions, default all. columns: pictures in a row, by default one row per
+    corruption. Raises ValueError for an unknown corruption or severity.
     """
-    severities = (0, *severities)
-    count = len(CORRUPTIONS) * len(severities)
-    figure, grid = panel_grid(count, len(severities), 1.1, 1.14)
-    sector = find_sector(image)
-    for name, row in zip(CORRUPTIONS, grid, strict=True):
-        for severity, axes in zip(severities, row, strict=True):
-            show_image(corrupt(image, name, severity, sector=sector), axes)
-        row[0].set_ylabel(name.replace("_", " "), fontsize=8)
-    for severity, axes in zip(severities, grid[0], strict=True):
-        axes.set_title(f"severity {severity}" if severity else "clean", fontsize=8.5)
-    return figure
+    sector, levels = find_sector(image), (0, *severities)
+    images, titles = [], []
+    for name in check_corruptions(names):
+        images += [corrupt(image, name, severity, sector=sector) for severity in levels]
+        titles += [f"{name.replace('_', ' ')} {severity or 'clean'}" for severity in levels]
+    return image_grid(images, titles, columns=columns or len(levels), width=2.0)
 
 
 def severity_curves(cases: pd.DataFrame) -> Figure:
-    """Draw mean Dice with its 95 % interval against severity.
+    """Draw mean Dice against severity, with its 95 % interval at the highest severity.
 
     cases: from `benchmark.run_robustness`. There is one panel per corruption and one line per
-    model. Each panel has its own scale. An asterisk, which the legend explains, marks the
-    corruptions that a model trained on corrupted images may have seen.
+    model. Each panel has its own scale. The intervals are vertical lines beside the last points,
+    side by side. An asterisk, which the legend explains, marks the corruptions that a model
+    trained on corrupted images may have seen.
     """
     means = mean_by_severity(cases)
     names = [name for name in CORRUPTIONS if name in set(means.corruption)]
-    figure, grid = panel_grid(len(names), PANELS_PER_ROW, 2.7, 2.2, sharex=True)
+    figure, grid = panel_grid(len(names), PANELS_PER_ROW, 3.3, 2.4, sharex=True)
     colours = _model_colours(cases)
     for axes, name in zip(grid.flat, names, strict=False):
-        for model, colour in colours.items():
+        for number, (model, colour) in enumerate(colours.items()):
             curve = means[(means.corruption == name) & (means.model == model)]
-            axes.plot(curve.severity, curve["mean"], color=colour, marker=".", label=model)
-            axes.fill_between(curve.severity, curve.low, curve.high, color=colour, alpha=0.15)
+            marker = MODEL_MARKERS[number % len(MODEL_MARKERS)]
+            axes.plot(
+                curve.severity, curve["mean"], color=colour, marker=marker, markersize=4,
+                label=model,
+            )  # fmt: skip
+            last = curve.loc[curve.severity.idxmax()]
+            beside = last.severity + INTERVAL_GAP * (number + 2)
+            axes.vlines(beside, last.low, last.high, color=colour, linewidth=1.6)
         axes.set_title(name.replace("_", " ") + (" *" if name in SEEN else ""))
     for axes in grid[-1]:
         axes.set(xlabel="severity", xticks=(0, *SEVERITIES))
@@ -106,7 +119,7 @@ def worst_cases(
     """
     figure, grid = plt.subplots(
         len(predictions), len(images),
-        figsize=(2.1 * len(images), 2.2 * len(predictions) + 0.3), squeeze=False,
+        figsize=(2.7 * len(images), 2.8 * len(predictions) + 0.3), squeeze=False,
     )  # fmt: skip
     for (name, masks), colour, row in zip(
         predictions.items(), cycle(MODEL_COLOURS), grid, strict=False
@@ -114,22 +127,33 @@ def worst_cases(
         columns = zip(row, images, truths, masks, titles[name], strict=True)
         for axes, image, truth, mask, title in columns:
             show_image(image, axes, title)
-            axes.title.set_fontsize(8.5)
-            draw_outline(mask_outline(truth), axes, "truth", linewidth=1.2)
+            axes.title.set_fontsize(10)
+            draw_outline(mask_outline(truth), axes, "truth", linewidth=1.6)
             if mask.any():
                 draw_outline(mask_outline(mask), axes, colour)
         row[0].set_ylabel(name)
     return figure
 
 
-def heatmap_sheet(image: np.ndarray, heatmaps: np.ndarray, landmarks: np.ndarray) -> Figure:
-    """Show heatmaps (n, h, w) over a frame (H, W), each with its landmark (n, 2) px as a cross."""
-    figure, grid = plt.subplots(1, len(heatmaps), figsize=(2.1 * len(heatmaps), 2.3), squeeze=False)
-    for axes, heatmap, (x, y) in zip(grid[0], heatmaps, landmarks, strict=True):
-        show_image(image, axes)
-        edges = (-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5)
-        axes.imshow(heatmap, cmap="magma", alpha=0.65, extent=edges, interpolation="bilinear")
-        axes.scatter(x, y, marker="+", color="white", s=60)
+def heatmap_sheet(
+    image: np.ndarray,
+    heatmaps: np.ndarray,
+    landmarks: np.ndarray,
+    titles: Sequence[str] | None = None,
+    columns: int = 3,
+) -> Figure:
+    """Show heatmaps (n, h, w) over a frame (H, W), each with its landmark (n, 2) px as a cross.
+
+    heatmaps: from 0, where the frame shows through, to 1. titles: one per heatmap.
+    """
+    titles = [""] * len(heatmaps) if titles is None else titles
+    figure, grid = panel_grid(len(heatmaps), min(columns, len(heatmaps)), 3.2, 3.3)
+    edges = (-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5)
+    for axes, heatmap, (x, y), title in zip(grid.flat, heatmaps, landmarks, titles, strict=False):
+        show_image(image, axes, title)
+        opacity = np.sqrt(np.clip(heatmap, 0, 1))
+        axes.imshow(heatmap, cmap="magma", alpha=opacity, extent=edges, vmin=-0.4, vmax=1)
+        axes.scatter(x, y, marker="+", color="white", s=120, linewidth=2)
     return figure
 
 
@@ -142,10 +166,10 @@ def retention_curves(cases: pd.DataFrame) -> Figure:
     doubts = {name: cases[name] for name in DOUBTS} | {"perfect": 1 - cases.dice}
     statistics: dict[str, Callable[[np.ndarray], float]] = {"mean": np.mean, "p10": p10}
     for axes, (title, statistic) in zip(grid, statistics.items(), strict=True):
-        for (name, doubt), colour in zip(doubts.items(), MODEL_COLOURS, strict=False):
+        for (name, doubt), colour in zip(doubts.items(), (*DOUBT_COLOURS, "black"), strict=True):
             curve = retention(cases.dice, doubt, statistic=statistic)
-            line = {"color": "black", "linestyle": ":"} if name == "perfect" else {"color": colour}
-            axes.plot(100 * curve.share, curve.score, label=name, **line)
+            style = ":" if name == "perfect" else "-"
+            axes.plot(100 * curve.share, curve.score, label=name, color=colour, linestyle=style)
         axes.invert_xaxis()
         axes.set(xlabel="frames kept (%)", ylabel=f"{title} of Dice")
     grid[0].legend(loc="upper left")

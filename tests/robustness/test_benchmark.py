@@ -294,6 +294,12 @@ def test_figures_show_the_numbers_of_the_tables():
     panel = robustness_plots.severity_curves(cases).axes[0]
     assert [line.get_label() for line in panel.lines] == ["first", "second"]
     assert panel.lines[0].get_xdata().tolist() == [0, 1, 2] and panel.get_title() == "haze"
+    ends = [line.get_segments()[0] for line in panel.collections]  # intervals, side by side
+    assert 2 < ends[0][0, 0] == ends[0][1, 0] < ends[1][0, 0] == ends[1][1, 0]
+    shown = mean_by_severity(cases).query(
+        "model == 'second' and severity == 2 and corruption == 'haze'"
+    )
+    assert ends[1][:, 1].tolist() == pytest.approx([shown.low.item(), shown.high.item()])
     compared = compare_models(cases, "first", "second")
     assert not panel.figure.legends[0].get_title().get_text()  # nobody trains on haze
     noisy = robustness_plots.severity_curves(cases.replace("haze", "gaussian"))
@@ -303,10 +309,25 @@ def test_figures_show_the_numbers_of_the_tables():
     offsets = [dots.get_offsets()[0][0] for dots in forest.collections]
     assert offsets == pytest.approx(compared.difference.tolist())
     sheet = robustness_plots.corruption_sheet(FRAMES.images[0], (2, 5))
-    assert [axes.get_title() for axes in sheet.axes[:3]] == ["clean", "severity 2", "severity 5"]
-    assert [axes.get_ylabel() for axes in sheet.axes[::3]] == [
-        name.replace("_", " ") for name in CORRUPTIONS
+    assert [axes.get_title() for axes in sheet.axes[:3]] == [
+        "speckle clean",
+        "speckle 2",
+        "speckle 5",
     ]
+    assert [axes.get_title() for axes in sheet.axes[::3]] == [
+        f"{name.replace('_', ' ')} clean" for name in CORRUPTIONS
+    ]
+    few = robustness_plots.corruption_sheet(FRAMES.images[0], (5,), ("haze", "jpeg"), columns=4)
+    assert [axes.get_title() for axes in few.axes] == [
+        "haze clean",
+        "haze 5",
+        "jpeg clean",
+        "jpeg 5",
+    ]
+    heatmaps, points = np.zeros((4, 8, 8)), np.full((4, 2), 3.0)
+    sheet = robustness_plots.heatmap_sheet(FRAMES.images[0], heatmaps, points, list("abcd"))
+    assert [axes.get_title() for axes in sheet.axes] == [*"abcd", "", ""]
+    assert [axes.axison for axes in sheet.axes] == [True] * 4 + [False] * 2
     masks = list(FRAMES.masks[:2])
     titles = {"first": ["a", "b"], "second": ["c", "d"]}
     worst = robustness_plots.worst_cases(
