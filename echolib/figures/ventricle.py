@@ -243,7 +243,7 @@ def _draw_intervals(clips: pd.DataFrame, axes: Axes, found: str) -> None:
     missed = _misses(clips).to_numpy()
     width = float(np.clip(480 / len(clips), 0.4, 4))  # points: bars must not hide each other
     dots: dict[str, Any] = {"s": 12, "color": PALETTE["neutral"], "zorder": 3}
-    looks = ((~missed, "#b4bec7", dots, "90 % interval"), (missed, PALETTE["test"], _MISSED, None))
+    looks = ((~missed, "#b4bec7", dots, "90 % interval"), (missed, PALETTE["test"], _MISSED, ""))
     for chosen, colour, style, label in looks:
         part, at = clips[chosen], places[chosen]
         if not len(part):
