@@ -24,6 +24,7 @@ from ..phantom.ranges import Parameters
 from ..phantom.shape import heart_shape, ventricle_shape
 from ..phantom.valve import Leaflet, ValveAnatomy
 from .base import PALETTE, draw_outline, show_image
+from .overlay import brightened
 
 # Pale colours of the drawing, on which dark text is legible, as in an atlas of anatomy: the left
 # heart reddish, the right heart bluish.
@@ -211,8 +212,7 @@ def _label_parts(curves: dict[str, np.ndarray], axes: Axes) -> Axes:
 
 def _draw_real(frame: np.ndarray, labels: _RealFrame, axes: Axes) -> Axes:
     """Show a frame (H, W) uint8 of the example clip, brightened, cut to the heart, labelled."""
-    bright = np.sqrt(frame[CUT] / 255) * 255
-    show_image(bright.astype(np.uint8), axes)
+    show_image(brightened(frame[CUT]), axes)
     for text, centre in labels.names.items():
         _name(axes, text, np.array(centre), "white")
     for text, (place, target) in labels.parts.items():

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # drawing must not import torch
 SCALE_BAR = 20  # mm
 MOST_LABELS = 6  # beats; with more of them their EF is not written into the curve
 MARKERS = {"ED": "^", "ES": "v"}  # different shapes, to be distinguished without colours too
+_MISSED: dict[str, Any] = {"marker": "D", "s": 26, "color": PALETTE["test"], "zorder": 4}
 FRAME_INCHES, FRAME_DPI = 3.2, 150  # longer side of `moment_figure`, and dots per inch
 
 
@@ -197,11 +198,13 @@ def function_video(result: "ClipFunction") -> Film:
 
 
 def ef_figure(table: pd.DataFrame) -> Figure:
-    """Draw found against true EF with 90 % intervals, and beside it the Bland-Altman plot.
+    """Draw the EF of a study: each clip's interval above, found against true EF and the
+    Bland-Altman plot below.
 
     table: one row per clip: ef_true, ef_corrected, ef_low, ef_high in per cent, and where known
-    ef_measured, which tells whether the EF is corrected. Clips without a true EF or without an EF
-    are left out and counted in the title. Raises ValueError if fewer than two clips have both.
+    ef_measured, which tells whether the EF is corrected. Clips whose interval misses the truth have
+    a colour and a marker of their own. Clips without a true EF or without an EF are left out and
+    counted in the title. Raises ValueError if fewer than two clips have both.
     """
     clips = table[np.isfinite(table.ef_true) & np.isfinite(table.ef_corrected)]
     if len(clips) < 2:
@@ -209,26 +212,48 @@ def ef_figure(table: pd.DataFrame) -> Figure:
             f"expected at least two clips with a true and a measured EF, found {len(clips)} of "
             f"{len(table)}."
         )
+    clips = clips.sort_values("ef_true", kind="stable")
     found = "corrected" if are_corrected(clips) else "measured"
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
-    fractions = clips.ef_corrected
-    draw_scatter(clips.ef_true, fractions, left, ("true EF (%)", f"{found} EF (%)"))
-    low, high = clips.ef_low.fillna(fractions), clips.ef_high.fillna(fractions)
-    opacity = min(0.45, 80 / len(clips))  # many bars must not hide each other
-    bar: dict[str, Any] = {
-        "color": PALETTE["neutral"],
-        "linewidth": 0.6,
-        "alpha": opacity,
-        "zorder": 1,
-    }
-    left.vlines(clips.ef_true, low, high, **bar, label="90 % interval")
-    ends = [*clips.ef_true, *low, *high]
-    limits = (min(ends) - 2, max(ends) + 2)
-    left.set(xlim=limits, ylim=limits)
-    left.lines[0].set_data(limits, limits)  # the line of identity, up to the new limits
-    left.legend(loc="upper left")
+    figure = plt.figure(figsize=(10, 9), layout="constrained")
+    panels = figure.subplot_mosaic("AA;BC", height_ratios=[1.1, 1])
+    top, left, right = panels["A"], panels["B"], panels["C"]
+    _draw_intervals(clips, top, found)
     without_ef = len(table) - len(clips)
-    left.set_title(f"{len(clips)} clips" + (f", {without_ef} without EF" if without_ef else ""))
-    draw_bland_altman(clips.ef_true, fractions, right, unit="points")
+    top.set_title(f"{len(clips)} clips" + (f", {without_ef} without EF" if without_ef else ""))
+    draw_scatter(clips.ef_true, clips.ef_corrected, left, ("true EF (%)", f"{found} EF (%)"))
+    missed = clips[_misses(clips)]
+    left.scatter(missed.ef_true, missed.ef_corrected, **_MISSED)
+    left.set_title("found against true")
+    draw_bland_altman(clips.ef_true, clips.ef_corrected, right, unit="points")
     right.set_title(f"Bland-Altman: {found} - true")
     return figure
+
+
+def _misses(clips: pd.DataFrame) -> pd.Series:
+    """Which clips have an interval that does not hold the true EF; False without an interval."""
+    return (clips.ef_true < clips.ef_low) | (clips.ef_true > clips.ef_high)
+
+
+def _draw_intervals(clips: pd.DataFrame, axes: Axes, found: str) -> None:
+    """Draw the interval of each clip as a bar, with the found EF on it and the true EF as a line.
+
+    clips: in the order of their true EF. found: whether the EF is "corrected" or "measured".
+    """
+    places = np.arange(1, len(clips) + 1)
+    missed = _misses(clips).to_numpy()
+    width = float(np.clip(480 / len(clips), 0.4, 4))  # points: bars must not hide each other
+    dots: dict[str, Any] = {"s": 12, "color": PALETTE["neutral"], "zorder": 3}
+    looks = ((~missed, "#b4bec7", dots, "90 % interval"), (missed, PALETTE["test"], _MISSED, ""))
+    for chosen, colour, style, label in looks:
+        part, at = clips[chosen], places[chosen]
+        if not len(part):
+            continue
+        axes.vlines(at, part.ef_low, part.ef_high, color=colour, linewidth=width, label=label)
+        count = "1 clip" if len(part) == 1 else f"{len(part)} clips"
+        name = f"{found} EF" if label else f"interval misses the true EF: {count}"
+        axes.scatter(at, part.ef_corrected, **style, label=name)
+    axes.plot(places, clips.ef_true, color=PALETTE["truth"], linewidth=2.5, label="true EF")
+    axes.set(xlabel="clips in the order of their true EF", ylabel="EF (%)")
+    axes.set(xlim=(0, len(clips) + 1), xticks=[])
+    axes.margins(y=0.12)
+    axes.legend(loc="upper left", ncols=4, fontsize=9)

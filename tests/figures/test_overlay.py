@@ -13,6 +13,7 @@ from echolib.figures.overlay import (
     PINK,
     Film,
     add_outlines,
+    brightened,
     draw_outlines,
     enlarge,
     outlined,
@@ -34,6 +35,14 @@ def make_masks(count=4, shape=(60, 80), centre=(30, 25), radius=12) -> np.ndarra
 
 def near(picture: np.ndarray, colour, tolerance=60) -> np.ndarray:
     return np.abs(picture.astype(int) - colour).max(axis=-1) < tolerance
+
+
+def test_dark_grey_levels_are_raised_in_their_order():
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+    bright = brightened(levels)
+    assert bright.dtype == np.uint8 and bright.shape == levels.shape
+    assert (bright >= levels).all() and (np.diff(bright.ravel().astype(int)) >= 0).all()
+    assert bright.min() == 0 and bright.max() == 255 and bright[0, 4, 0] > 120  # 64 before
 
 
 def test_small_frames_are_enlarged_and_large_ones_are_not():

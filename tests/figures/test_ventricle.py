@@ -27,6 +27,7 @@ from echolib.ventricle.words import headline, key_frames, phase_of, why_no_ef
 from tests.makers import ventricle
 
 FPS, SPACING = 20.0, 1.5
+MISSED = "interval misses the true EF: 1 clip"
 PERIOD, SYSTOLE = 10, 4  # frames of a beat and of its systole
 SHAPE = (90, 110)
 
@@ -294,26 +295,53 @@ def study_table(count: int = 30, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def test_ef_figure_shows_every_clip_with_its_interval():
+def one_miss() -> pd.DataFrame:
+    """A study in which the interval of the fourth clip alone misses the true EF."""
     table = study_table()
-    scatter, bland_altman = ef_figure(table).axes
-    points, bars = scatter.collections
-    np.testing.assert_allclose(points.get_offsets(), table[["ef_true", "ef_corrected"]][1:])
+    table["ef_low"] = table[["ef_low", "ef_true"]].min(axis=1) - 1
+    table["ef_high"] = table[["ef_high", "ef_true"]].max(axis=1) + 1
+    table.loc[3, ["ef_low", "ef_high"]] = table.ef_true[3] + np.array([5.0, 9.0])
+    return table
+
+
+def test_ef_figure_shows_every_clip_with_its_interval():
+    table = one_miss()
+    intervals, scatter, bland_altman = ef_figure(table).axes
+    held = table[1:].drop(index=3).sort_values("ef_true")
+    bars, points, missed_bar, missed = intervals.collections
     ends = np.array([segment[:, 1] for segment in bars.get_segments()])
-    np.testing.assert_allclose(ends, table[["ef_low", "ef_high"]][1:])
-    assert scatter.get_title() == "29 clips, 1 without EF"
-    low, high = scatter.get_ylim()
+    np.testing.assert_allclose(ends, held[["ef_low", "ef_high"]])
+    np.testing.assert_allclose(points.get_offsets()[:, 1], held.ef_corrected)
+    np.testing.assert_allclose(
+        missed_bar.get_segments()[0][:, 1], table.ef_true[3] + np.array([5.0, 9.0])
+    )
+    np.testing.assert_allclose(missed.get_offsets()[:, 1], [table.ef_corrected[3]])
+    np.testing.assert_allclose(intervals.lines[0].get_ydata(), np.sort(table.ef_true[1:]))
+    assert intervals.get_title() == "29 clips, 1 without EF"
+    texts = [text.get_text() for text in intervals.get_legend().get_texts()]
+    assert texts == ["90 % interval", "measured EF", MISSED, "true EF"]
+    low, high = intervals.get_ylim()
     assert low < table.ef_low.min() and table.ef_high.max() < high
-    np.testing.assert_allclose(scatter.lines[0].get_xydata(), [[low, low], [high, high]])
+    every = table[1:].sort_values("ef_true")[["ef_true", "ef_corrected"]]
+    np.testing.assert_allclose(scatter.collections[0].get_offsets(), every)
+    np.testing.assert_allclose(scatter.collections[1].get_offsets()[0], every.loc[3])
     bias = (table.ef_corrected - table.ef_true).mean()
     assert f"bias {bias:+.1f}" in bland_altman.get_legend().get_texts()[0].get_text()
+
+
+def test_ef_figure_tells_hits_and_misses_apart_without_colours():
+    _, hits, _, misses = ef_figure(one_miss()).axes[0].collections
+    shapes = [dots.get_paths()[0].vertices for dots in (hits, misses)]
+    assert shapes[0].shape != shapes[1].shape
 
 
 def test_ef_figure_needs_two_clips_but_no_intervals():
     table = study_table()
     with pytest.raises(ValueError, match="at least two clips .* found 1 of 2"):
         ef_figure(table[:2])
-    ef_figure(table.assign(ef_low=np.nan, ef_high=np.nan)).canvas.draw()
+    figure = ef_figure(table.assign(ef_low=np.nan, ef_high=np.nan))
+    figure.canvas.draw()
+    assert len(figure.axes[0].collections) == 2  # nothing is said to miss the truth
 
 
 def test_pictures_show_the_sector_only():
