@@ -67,6 +67,7 @@ from .ventricle import (
     draw_function,
     draw_moment,
     ef_figure,
+    for_display,
     function_figure,
     function_video,
     moment_figure,

@@ -1,5 +1,6 @@
 """Figures and video of heart function: volume over time, beats, and EF of a clip or a study."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
@@ -21,7 +22,16 @@ from .base import (
     show_image,
     styled,
 )
-from .overlay import DISPLAY_SIZE, LIGHT, LOWER, Film, beside_curve, darken, outlined
+from .overlay import (
+    DISPLAY_SIZE,
+    LIGHT,
+    LOWER,
+    Film,
+    beside_curve,
+    brightened,
+    darken,
+    outlined,
+)
 
 if TYPE_CHECKING:  # drawing must not import torch
     from ..ventricle.clip import ClipFunction
@@ -35,6 +45,16 @@ FRAME_INCHES, FRAME_DPI = 3.2, 150  # longer side of `moment_figure`, and dots p
 
 
 # --- One clip -----------------------------------------------------------------------------------
+
+
+def for_display(result: "ClipFunction") -> "ClipFunction":
+    """The result as a person sees it best: cropped to the sector, its frames `brightened`.
+
+    For pictures only. Networks learnt frames as files have them.
+    """
+    result = result.cropped()
+    bright = brightened(result.clip.frames)
+    return replace(result, clip=replace(result.clip, frames=bright))
 
 
 def draw_function(function: "HeartFunction", axes: Axes, dark: bool = False) -> Axes:

@@ -16,6 +16,7 @@ from echolib.figures.ventricle import (
     draw_function,
     draw_moment,
     ef_figure,
+    for_display,
     function_figure,
     function_video,
 )
@@ -353,3 +354,15 @@ def test_pictures_show_the_sector_only():
     first, second = ([axes.images[0].get_array() for axes in figure.axes if axes.images]
                      for figure in figures)  # fmt: skip
     assert all(np.array_equal(*pair) for pair in zip(first, second, strict=True))
+
+
+def test_frames_for_display_are_brighter_and_cropped_once():
+    result = make_function()
+    shown = for_display(on_a_screen(result))
+    cropped = on_a_screen(result).cropped()
+    assert np.array_equal(shown.packed[:], cropped.packed[:])
+    before, after = cropped.clip.frames.astype(int), shown.clip.frames.astype(int)
+    assert (after >= before).all() and after.mean() > before.mean()
+    grey = before.ravel()
+    assert (np.diff(after.ravel()[np.argsort(grey)]) >= 0).all()  # the order of greys stays
+    assert {*after[before == 0].tolist(), 0} == {0}
