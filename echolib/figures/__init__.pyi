@@ -41,6 +41,7 @@ from .overlay import (
     Film,
     add_outlines,
     beside_curve,
+    brightened,
     darken,
     draw_outlines,
     enlarge,

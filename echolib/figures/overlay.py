@@ -108,6 +108,11 @@ def enlarge(frames: np.ndarray, scale: float | None = None) -> np.ndarray:
     return pictures
 
 
+def brightened(frames: np.ndarray) -> np.ndarray:
+    """Frames of any shape, uint8, with their dark grey levels raised, for the eye alone."""
+    return (255 * np.sqrt(frames / 255)).astype(np.uint8)
+
+
 def _checked_scale(frames: np.ndarray, scale: float | None) -> float:
     """The scale, by default the least whole number that makes the longer side 448 px or more."""
     if frames.ndim != 3 or frames.dtype != np.uint8:
