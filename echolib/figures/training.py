@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from ..geometry import mask_outline
 from ..networks.inference import Case
 from .base import PALETTE, draw_agreement, draw_outline, frame_times, show_image
-from .overlay import brightened
 
 
 def learning_curves(history: pd.DataFrame) -> Figure:
@@ -53,14 +52,11 @@ def score_histograms(cases: pd.DataFrame) -> Figure:
 
 
 def compare_cases(cases: list[Case]) -> Figure:
-    """Draw one column per case: both outlines on the frame, and below where the masks differ.
-
-    Frames are brightened.
-    """
+    """Draw one column per case: both outlines on the frame, and below where the masks differ."""
     figure, grid = plt.subplots(2, len(cases), figsize=(3 * len(cases), 6.4), squeeze=False)
     for case, (top, bottom) in zip(cases, grid.T, strict=True):
         title = f"{case.frame.phase}, Dice {case.scores['dice']:.3f}"
-        show_image(brightened(case.frame.image), top, title)
+        show_image(case.frame.image, top, title)
         for mask, colour in ((case.frame.mask, "truth"), (case.mask, "prediction")):
             if mask.any():
                 draw_outline(mask_outline(mask), top, colour)
