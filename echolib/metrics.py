@@ -36,12 +36,17 @@ def iou(prediction: np.ndarray, truth: np.ndarray) -> float:
     return int((prediction & truth).sum()) / union if union else 1.0
 
 
+def edge_pixels(mask: np.ndarray) -> np.ndarray:
+    """(H, W) bool: the pixels of a bool mask that an erosion removes, its outline."""
+    return mask & ~binary_erosion(mask)
+
+
 def surface_distances(
     prediction: np.ndarray, truth: np.ndarray, spacing: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distance of each edge pixel of one mask to the nearest edge pixel of the other.
 
-    Edge pixels are those that an erosion removes. Returns prediction to truth and truth to
+    Edge pixels: see `edge_pixels`. Returns prediction to truth and truth to
     prediction, each (n,), in mm for a spacing in mm per px, in px for the default. Raises
     ValueError for an empty mask.
     """
@@ -49,7 +54,7 @@ def surface_distances(
     if not (prediction.any() and truth.any()):
         raise ValueError("An empty mask has no edge; see the rule for empty masks.")
     box = bounding_box(prediction | truth)
-    edges = [mask[box] & ~binary_erosion(mask[box]) for mask in (prediction, truth)]
+    edges = [edge_pixels(mask[box]) for mask in (prediction, truth)]
     there = distance_transform_edt(~edges[1])[edges[0]]
     back = distance_transform_edt(~edges[0])[edges[1]]
     return spacing * there, spacing * back

@@ -27,6 +27,7 @@ from .leaflets import (
     step_figure,
     valve_sheet,
 )
+from .measures import draw_measures
 from .network import unet_diagram
 from .opening import (
     draw_opening,

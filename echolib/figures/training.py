@@ -53,7 +53,7 @@ def score_histograms(cases: pd.DataFrame) -> Figure:
 
 def compare_cases(cases: list[Case]) -> Figure:
     """Draw one column per case: both outlines on the frame, and below where the masks differ."""
-    figure, grid = plt.subplots(2, len(cases), figsize=(2.3 * len(cases), 5), squeeze=False)
+    figure, grid = plt.subplots(2, len(cases), figsize=(3 * len(cases), 6.4), squeeze=False)
     for case, (top, bottom) in zip(cases, grid.T, strict=True):
         title = f"{case.frame.phase}, Dice {case.scores['dice']:.3f}"
         show_image(case.frame.image, top, title)
