@@ -201,13 +201,16 @@ def _read(
 
     What is malformed is added to `problems`.
     """
+    clip = None
     with warnings_as_problems(name, data.folder, problems):
-        labelled, found = data.labelled(name)
-        problems += found
         try:
-            return labelled, data.clip(name)
+            clip = data.clip(name)
         except DataError as error:
             reason = str(error).replace(f"{data.folder}/", "")  # reports name no local folders
+        labelled, found = data.labelled(name, clip)
+        problems += found
+    if clip is not None:
+        return labelled, clip
     if not any(problem.action == "left out" for problem in found):
         problems.append(Problem(name, None, reason))
     return labelled, Caution("unreadable", f"The clip cannot be read: {reason}")
