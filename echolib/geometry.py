@@ -5,10 +5,9 @@ top of the image, so that the apex of the ventricle lies above its base.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
+import cv2
 import numpy as np
-from scipy import ndimage
 from skimage.draw import polygon as rasterise
 from skimage.measure import find_contours
 
@@ -16,9 +15,11 @@ CHORDS = 20  # EchoNet-Dynamic traces a ventricle with 20 chords
 LANDMARKS = 2 * CHORDS
 LOWER_PARTS = (0.5, 0.25)  # where the base is looked for: below these shares of the extent
 TURNS = 10  # of a long axis at most, until it no longer changes
+STILL = 1e-3  # px: an axis that moves less has not changed
 UPRIGHT = np.array([[0.0, 0.0], [0.0, 1.0]])  # an axis
 STRAIGHTNESS = 5.0  # of a base against its width, see `base_corners` and benchmarks/corners.py
 MOST_POINTS = 400  # of an outline that are tried as corners
+OUTSIDE = 2  # value of the pixels around a component
 # landmarks of models with fewer: the apex, two on each wall, and both ends of the base
 SUBSETS = {LANDMARKS: tuple(range(LANDMARKS)), 7: (0, 6, 13, 19, 20, 26, 33)}
 
@@ -126,28 +127,17 @@ def crosses_itself(points: np.ndarray) -> bool:
     return bool(np.any(apart & apart.T))
 
 
-def check_masks(masks: Any) -> None:
-    """Raise ValueError unless masks of a clip are (T, H, W) bool, at least one frame and pixel."""
-    shape = getattr(masks, "shape", None) or np.shape(masks)
-    found = f"{getattr(masks, 'dtype', type(masks).__name__)} of shape {shape}"
-    if getattr(masks, "dtype", None) != np.dtype(bool) or getattr(masks, "ndim", None) != 3:
-        raise ValueError(
-            f"masks: expected (T, H, W) bool, found {found}. Probabilities become masks by a "
-            "threshold; a single mask becomes a clip by mask[None]."
-        )
-    if 0 in masks.shape:
-        raise ValueError(f"masks: expected at least one frame and one pixel, found {found}.")
-
-
 # --- From a mask back to a tracing ---------------------------------------------------------------
 
 
 def largest_component(mask: np.ndarray) -> np.ndarray:
     """The largest 4-connected component of an (H, W) mask, its holes filled."""
-    labels, count = ndimage.label(mask)
-    if count > 1:
-        mask = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
-    return ndimage.binary_fill_holes(mask)
+    padded = cv2.copyMakeBorder(np.asarray(mask, np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(padded, connectivity=4)
+    if count > 2:
+        padded = (labels == 1 + np.argmax(stats[1:, cv2.CC_STAT_AREA])).astype(np.uint8)
+    cv2.floodFill(padded, None, (0, 0), OUTSIDE)
+    return padded[1:-1, 1:-1] != OUTSIDE
 
 
 def bounding_box(mask: np.ndarray) -> tuple[slice, slice]:
@@ -192,22 +182,25 @@ def base_corners(outline: np.ndarray, axis: np.ndarray) -> np.ndarray:
     offset, position = points @ right, points @ along
     swept = offset * np.roll(position, -1) - np.roll(offset, -1) * position  # twice the area
     swept = np.concatenate([[0.0], np.cumsum(swept)])
+    way = -int(np.sign(swept[-1]))  # 1 where the outline runs down the image-left wall
     for share in LOWER_PARTS:
         lower = np.flatnonzero(position >= (1 - share) * position.min() + share * position.max())
-        first, last = (lower[ends] for ends in np.triu_indices(len(lower), 1))
-        width, height = offset[last] - offset[first], position[last] - position[first]
+        across, down = way * offset[lower], position[lower]
+        width, height = across - across[:, None], down - down[:, None]
         # the ventricle lies above its base: what lies above a bay of the outline is outside
-        allowed = (width * swept[-1] < 0) & (np.abs(height) <= np.abs(width))
-        if allowed.any():
+        pairs = np.argwhere((width > 0) & (np.abs(height) <= width))
+        first, last = pairs[pairs[:, 0] < pairs[:, 1]].T
+        if len(first):
             break
     else:
         raise ValueError("The outline is too small to have a base across its long axis.")
+    width, height = width[first, last], height[first, last]
+    first, last = lower[first], lower[last]
     closing = offset[last] * position[first] - offset[first] * position[last]
     between = 0.5 * np.abs(swept[last] - swept[first] + closing)
     gap = between / np.maximum(np.hypot(width, height), 1e-9)
-    best = np.argmax(np.where(allowed, np.abs(width) - STRAIGHTNESS * gap, -np.inf))
-    ends = points[[first[best], last[best]]]
-    return ends if width[best] > 0 else ends[::-1]
+    best = np.argmax(width - STRAIGHTNESS * gap)
+    return points[[first[best], last[best]][::way]]
 
 
 def long_axis(outline: np.ndarray, corners: np.ndarray | None = None) -> np.ndarray:
@@ -218,20 +211,25 @@ def long_axis(outline: np.ndarray, corners: np.ndarray | None = None) -> np.ndar
     changes. corners: (2, 2) px, the ends of the base where they are known, by default
     `base_corners`. Raises ValueError for an outline that is too small to have a base.
     """
-    outline = np.asarray(outline, float)
+    return _axis_and_corners(np.asarray(outline, float), corners)[0]
+
+
+def _axis_and_corners(
+    outline: np.ndarray, known: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The `long_axis` of an outline (n, 2), and the ends of its base; known: as its `corners`."""
     axis = UPRIGHT
     for _ in range(TURNS):
-        along, _, _ = axis_directions(axis)
-        base = np.mean(base_corners(outline, axis) if corners is None else corners, axis=0)
-        from_base = outline - base
+        corners = base_corners(outline, axis) if known is None else known
+        from_base = outline - (base := np.mean(corners, axis=0))
         distance = np.hypot(*from_base.T)
         # not the far corner of a base that is wider than the ventricle is long
-        upwards = from_base @ -along > 0.7 * distance
-        apex = outline[np.argmax(np.where(upwards, distance, -1))]
-        if np.allclose([apex, base], axis):
-            break
-        axis = np.stack([apex, base])
-    return axis.astype(np.float32)
+        upwards = from_base @ -axis_directions(axis)[0] > 0.7 * distance
+        turned = np.stack([outline[np.argmax(np.where(upwards, distance, -1))], base])
+        if np.abs(turned - axis).max() < STILL:
+            return axis.astype(np.float32), corners
+        axis = turned
+    return axis.astype(np.float32), base_corners(outline, axis) if known is None else known
 
 
 def outline_to_tracing(
@@ -248,7 +246,9 @@ def outline_to_tracing(
     by default `base_corners`. Raises ValueError where the outline has no extent along the axis.
     """
     outline = np.asarray(outline, float)
-    axis = long_axis(outline, corners) if axis is None else np.asarray(axis, float)
+    if axis is None:
+        axis, corners = _axis_and_corners(outline, corners)
+    axis = np.asarray(axis, float)
     corners = base_corners(outline, axis) if corners is None else np.asarray(corners, float)
     along, right, _ = axis_directions(axis)
     across_and_along = np.stack([right, along])

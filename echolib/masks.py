@@ -1,9 +1,22 @@
-"""The masks of a whole clip in an eighth of their memory: one bit per pixel."""
+"""The masks of a whole clip: what they must be, and one bit per pixel for each."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+
+
+def check_masks(masks: Any) -> None:
+    """Raise ValueError unless masks of a clip are (T, H, W) bool, at least one frame and pixel."""
+    shape = getattr(masks, "shape", None) or np.shape(masks)
+    found = f"{getattr(masks, 'dtype', type(masks).__name__)} of shape {shape}"
+    if getattr(masks, "dtype", None) != np.dtype(bool) or getattr(masks, "ndim", None) != 3:
+        raise ValueError(
+            f"masks: expected (T, H, W) bool, found {found}. Probabilities become masks by a "
+            "threshold; a single mask becomes a clip by mask[None]."
+        )
+    if 0 in masks.shape:
+        raise ValueError(f"masks: expected at least one frame and one pixel, found {found}.")
 
 
 class PackedMasks:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 
 from . import __version__
-from .config import DEVICE, computing_on
+from .config import DEVICE, computing_on, device
 from .cores import usable_cores, worker_count
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 # Minutes of work, beside which the transport of a task is nothing; a lost worker loses no more.
 CLIPS_PER_TASK = 100
 LEAST_TASKS = 20  # of a small study, so that several workers get equal shares of it
+CLIPS_PER_PROCESS = 15  # at least: a process that outlines takes seconds to start
 PATIENCE = 10.0  # s: for an answer of the scheduler, and without any worker before it is said
 KEPT = "What is finished is kept: the same command goes on from there."
 
@@ -45,6 +46,17 @@ _one_task = threading.Lock()  # of a worker's threads: Python's record of warnin
 def clips_per_task(clips: int) -> int:
     """How many clips of a study of so many a worker gets at a time."""
     return max(1, min(CLIPS_PER_TASK, clips // LEAST_TASKS))
+
+
+def clip_workers(workers: int | None, clips: int) -> int:
+    """Number of processes that share clips which networks outline: as given, or for None what pays.
+
+    That is one per core, each with at least `CLIPS_PER_PROCESS` clips; on a GPU one.
+    """
+    if workers is not None:
+        return workers
+    most = usable_cores() if device().type == "cpu" else 1
+    return max(1, min(most, clips // CLIPS_PER_PROCESS))
 
 
 def spread(

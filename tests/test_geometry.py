@@ -9,6 +9,7 @@ from skimage.draw import polygon
 
 from echolib.data.tracings import rows_to_tracing
 from echolib.geometry import (
+    STRAIGHTNESS,
     SUBSETS,
     Tracing,
     area_length_volume,
@@ -232,6 +233,41 @@ def test_the_tracing_of_any_mask_is_simple_or_there_is_one_clear_error(seed, smo
         assert np.isfinite(tracing.chords).all() and np.isfinite(disk_volume(tracing))
 
 
+def widest_straight_pair(outline, axis):
+    """The rule of `base_corners`, pair by pair."""
+    along, right, _ = axis_directions(axis)
+    points = np.roll(outline, -np.argmin(outline @ along), axis=0).astype(float)
+    offset, position = points @ right, points @ along
+    middle = (position.min() + position.max()) / 2
+    way = 1 if signed_area(offset, position) < 0 else -1
+    best, ends = -np.inf, None
+    lower = np.flatnonzero(position >= middle)
+    for number, first in enumerate(lower):
+        for last in lower[number + 1 :]:
+            width, height = way * (offset[last] - offset[first]), position[last] - position[first]
+            if width <= 0 or abs(height) > width:
+                continue
+            between = signed_area(offset[first : last + 1], position[first : last + 1])
+            score = width - STRAIGHTNESS * abs(between) / np.hypot(width, height)
+            if score > best + 1e-9:
+                best, ends = score, points[[first, last][::way]]
+    return ends
+
+
+def signed_area(x, y):
+    return 0.5 * float(x @ np.roll(y, -1) - y @ np.roll(x, -1))
+
+
+@settings(max_examples=10, deadline=None)
+@given(outlines, st.floats(-30, 30))
+def test_the_base_is_the_widest_straight_pair_of_points(outline, degrees):
+    points = mask_outline(polygon_to_mask(turn(outline, degrees), SHAPE))
+    axis = long_axis(points)
+    expected = widest_straight_pair(points, axis)
+    assert np.allclose(base_corners(points, axis), expected, atol=1.01)  # of equals any counts
+    assert np.array_equal(outline_to_tracing(points).chords[-1], base_corners(points, axis))
+
+
 def test_a_line_is_too_small_for_a_base():
     with pytest.raises(ValueError, match="too small to have a base"):
         long_axis(np.array([[5.0, 0.0], [5.0, 9.0], [5.0, 4.0]]))
@@ -311,6 +347,17 @@ def test_largest_component_without_holes():
     cleaned = largest_component(mask)
     assert cleaned.sum() == 100 and cleaned[5, 5] and not cleaned[16, 16]
     assert not largest_component(np.zeros((4, 4), bool)).any()
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 2.5), st.floats(0.3, 0.7))
+def test_the_largest_component_is_scipys(seed, smooth, share):
+    random = np.random.default_rng(seed)
+    mask = ndimage.gaussian_filter(random.random(random.integers(1, 30, 2)), smooth) < share
+    labels, count = ndimage.label(mask)
+    largest = labels == 1 + np.argmax(np.bincount(labels.ravel(), minlength=2)[1:])
+    expected = ndimage.binary_fill_holes(largest if count else mask)
+    assert np.array_equal(largest_component(mask), expected)
 
 
 def test_empty_mask_has_no_outline():

@@ -7,6 +7,7 @@ import sys
 import warnings
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,7 +15,7 @@ import echolib
 from echolib import workers
 from echolib.errors import DataError
 from echolib.parts import Parts
-from echolib.workers import clips_per_task, spread
+from echolib.workers import CLIPS_PER_PROCESS, clip_workers, clips_per_task, spread
 from tests.cluster import Cluster, double, made_once
 
 NUMBERS = range(9)
@@ -183,3 +184,17 @@ def test_a_worker_with_other_code_or_none_is_named(tmp_path):
             cluster.add_worker(tmp_path / kind)
             with pytest.raises(ValueError, match=rf"The worker tcp\S+ .*{message}"):
                 list(spread(double, NUMBERS, scheduler=cluster.address))
+
+
+def test_a_study_is_shared_by_as_many_processes_as_pay(monkeypatch):
+    monkeypatch.setattr(workers, "usable_cores", lambda: 4)
+    monkeypatch.setenv("ECHOLIB_DEVICE", "cpu")
+    assert clip_workers(None, 2) == clip_workers(None, CLIPS_PER_PROCESS) == 1
+    assert clip_workers(None, 2 * CLIPS_PER_PROCESS) == 2
+    assert clip_workers(None, 10_000) == 4 and clip_workers(7, 2) == 7
+
+
+def test_a_gpu_is_not_shared(monkeypatch):
+    monkeypatch.setattr(workers, "usable_cores", lambda: 4)
+    monkeypatch.setattr(workers, "device", lambda: SimpleNamespace(type="cuda"))
+    assert clip_workers(None, 10_000) == 1

@@ -108,7 +108,7 @@ def refuse_dicom_seg(arguments: argparse.Namespace, path: Path) -> None:
 def add_measuring(command: argparse.ArgumentParser) -> None:
     """Add what the commands share that take a clip or a folder of clips."""
     add_changes(command)
-    add_workers(command, "of a folder: processes that share its clips")
+    add_workers(command, "of a folder of many clips: processes that share them", default=None)
     add_device(command)
     add_force(command, "results of a single clip")  # those of a folder are resumed
 

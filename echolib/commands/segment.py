@@ -11,7 +11,7 @@ from ..errors import DataError
 from ..files import write_npz, write_table
 from ..locks import one_at_a_time
 from ..parts import Parts
-from ..workers import clips_per_task, spread
+from ..workers import clip_workers, clips_per_task, spread
 from .options import (
     CLIP_HELP,
     add_dicom_seg,
@@ -23,15 +23,14 @@ from .options import (
 from .shared import KEPT_CLIPS, PLAYED_AT, Add, open_clips, report_problems, write_dicom_seg
 
 if TYPE_CHECKING:
-    from ..data import Changes, LooseClips, Problem
+    from ..data import Changes, Clip, LooseClips, Problem
     from ..masks import PackedMasks
     from ..networks.models import Encoder
     from ..ventricle.clip import Networks
 
 GIF_SIDE = 640  # px, longer side of a GIF at most: larger ones cannot be sent
-RESULTS = (  # of one clip
-    "masks.npz", "masks.nii.gz", "contours.csv", "area.csv", "overlay.mp4", "overlay.gif",
-)  # fmt: skip
+RESULTS = ("masks.npz", "masks.nii.gz", "contours.csv", "area.csv")  # of one clip
+OVERLAYS = ("overlay.mp4", "overlay.gif")
 
 
 def add_commands(add: Add) -> None:
@@ -43,6 +42,11 @@ def add_commands(add: Add) -> None:
         "--weights", nargs="+",
         help="one network, which outlines each frame by itself, or several as for `function` "
         "(default: those that come with the package, which see the beat)",
+    )  # fmt: skip
+    command.add_argument(
+        "--overlays", action="store_true",
+        help="of a folder: write overlay.mp4 and overlay.gif of each clip, which takes longer than "
+        "all else (a single clip always has them)",
     )  # fmt: skip
     add_dicom_seg(command)
     add_measuring(command)
@@ -66,7 +70,7 @@ def segment(arguments: argparse.Namespace) -> None:
         if arguments.dicom_seg:
             names = [Path(name).name for name in weights]
             segmentation = empty_segmentation(path, VENTRICLE, names, _digests(network))
-        masks, said = _segment_clip(path, changed, network, out)
+        masks, said = _segment_clip(path, changed, network, out, overlays=True)
         print(said)
         if segmentation is not None:
             write_dicom_seg(out, segmentation, masks)
@@ -100,22 +104,29 @@ def _segment_folder(
     Raises DataError where no clip can be outlined, or `out` holds results of other networks or of
     clips that were changed otherwise.
     """
+    from tqdm.auto import tqdm
+
     from ..data import problem_summary
     from ..data.frames import places
 
     identity = {"echolib": __version__, "networks": _digests(network)}
-    task = partial(_segment_one, data=data, changed=changed, network=network, out=out)
+    task = partial(
+        _segment_one, data=data, changed=changed, network=network, out=out,
+        overlays=arguments.overlays,
+    )  # fmt: skip
     problems: list[Problem] = []
     done, clips = 0, list(data.table.path.items())
+    workers = clip_workers(arguments.workers, len(clips))
     with one_at_a_time(out):
         parts = Parts(out, identity | {"changes": asdict(changed)})
         needs = [parts.identity_file, *places(data, data.table.index)]
-        how = arguments.workers, arguments.scheduler, clips_per_task(len(clips))
-        for said, found in spread(task, clips, *how, needs):
+        rows = spread(task, clips, workers, arguments.scheduler, clips_per_task(len(clips)), needs)
+        bar = tqdm(rows, "outlines", len(clips), unit="clip", disable=arguments.quiet)
+        for said, found in bar:
             done += said is not None
             problems += found
             if said:
-                print(said)
+                bar.write(said)
     if not done:
         raise DataError(
             f"{data.folder}: none of its {len(data.table)} clips could be outlined.\n"
@@ -131,6 +142,7 @@ def _segment_one(
     changed: "Changes",
     network: "Encoder | Networks",
     out: Path,
+    overlays: bool,
 ) -> tuple[str | None, list["Problem"]]:
     """Outline a clip of a folder, unless it is done: a sentence, None if it failed; its problems.
 
@@ -143,9 +155,9 @@ def _segment_one(
     problems: list[Problem] = []
     try:
         with warnings_as_problems(path.name, data.folder, problems):
-            if _is_segmented(path, out / name):
+            if _is_segmented(path, out / name, overlays):
                 return "", problems
-            return _segment_clip(path, changed, network, out / name)[1], problems
+            return _segment_clip(path, changed, network, out / name, overlays)[1], problems
     except (ValueError, OSError) as error:
         reason = str(error).replace(f"{data.folder}/", "")
         return None, [*problems, Problem(path.name, None, reason)]
@@ -162,17 +174,17 @@ def _digests(network: "Encoder | Networks") -> list[str]:
     return [weights_digest(model) for model in models if model is not None]
 
 
-def _is_segmented(clip: Path, out: Path) -> bool:
+def _is_segmented(clip: Path, out: Path, overlays: bool) -> bool:
     """Whether all results of a clip are there, written after the clip."""
-    results = [out / name for name in RESULTS]
+    results = [out / name for name in RESULTS + OVERLAYS * overlays]
     changed = clip.stat().st_mtime
     return all(path.is_file() and path.stat().st_mtime >= changed for path in results)
 
 
 def _segment_clip(
-    path: Path, changed: "Changes", network: "Encoder | Networks", out: Path
+    path: Path, changed: "Changes", network: "Encoder | Networks", out: Path, overlays: bool
 ) -> tuple["PackedMasks", str]:
-    """Write masks, tables of contours and areas, and overlays of one clip.
+    """Write masks, tables of contours and areas, and on request overlays of one clip.
 
     Returns the masks and a sentence about them.
     """
@@ -181,8 +193,6 @@ def _segment_clip(
 
     from ..data import read_clip
     from ..data.nifti import write_masks
-    from ..figures.film import write_gif, write_video
-    from ..figures.overlay import outlined
     from ..networks.inference import packed_outline
     from ..ventricle.outlines import contours_table
 
@@ -198,11 +208,20 @@ def _segment_clip(
     if clip.spacing is not None:
         table["area_mm2"] = area * clip.spacing**2
     write_table(table, out / "area.csv")
+    if overlays:
+        _write_overlays(clip, masks, out)
+    empty = int((area == 0).sum())
+    said = f"{len(masks)} frames outlined in {out}"
+    return masks, said + (f", {empty} of them empty" if empty else "")
+
+
+def _write_overlays(clip: "Clip", masks: "PackedMasks", out: Path) -> None:
+    """A video and a GIF of a clip with its outlines."""
+    from ..figures.film import write_gif, write_video
+    from ..figures.overlay import outlined
+
     rate = clip.fps or PLAYED_AT
     write_video(out / "overlay.mp4", outlined(clip.frames, masks), rate)
     largest = max(clip.frames.shape[1:])
     small = None if largest <= GIF_SIDE else GIF_SIDE / largest
     write_gif(out / "overlay.gif", outlined(clip.frames, masks, small), rate)
-    empty = int((area == 0).sum())
-    said = f"{len(masks)} frames outlined in {out}"
-    return masks, said + (f", {empty} of them empty" if empty else "")

@@ -116,8 +116,13 @@ class Camus:
             self._report(file, kind, text[:40], action="noted")
         return float("nan")
 
-    def labelled(self, clip: str) -> tuple[list[LabelledFrame], list[Problem]]:
-        """The end-diastolic and the end-systolic frame of one view, and the problems found."""
+    def labelled(
+        self, clip: str, read: Clip | None = None
+    ) -> tuple[list[LabelledFrame], list[Problem]]:
+        """The end-diastolic and the end-systolic frame of one view, and the problems found.
+
+        read: not needed, because these frames have files of their own.
+        """
         record = self.table.loc[clip]
         frames, problems = [], []
         for index, phase in enumerate(PHASES):

@@ -63,8 +63,10 @@ class _ChangedClips:
         """All frames of one clip, changed."""
         return self._changes.of_clip(self._data.clip(clip))
 
-    def labelled(self, clip: str) -> tuple[list[LabelledFrame], list[Problem]]:
-        """The labelled frames of one clip, and the problems found."""
+    def labelled(
+        self, clip: str, read: Clip | None = None
+    ) -> tuple[list[LabelledFrame], list[Problem]]:
+        """The labelled frames of one clip, and the problems found; read: changed, so not used."""
         return self._data.labelled(clip)
 
     def fingerprint(self) -> str:

@@ -139,18 +139,24 @@ class EchoNet:
         video = read_video(record.path, stop)
         return video.frames, number_or_none(record.fps) if self._has_rates else video.fps
 
-    def labelled(self, clip: str) -> tuple[list[LabelledFrame], list[Problem]]:
+    def labelled(
+        self, clip: str, read: Clip | None = None
+    ) -> tuple[list[LabelledFrame], list[Problem]]:
         """The traced frames of a clip, and the problems found.
 
         End-diastole is the frame with the largest area, end-systole the one with the smallest; if
         all areas are equal, the first frame counts as end-diastole and the next as end-systole.
         A clip of EchoNet-Dynamic with fewer than two usable frames is left out, as in the loader of
-        its authors. EchoNet-Pediatric has clips with one traced phase, which are kept.
+        its authors. EchoNet-Pediatric has clips with one traced phase, which are kept. read: this
+        clip where it is at hand; else the frames up to the last traced one are decoded.
         """
         path, rows = self.table.path[clip], self._rows[clip]
         file, problems = f"Videos/{path.name}", []
         try:
-            frames, fps = self._read_video(clip, stop=max(rows) + 1)
+            if read is None:
+                frames, fps = self._read_video(clip, stop=max(rows) + 1)
+            else:
+                frames, fps = read.frames, read.fps
         except DataError as error:
             reason = str(error).replace(str(path), file)  # reports must not name local folders
             return [], [Problem(file, None, reason)]

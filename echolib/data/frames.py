@@ -70,8 +70,13 @@ class Dataset(Protocol):
     table: pd.DataFrame
     problems: list[Problem]
 
-    def labelled(self, clip: str) -> tuple[list[LabelledFrame], list[Problem]]:
-        """The labelled frames of one clip, and the problems found. Thread-safe."""
+    def labelled(
+        self, clip: str, read: Clip | None = None
+    ) -> tuple[list[LabelledFrame], list[Problem]]:
+        """The labelled frames of one clip, and the problems found. Thread-safe.
+
+        read: this clip where it is at hand, so that no reader needs to decode it again.
+        """
 
     def clip(self, clip: str) -> Clip:
         """All frames of one clip. Raises DataError where they cannot be read."""

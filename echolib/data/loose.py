@@ -40,7 +40,9 @@ class LooseClips:
         """All frames of a clip. Raises DataError where its file cannot be read."""
         return replace(read_clip(self.table.path[clip]), name=clip)
 
-    def labelled(self, clip: str) -> tuple[list[LabelledFrame], list[Problem]]:
+    def labelled(
+        self, clip: str, read: Clip | None = None
+    ) -> tuple[list[LabelledFrame], list[Problem]]:
         """No frame and no problem: the clips have no labels."""
         return [], []
 

@@ -20,6 +20,7 @@ CODECS = {  # FFmpeg's encoders and their options; browsers play both
 }
 SHORTEST_DELAY = 2  # hundredths of a second; browsers play a shorter delay in a GIF as 10
 GREYS = 128  # of the 256 colours of a GIF
+GREY_INDEX = np.rint(np.arange(256) * ((GREYS - 1) / 255)).astype(np.uint8)  # of each grey level
 SAMPLED = 8  # pictures from which the other colours are chosen
 
 
@@ -159,12 +160,15 @@ class _Palette:
         import av
         from PIL import Image
 
-        image = Image.fromarray(picture).quantize(palette=self._image, dither=Image.Dither.NONE)
-        # Pillow drops the two lowest bits before it looks for the nearest colour. Greys are looked
-        # up exactly instead: their index in the palette follows from their level.
-        indices = np.array(image)
-        grey = np.ptp(picture, axis=-1) == 0
-        indices[grey] = np.rint(picture[..., 0][grey] * ((GREYS - 1) / 255))
+        # Pillow drops the two lowest bits before it looks for the nearest colour. Greys, which are
+        # nearly all pixels, are looked up exactly instead.
+        red, green, blue = np.moveaxis(picture, -1, 0)
+        indices = GREY_INDEX[red]
+        coloured = (red != green) | (red != blue)
+        if coloured.any():
+            row = Image.fromarray(picture[coloured][None])
+            chosen = row.quantize(palette=self._image, dither=Image.Dither.NONE)
+            indices[coloured] = np.array(chosen)[0]
         # PyAV's stub leaves the pair out
         return av.VideoFrame.from_ndarray((indices, self._opaque), format="pal8")  # type: ignore[arg-type]
 

@@ -137,10 +137,9 @@ def find_orientation(clip: Clip, network: Encoder | None = None) -> Orientation:
     if not isinstance(network, LandmarkUNet):
         return Orientation(upside_down)
     upright = Orientation(upside_down).turn(squares)
-    spreads = _spread(network, upright), _spread(network, upright[..., ::-1])
-    shown, mirrored = spreads
+    shown, mirrored = _spreads(network, np.stack([upright, upright[..., ::-1]]))
     is_mirrored = count > 1 and mirrored < min(SURER * shown, SURE * network.size)
-    return Orientation(upside_down, is_mirrored, spreads, KNOWN * network.size)
+    return Orientation(upside_down, is_mirrored, (shown, mirrored), KNOWN * network.size)
 
 
 def outline_upright(
@@ -155,7 +154,9 @@ def outline_upright(
     return orientation.turn_masks(outline(orientation.turn_clip(clip)))
 
 
-def _spread(network: LandmarkUNet, squares: np.ndarray) -> float:
-    """Mean spread of the landmarks' heatmaps in squares (n, S, S) uint8, px."""
-    (heatmaps,) = raw_answers(network, squares, SAMPLED, network.heatmaps)
-    return float(heatmap_spread(torch.from_numpy(heatmaps)).mean())
+def _spreads(network: LandmarkUNet, displays: np.ndarray) -> list[float]:
+    """Mean spread of the landmarks' heatmaps, px, in each display of squares (d, n, S, S) uint8."""
+    squares = displays.reshape(-1, *displays.shape[-2:])
+    (heatmaps,) = raw_answers(network, squares, len(squares), network.heatmaps)
+    spreads = heatmap_spread(torch.from_numpy(heatmaps))
+    return spreads.reshape(len(displays), -1).mean(dim=1).tolist()

@@ -12,7 +12,8 @@ import pandas as pd
 
 from ..cautions import Caution
 from ..curves import runs, smoothed_opening
-from ..geometry import bounding_box, check_masks
+from ..geometry import bounding_box
+from ..masks import check_masks
 from .leaflets import (
     SHORTEST_LEAFLET,
     Annulus,

@@ -61,15 +61,20 @@ class Networks:
     def predict(
         self, squares: np.ndarray, single: np.ndarray, beats: list[tuple[int, int]]
     ) -> np.ndarray:
-        """(T, S, S) probabilities of frames (T, S, S) uint8: the mean of both networks.
+        """(..., T, S, S) probabilities of frames (..., T, S, S) uint8: the mean of both networks.
 
-        single: (T, S, S) probabilities of the network of single frames. beats: ED and ES frame of
-        each beat. Returns `single` where there is no beat or no cycle network.
+        single: (..., T, S, S) probabilities of the network of single frames. beats: ED and ES frame
+        of each beat. Returns `single` where there is no beat or no cycle network.
         """
         if self.cycle is None or not beats:
             return single
-        cycle = predict(self.cycle, within_beats(squares, beats))
-        return (single + cycle) / 2
+        inside = within_beats(squares, beats)
+        cycle = predict(self.cycle, inside.reshape(-1, *inside.shape[-3:]))
+        return (single + cycle.reshape(single.shape)) / 2
+
+    def see(self, beats: Sequence[object]) -> bool:
+        """Whether frames are outlined once more, within their beats."""
+        return self.cycle is not None and len(beats) > 0
 
     def interval(self, ef: float, spreads: dict[str, float]) -> tuple[float, float, float]:
         """Corrected EF and its interval, per cent; without calibration the same EF and NaN."""
@@ -221,7 +226,8 @@ def measure_clip(clip: Clip, networks: Networks | None = None) -> ClipFunction:
 
 def _measure(clip: Clip, networks: Networks) -> ClipFunction:
     """Measure a clip in the usual display."""
-    outlines, first, function = _outline(clip, networks)
+    outlines, first = _outline(clip, networks)
+    function = _function(clip, outlines) if networks.see(first.beats) else first
     calibration = networks.calibration
     counted = [_ed_es(beat) for beat in function.beats if beat.counts]
     doubt, spreads = disagreement(
@@ -270,41 +276,44 @@ def measure_pair(images: np.ndarray, networks: Networks) -> tuple[np.ndarray, di
 
 
 def within_beats(squares: np.ndarray, beats: list[tuple[int, int]]) -> np.ndarray:
-    """(T, 3, S, S): each of the frames (T, S, S) between the ED and the ES frame of its beat.
+    """(..., T, 3, S, S): each of the frames (..., T, S, S) between ED and ES frame of its beat.
 
     beats: indices of the ED and ES frame of each beat, at least one beat. A frame belongs to the
     nearest beat.
     """
-    frames, ends = np.arange(len(squares)), np.array(beats)
+    frames, ends = np.arange(squares.shape[-3]), np.array(beats)
     nearest = np.abs(frames[:, None] - ends.mean(axis=1)).argmin(axis=1)
     diastole, systole = ends[nearest].T
-    return np.stack([squares[diastole], squares, squares[systole]], axis=1)
+    shown = [squares.take(diastole, -3), squares, squares.take(systole, -3)]
+    return np.stack(shown, axis=-3)
 
 
 # --- Outlines -------------------------------------------------------------------------------------
 
 
-def _outline(clip: Clip, networks: Networks) -> tuple[Outlines, HeartFunction, HeartFunction]:
+def _outline(clip: Clip, networks: Networks) -> tuple[Outlines, HeartFunction]:
     """Outline a clip: first its single frames, to find the beats, then each frame in its beat.
 
-    Returns the outlines, the function by the network of single frames, and that by all networks.
+    Returns the outlines, and the function by the network of single frames alone.
     """
     box = sector_box(clip.frames, networks.size)
     squares = np.stack([box.image(frame) for frame in clip.frames])
-    sector = clip_sector(clip).inside
 
-    def measure(probabilities: np.ndarray) -> tuple[PackedMasks, HeartFunction]:
-        masks = PackedMasks.pack(source_mask(answer, box) for answer in probabilities)
-        return masks, heart_function(masks, clip.fps, clip.spacing, sector)
+    def masks(probabilities: np.ndarray) -> PackedMasks:
+        return PackedMasks.pack(source_mask(answer, box) for answer in probabilities)
 
-    single = predict(networks.single, squares)
-    masks, first = measure(single)
-    function = first
-    probabilities = networks.predict(squares, single, [_ed_es(beat) for beat in first.beats])
-    if probabilities is not single:  # else the masks are measured already
-        del masks
-        masks, function = measure(probabilities)
-    return Outlines(box, squares, masks), first, function
+    probabilities = predict(networks.single, squares)
+    outlines = Outlines(box, squares, masks(probabilities))
+    first = _function(clip, outlines)
+    if networks.see(first.beats):
+        beats = [_ed_es(beat) for beat in first.beats]
+        probabilities = networks.predict(squares, probabilities, beats)
+        outlines = replace(outlines, masks=masks(probabilities))
+    return outlines, first
+
+
+def _function(clip: Clip, outlines: Outlines) -> HeartFunction:
+    return heart_function(outlines.masks, clip.fps, clip.spacing, clip_sector(clip).inside)
 
 
 def _ed_es(beat: Beat) -> tuple[int, int]:

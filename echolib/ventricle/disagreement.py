@@ -57,11 +57,14 @@ def disagreement(
         pairs = zip(by_landmarks, outlines.masks[frames], strict=True)
         doubt = float(1 - np.mean([dice(*pair) for pair in pairs]))
         fractions = (*fractions, median_ejection(by_landmarks, beats))
-    by_view = []
-    for view, back in views_of(squares):
-        probabilities = back(networks.predict(view, predict(networks.single, view), beats))
-        masks = square_masks(probabilities, networks.size)
-        by_view.append(median_ejection(masks, beats))
+    views, ways_back = zip(*views_of(squares), strict=True)
+    shown = np.stack(views)  # together, because batches of a few frames are slow
+    single = predict(networks.single, shown.reshape(-1, *shown.shape[-2:])).reshape(shown.shape)
+    answers = networks.predict(shown, single, beats)
+    by_view = [
+        median_ejection(square_masks(back(answer), networks.size), beats)
+        for answer, back in zip(answers, ways_back, strict=True)
+    ]
     return doubt, {"networks": _deviation(fractions), "views": _deviation(by_view)}
 
 

@@ -16,7 +16,7 @@ from .. import geometry
 from ..cautions import Caution
 from ..curves import remaining_noise, smoothed_volume, without_outliers
 from ..geometry import Tracing
-from ..masks import PackedMasks
+from ..masks import PackedMasks, check_masks
 from . import warnings as function_warnings
 from .beats import find_systoles
 from .outlines import masks_to_tracings, measure_tracings, share_at_edge
@@ -186,7 +186,7 @@ def heart_function(
     or for an fps or spacing that is not a positive number. A clip without a beat is not an error:
     the warnings give the reason.
     """
-    geometry.check_masks(masks)
+    check_masks(masks)
     _check_numbers(fps, spacing)
     sector = np.ones(masks.shape[1:], bool) if sector is None else _checked_sector(sector)
     if sector.shape != masks.shape[1:]:

@@ -47,7 +47,7 @@ def _tracing(mask: np.ndarray) -> tuple[int, Tracing | None]:
     piece = geometry.largest_component(mask[rows, columns])
     corner = np.array([columns.start, rows.start], np.float32)
     try:
-        tracing = geometry.mask_to_tracing(piece)
+        tracing = geometry.outline_to_tracing(geometry.mask_outlines(piece)[0])
     except ValueError:  # too small or too thin for a long axis
         return int(np.count_nonzero(piece)), None
     return int(np.count_nonzero(piece)), Tracing(tracing.axis + corner, tracing.chords + corner)

@@ -25,7 +25,7 @@ from ..metrics import dice
 from ..networks.models import weights_digest
 from ..networks.orientation import Orientation
 from ..parts import Parts
-from ..workers import clips_per_task, spread
+from ..workers import clip_workers, clips_per_task, spread
 from .calibration import SPREADS
 from .clip import ClipFunction, Networks, measure_clip, measure_pair
 from .function import Beat, heart_function
@@ -56,7 +56,8 @@ def measure_study(
 
     split: name of the split, or "all". most: measure at most this number of clips, 1 or more,
     spread evenly over the split; by default all. workers, scheduler: who measures, see
-    `workers.spread`; the results do not depend on it. Returns and writes four tables:
+    `workers.clip_workers` and `workers.spread`; the results do not depend on it. Returns and
+    writes four tables:
 
     `clips.csv`, one row per clip, `beats.csv`, one row per beat, and `frames.csv`, one row per
     labelled frame, whose columns TABLES.md describes; `problems.csv`, all that is malformed in the
@@ -79,19 +80,25 @@ def measure_study(
         raise DataError(
             f"{data.folder} has no clip in the split {split!r}. Choose one of {splits}."
         )
-    if most is not None and most < len(chosen):
-        chosen = chosen[np.linspace(0, len(chosen) - 1, most).round().astype(int)]
+    chosen = chosen_clips(chosen, most)
     identity = {"data": data.fingerprint(), "split": split, "clips": len(chosen)}
     identity |= {"format": FORMAT, "networks": _identity(networks)}
     with one_at_a_time(folder):
         parts = Parts(folder / PARTS_FOLDER, identity)
         task = partial(_part, data=data, networks=networks, parts=parts)
         rows = spread(
-            task, enumerate(chosen), workers, scheduler, clips_per_task(len(chosen)),
-            [parts.identity_file, *places(data, chosen)],
+            task, enumerate(chosen), clip_workers(workers, len(chosen)), scheduler,
+            clips_per_task(len(chosen)), [parts.identity_file, *places(data, chosen)],
         )  # fmt: skip
         bar = tqdm(rows, "heart function", len(chosen), unit="clip", disable=not progress)
         return _write_tables(folder, list(bar), data.problems)
+
+
+def chosen_clips(clips: pd.Index, most: int | None) -> pd.Index:
+    """At most this number of clips, spread evenly; None for all."""
+    if most is None or most >= len(clips):
+        return clips
+    return clips[np.linspace(0, len(clips) - 1, most).round().astype(int)]
 
 
 def _part(numbered: tuple[int, str], data: Dataset, networks: Networks, parts: Parts) -> dict:
@@ -201,13 +208,16 @@ def _read(
 
     What is malformed is added to `problems`.
     """
+    clip = None
     with warnings_as_problems(name, data.folder, problems):
-        labelled, found = data.labelled(name)
-        problems += found
         try:
-            return labelled, data.clip(name)
+            clip = data.clip(name)
         except DataError as error:
             reason = str(error).replace(f"{data.folder}/", "")  # reports name no local folders
+        labelled, found = data.labelled(name, clip)
+        problems += found
+    if clip is not None:
+        return labelled, clip
     if not any(problem.action == "left out" for problem in found):
         problems.append(Problem(name, None, reason))
     return labelled, Caution("unreadable", f"The clip cannot be read: {reason}")

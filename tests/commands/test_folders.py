@@ -16,9 +16,8 @@ from tests.makers import EchoNetFolder, save_network, write_avi
 from tools.fuzz_seeds import write_echonet
 
 UID = "1.2.840.113619.2.391.42"
-RESULTS = {
-    "masks.npz", "masks.nii.gz", "contours.csv", "area.csv", "overlay.mp4", "overlay.gif",
-}  # fmt: skip
+RESULTS = {"masks.npz", "masks.nii.gz", "contours.csv", "area.csv"}
+OVERLAYS = {"overlay.mp4", "overlay.gif"}
 
 
 @pytest.fixture
@@ -66,11 +65,29 @@ def test_segment_outlines_each_clip_of_a_folder_and_says_what_it_left_out(
         assert {path.name for path in (out / folder).iterdir()} == RESULTS
 
 
+def test_segment_of_a_folder_draws_overlays_on_request(tmp_path, capsys, clips, weights):
+    out = tmp_path / "out"
+    command = ["segment", clips, "--out", out, "--weights", weights]
+    run(capsys, *command)
+    assert "3 of 5 clips outlined" in run(capsys, *command, "--overlays")
+    assert {path.name for path in (out / "smith").iterdir()} == RESULTS | OVERLAYS
+    drawn = (out / "smith" / "overlay.gif").stat().st_mtime_ns
+    run(capsys, *command, "--overlays")
+    assert (out / "smith" / "overlay.gif").stat().st_mtime_ns == drawn
+
+
+@pytest.mark.parametrize("command", ["segment", "function"])
+def test_a_bar_shows_the_clips_that_are_left(tmp_path, capsys, clips, weights, command):
+    out = tmp_path / "out"
+    assert main([command, str(clips), "--out", str(out), "--weights", str(weights)]) == 0
+    assert "100%" in (bar := capsys.readouterr().err) and "5/5 [" in bar and "clip" in bar
+
+
 def test_segment_of_a_folder_goes_on_where_it_stopped(tmp_path, capsys, clips, weights):
     out = tmp_path / "out"
     command = ["segment", clips, "--out", out, "--weights", weights]
     run(capsys, *command)
-    (out / "smith" / "overlay.gif").unlink()
+    (out / "smith" / "area.csv").unlink()
     kept, again = out / "B" / "masks.npz", out / "smith" / "masks.npz"
     times = kept.stat().st_mtime_ns, again.stat().st_mtime_ns
     assert "3 of 5 clips" in run(capsys, *command)

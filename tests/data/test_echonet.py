@@ -23,6 +23,18 @@ def read(folder: EchoNetFolder, clip: str = "0X0001"):
     return data, frames, [str(problem) for problem in [*data.problems, *problems]]
 
 
+def test_labels_of_a_clip_at_hand_are_the_same_without_decoding(tmp_path, monkeypatch):
+    data = EchoNet(EchoNetFolder(tmp_path / "study").write())
+    name = data.table.index[0]
+    (expected, problems), clip = data.labelled(name), data.clip(name)
+    monkeypatch.setattr(data, "_read_video", None)
+    frames, found = data.labelled(name, clip)
+    assert found == problems and len(frames) == len(expected) == 2
+    for frame, other in zip(frames, expected, strict=True):
+        assert np.array_equal(frame.image, other.image) and np.array_equal(frame.mask, other.mask)
+        assert (frame.phase, frame.frame, frame.fps) == (other.phase, other.frame, other.fps)
+
+
 def test_a_clean_folder_has_no_problems(folder):
     data, frames, problems = read(folder)
     assert problems == []

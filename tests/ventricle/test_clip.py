@@ -1,6 +1,7 @@
 """Heart function by the package's networks: of one clip, of a study, and from a shell."""
 
 import json
+import warnings
 from dataclasses import replace
 
 import cv2
@@ -12,8 +13,11 @@ import torch
 from echolib.commands.parser import main
 from echolib.config import weights_folder
 from echolib.data import Camus, Clip, EchoNet, read_clip
+from echolib.data.sector import sector_box
 from echolib.errors import DataError
+from echolib.networks.inference import clean_mask, predict
 from echolib.networks.models import UNet
+from echolib.networks.views import views_of
 from echolib.phantom.studies import write_lv_study
 from echolib.ventricle import study as function_study
 from echolib.ventricle.clip import (
@@ -24,6 +28,7 @@ from echolib.ventricle.clip import (
     measure_pair,
     within_beats,
 )
+from echolib.ventricle.disagreement import median_ejection
 from echolib.ventricle.study import COLUMNS, measure_study
 from tests.makers import camus_folder, save_network
 
@@ -104,6 +109,34 @@ def test_volumes_and_lengths_are_as_measured_and_go_with_the_measured_ef(measure
         assert row[name] == pytest.approx(counted[name].median())
     assert row["ef_corrected"] == measured.ef_corrected and row["length_unit"] == "px"
     assert row["unit"] == "px³/1000" and row["n_beats"] == measured.function.n_beats
+
+
+def test_an_outline_is_that_which_is_measured(measured):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert np.array_equal(NETWORKS.outline(measured.clip), measured.packed)
+
+
+def test_views_that_are_outlined_together_give_the_same_spread_as_one_by_one(measured):
+    counted = [beat for beat in measured.function.beats if beat.counts]
+    frames = sorted({f for beat in counted for f in (beat.end_diastole, beat.end_systole)})
+    beats = [(frames.index(b.end_diastole), frames.index(b.end_systole)) for b in counted]
+    box = sector_box(measured.clip.frames, NETWORKS.size)
+    squares = np.stack([box.image(frame) for frame in measured.clip.frames[frames]])
+    fractions = []
+    for view, back in views_of(squares):
+        answers = NETWORKS.predict(view, predict(NETWORKS.single, view), beats)
+        masks = [clean_mask(answer) for answer in back(answers)]
+        fractions.append(median_ejection(np.stack(masks), beats))
+    assert measured.spreads["views"] == pytest.approx(np.std(fractions), abs=0.3)
+
+
+def test_several_views_of_frames_are_set_into_their_beats_each_by_itself():
+    views = np.arange(2 * 4).reshape(2, 4, 1, 1) * np.ones((1, 1, 3, 3))
+    together = within_beats(views, [(0, 1), (2, 3)])
+    assert together.shape == (2, 4, 3, 3, 3)
+    for view, expected in zip(together, views, strict=True):
+        assert np.array_equal(view, within_beats(expected, [(0, 1), (2, 3)]))
 
 
 def test_spacing_gives_volumes_in_ml_and_does_not_change_the_ef(measured):
