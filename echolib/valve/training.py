@@ -27,7 +27,9 @@ from .finder import CLOSE_VIEWS, SETTINGS_FILE, ValveFinder, finder_files, save_
 
 RECIPE_SIZE = 128  # px, side of the square to which whole frames are resized
 RECIPE_THRESHOLD = 0.9
-RECIPE_FROZEN = 2  # number of first levels that stage two does not change
+RECIPE_STEPS = 80  # of an epoch: each shows a frame several times
+# Stage two does not change the first two layers with weights: both convolutions of the first level.
+RECIPE_FROZEN = 1  # levels
 RECIPE_AUGMENTATION = replace(Augmentation.none(), rotation=5.0, shift=0.05, scale=0.05, shear=0.01)
 SHARE = 0.3  # weight of the network of whole frames beside the close network
 THRESHOLDS = tuple(np.linspace(0.1, 0.9, 17).round(2))  # candidates of `choose_threshold`
@@ -64,17 +66,16 @@ def fold_splits(clips: Sequence[ValveClip], folds: int = 5, seed: int = 0) -> li
 def stage_one(epochs: float = 20, seed: int = 0) -> TrainingConfig:
     """The recipe's first stage: all labelled frames, soft IoU, Adam at 1e-3, no augmentation.
 
-    The recipe gives no batch size. Four frames are used: there are so few frames that larger
-    batches give too few steps.
+    An epoch has 80 steps of 16 frames.
     """
     return TrainingConfig(
-        epochs=epochs, loss="soft_iou", batch=4, learning_rate=1e-3, weight_decay=0.0,
+        epochs=epochs, epoch_steps=RECIPE_STEPS, loss="soft_iou", batch=16, learning_rate=1e-3, weight_decay=0.0,
         constant=True, average=0.0, augmentation=Augmentation.none(), patience=1000, seed=seed,
     )  # fmt: skip
 
 
 def stage_two(epochs: float = 10, seed: int = 0) -> TrainingConfig:
-    """The recipe's second stage: augmented expert frames, Adam at 1e-5, first two levels frozen."""
+    """The recipe's second stage: augmented expert frames, Adam at 1e-5, first two layers frozen."""
     first = stage_one(epochs, seed)
     return replace(
         first, learning_rate=1e-5, augmentation=RECIPE_AUGMENTATION, frozen=RECIPE_FROZEN
