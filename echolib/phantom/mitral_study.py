@@ -92,7 +92,8 @@ def find_mitral() -> tuple[Path, str]:
     Returns the folder and the name of the source. The course task's data is `mitral` in the data
     folder (a link is fine) with train.pkl and test.pkl, its source "mitral valve set". The phantom
     study, source "phantom", lies beside it and is written on first use. It has as many videos as
-    the real set, with frames of scale 0.3; in fast mode, both have scale 0.1. Raises DataError when `mitral` holds only one of the two files.
+    the real set, with frames of scale 0.3; in fast mode, both have scale 0.1. Raises DataError when
+    `mitral` holds only one of the two files.
     """
     real = config.data_folder() / "mitral"
     pickles = {"train.pkl", "test.pkl"}

@@ -69,8 +69,9 @@ def stage_one(epochs: float = 20, seed: int = 0) -> TrainingConfig:
     An epoch has 80 steps of 16 frames.
     """
     return TrainingConfig(
-        epochs=epochs, epoch_steps=RECIPE_STEPS, loss="soft_iou", batch=16, learning_rate=1e-3, weight_decay=0.0,
-        constant=True, average=0.0, augmentation=Augmentation.none(), patience=1000, seed=seed,
+        epochs=epochs, epoch_steps=RECIPE_STEPS, loss="soft_iou", batch=16, learning_rate=1e-3,
+        weight_decay=0.0, constant=True, average=0.0, augmentation=Augmentation.none(),
+        patience=1000, seed=seed,
     )  # fmt: skip
 
 
@@ -119,8 +120,8 @@ def train_whole_recipe(
 def changes(before: dict[str, Tensor], after: dict[str, Tensor]) -> pd.DataFrame:
     """Largest change of each part of a network, from its `state_dict` before and after.
 
-    Rows are the parts (down 0, merge 1, head, mean, ...), columns are weights and running
-    statistics; NaN where a part has none.
+    Rows are the parts (mean, sd, down 0, ..., up 0, ..., merge 0, ..., head) in the order of the
+    `state_dict`, columns are weights and running statistics; NaN where a part has none.
     """
     rows = []
     for name, tensor in before.items():
@@ -131,8 +132,10 @@ def changes(before: dict[str, Tensor], after: dict[str, Tensor]) -> pd.DataFrame
         kind = "running statistics" if "running" in name else "weights"
         change = (after[name].cpu().double() - tensor.cpu().double()).abs().max()
         rows.append({"part": part, "kind": kind, "change": float(change)})
-    table = pd.DataFrame(rows).groupby(["part", "kind"]).change.max().unstack()
-    return table.reindex(columns=["weights", "running statistics"])
+    table = pd.DataFrame(rows)
+    order, kinds = table.part.unique(), ["weights", "running statistics"]
+    table = table.groupby(["part", "kind"]).change.max().unstack()
+    return table.reindex(index=pd.Index(order, name="part"), columns=kinds)
 
 
 # --- A better way -------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from echolib.valve.finder import CLOSE_VIEWS, ValveFinder, load_finder
 from echolib.valve.training import (
     RECIPE_SIZE,
     THRESHOLDS,
+    changes,
     choose_threshold,
     fine_tuning,
     fold_splits,
@@ -110,6 +111,20 @@ def test_stages_are_those_of_the_recipe():
     assert changed == {"rotation": 5.0, "shift": 0.05, "scale": 0.05, "shear": 0.01}
     assert first.weight_decay == second.weight_decay == 0  # AdamW without it is Adam
     assert stage_two(3, 7).epochs == 3 and stage_two(3, 7).seed == 7
+
+
+def test_changes_are_told_per_part_in_the_order_of_the_network():
+    network = UNet(2, 2)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with torch.no_grad():
+        network.down[1][0].weight[0, 0, 0, 0] += 0.5
+        network.merge[0][1].running_mean -= 2.0
+    told = changes(before, network.state_dict())
+    parts = ["mean", "sd", *(f"down {n}" for n in range(3)), "up 0", "up 1", "merge 0", "merge 1"]
+    assert list(told.index) == [*parts, "head"]
+    assert told.loc["down 1", "weights"] == pytest.approx(0.5)
+    assert told.loc["merge 0", "running statistics"] == pytest.approx(2.0)
+    assert told.drop(index=["down 1", "merge 0"]).fillna(0).eq(0).all().all()
 
 
 # --- Thresholds -----------------------------------------------------------------------------------
