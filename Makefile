@@ -116,8 +116,8 @@ recipe: $(STAMP)  ## train the mitral recipe that notebook 05 loads, on the phan
 	@$(BIN)/python -m echolib phantom --mitral 0.3 --videos 1 --out $(WEIGHTS)/recipe/study
 	@OMP_NUM_THREADS=1 $(BIN)/python -m echolib mitral train $(WEIGHTS)/recipe/study --recipe \
 		--out $(WEIGHTS)/recipe
-	@$(BIN)/python -m tools.ship_weights $(WEIGHTS)/recipe/stage-1 recipe_one
-	@$(BIN)/python -m tools.ship_weights $(WEIGHTS)/recipe/stage-2 recipe_two
+	@$(BIN)/python -m tools.ship_weights $(WEIGHTS)/recipe/stage-1 recipe_one phantom
+	@$(BIN)/python -m tools.ship_weights $(WEIGHTS)/recipe/stage-2 recipe_two phantom
 
 # Decided on CAMUS training patients (`calibrate --also`): a line, and intervals 1.5 times as wide
 CALIBRATE := --correction line --widen 1.5 --chosen-on "CAMUS training patients"
