@@ -50,7 +50,7 @@ def valve_sheet(
 def augmented_sheet(original: Tile, changed: Sequence[Tile]) -> Figure:
     """Show a frame large, and beside it, in rows of four, what augmentation made of it."""
     rows = -(-len(changed) // 4)
-    figure = plt.figure(figsize=(9, 1.5 * rows + 0.3))
+    figure = plt.figure(figsize=(9, 1.3 * rows + 0.3))
     grid = figure.add_gridspec(rows, rows + 4, wspace=0.03, hspace=0.03)
     _draw_tile(original, figure.add_subplot(grid[:, :rows]))
     for number, tile in enumerate(changed):
