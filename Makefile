@@ -15,7 +15,7 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=$(CELL_TIMEOUT) \
 	--nbval-sanitize-with=tests/nbval_sanitise.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run lab test compare lint format refresh weights calibration fuzz kill \
+.PHONY: help setup run lab test compare lint format refresh weights recipe calibration fuzz kill \
 	results lock clean
 
 help:  ## list the targets
@@ -110,6 +110,15 @@ $(WEIGHTS)/valve_%/trained: $(WEIGHTS)/valves/close/frames.csv
 	@$(TRAIN) $(WEIGHTS)/valves/$* --size $(if $(filter close,$*),128,112) --epochs 2 --loss bce_iou \
 		--out $(@D)
 	@touch $@
+
+# Both stages of the course's recipe for the mitral valve, in full, on the phantom study that notebook 05
+# opens. A run that was interrupted goes on.
+recipe: $(STAMP)  ## train the mitral recipe that notebook 05 loads, on the phantom alone
+	@$(BIN)/python -m echolib phantom --mitral 0.3 --videos 1 --out $(WEIGHTS)/recipe/study
+	@OMP_NUM_THREADS=1 $(BIN)/python -m echolib mitral train $(WEIGHTS)/recipe/study --recipe \
+		--out $(WEIGHTS)/recipe
+	@$(BIN)/python -m tools.ship_weights $(WEIGHTS)/recipe/stage-1 recipe_one phantom
+	@$(BIN)/python -m tools.ship_weights $(WEIGHTS)/recipe/stage-2 recipe_two phantom
 
 # Decided on CAMUS training patients (`calibrate --also`): a line, and intervals 1.5 times as wide
 CALIBRATE := --correction line --widen 1.5 --chosen-on "CAMUS training patients"

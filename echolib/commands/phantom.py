@@ -31,6 +31,10 @@ def add_commands(add: Add) -> None:
         help="a mitral valve study instead, SCALE (above 0, up to 1) of the real set's size "
         f"(default {SCALE})",
     )  # fmt: skip
+    command.add_argument(
+        "--videos", type=float, metavar="SHARE",
+        help="videos of a mitral valve study, as a share of the real set's (default SCALE)",
+    )  # fmt: skip
     command.add_argument("--size", type=int, help=f"side of single frames, px (default {SIZE})")
     add_workers(command, "processes that draw", default=None)
     add_seed(command)
@@ -58,6 +62,8 @@ def phantom(arguments: argparse.Namespace) -> None:
         return
     if arguments.size is not None:
         raise ValueError("--size is the side of single frames: give --frames too, or leave it out.")
+    if arguments.videos is not None and arguments.mitral is None:
+        raise ValueError("--videos is for a mitral valve study: give --mitral too.")
     if arguments.cycles is not None:
         refuse_existing(out)
         draw_cycle_frames(arguments.cycles, seed, **how).save(out)
@@ -70,7 +76,7 @@ def phantom(arguments: argparse.Namespace) -> None:
         print(f"{arguments.valves} phantom frames of the mitral valve in {out}")
     elif arguments.mitral is not None:
         arguments.kept = KEPT_PARTS
-        write_mitral_study(out, arguments.mitral, seed, **study)
+        write_mitral_study(out, arguments.mitral, seed, videos=arguments.videos, **study)
         print(f"phantom mitral study of scale {arguments.mitral:g} in {out}")
     else:
         arguments.kept = KEPT_PARTS

@@ -23,6 +23,7 @@ from .film import write_gif, write_video
 from .heart import average_heart, heart_curves, heart_figure, heart_volume
 from .leaflets import (
     Tile,
+    augmented_sheet,
     draw_box,
     step_figure,
     valve_sheet,

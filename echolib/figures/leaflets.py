@@ -33,18 +33,33 @@ class Tile:
     bounds: Bounds | None = None
 
 
-def valve_sheet(tiles: Sequence[Tile], columns: int = 6, context: float = 1.3) -> Figure:
+def valve_sheet(
+    tiles: Sequence[Tile], columns: int = 6, context: float = 1.3, side: float = 1.7
+) -> Figure:
     """Show tiles in rows: frames with outlined leaflets, enlarged around the box if it is known.
 
-    context: side of the enlarged square, as a multiple of the longer side of the box.
+    context: side of the enlarged square, as a multiple of the longer side of the box. side: of a
+    tile, inches.
     """
-    figure, grid = panel_grid(len(tiles), columns, 1.7, 1.95)
+    figure, grid = panel_grid(len(tiles), columns, side, side + 0.25)
     for tile, axes in zip(tiles, grid.flat, strict=False):
         _draw_tile(tile, axes, context)
     return figure
 
 
-def _draw_tile(tile: Tile, axes: Axes, context: float) -> None:
+def augmented_sheet(original: Tile, changed: Sequence[Tile]) -> Figure:
+    """Show a frame large, and beside it, in rows of four, what augmentation made of it."""
+    rows = -(-len(changed) // 4)
+    figure = plt.figure(figsize=(9, 1.3 * rows + 0.3))
+    grid = figure.add_gridspec(rows, rows + 4, wspace=0.03, hspace=0.03)
+    _draw_tile(original, figure.add_subplot(grid[:, :rows]))
+    for number, tile in enumerate(changed):
+        row, column = divmod(number, 4)
+        _draw_tile(tile, figure.add_subplot(grid[row, rows + column]))
+    return figure
+
+
+def _draw_tile(tile: Tile, axes: Axes, context: float = 1.3) -> None:
     image, masks = tile.image, tile.masks
     if tile.bounds is not None:
         crop = crop_around(tile.bounds, image.shape, CLOSE_UP, context)

@@ -25,6 +25,7 @@ class TrainingConfig:
     minutes: float | None = None
     loss: str = "bce_dice"
     batch: int = 16
+    epoch_steps: int | None = None  # steps of an epoch; None: a pass over the training frames
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     warmup: float = 0.05  # share of the steps over which the learning rate rises
@@ -60,6 +61,8 @@ class TrainingConfig:
             )
         if not 0 <= self.corrupted <= 1:
             raise ValueError(f"The share of corrupted images must be 0 to 1, not {self.corrupted}.")
+        if self.epoch_steps is not None and self.epoch_steps < 1:
+            raise ValueError(f"An epoch must have 1 step or more, not {self.epoch_steps}.")
         if self.frozen < 0:
             raise ValueError(f"The number of frozen levels must be 0 or more, not {self.frozen}.")
 

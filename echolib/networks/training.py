@@ -124,7 +124,7 @@ class Training:
     def _plan(self) -> Progress:
         """Plan the number of steps from the epochs, or from the minutes and some timed steps."""
         started = time.perf_counter()
-        steps = math.ceil(self.config.epochs * self.batches.per_epoch)
+        steps = math.ceil(self.config.epochs * self._per_epoch)
         chosen, fastest = self.config.precision, bf16_pays(self.device)
         progress = Progress(steps=steps, bf16=fastest if chosen == "auto" else chosen == "bf16")
         if self.config.minutes is not None:
@@ -151,10 +151,15 @@ class Training:
         return self.config.learning_rate * warm_up_and_cosine(share, self.config.warmup)
 
     @property
+    def _per_epoch(self) -> int:
+        """Steps of an epoch."""
+        return self.config.epoch_steps or self.batches.per_epoch
+
+    @property
     def _round_length(self) -> int:
         """Steps to the next validation: an epoch, but a tenth of the plan at most."""
         steps, tenth = self.progress.steps, max(1, self.progress.steps // 10)
-        return min(self.batches.per_epoch, LONGEST_ROUND, tenth, steps - self.progress.step)
+        return min(self._per_epoch, LONGEST_ROUND, tenth, steps - self.progress.step)
 
     # --- Steps ---------------------------------------------------------------------------------
 
@@ -233,7 +238,7 @@ class Training:
         val_dice, val_loss = self.validate()
         taken = self.team.agreed(time.perf_counter() - started)
         state.seconds += taken
-        row = {"step": last, "epoch": last / self.batches.per_epoch, "loss": loss}
+        row = {"step": last, "epoch": last / self._per_epoch, "loss": loss}
         row |= {"val_dice": val_dice, "val_loss": val_loss}
         row |= {"learning_rate": self._learning_rate(last - 1)}
         state.history.append(row | {"images_per_second": speed, "seconds": state.seconds})
@@ -296,7 +301,7 @@ class Training:
         """Plan a resumed training for the length of its configuration, see `plan_anew`."""
         state, minutes = self.progress, self.config.minutes
         if minutes is None:
-            steps = math.ceil(self.config.epochs * self.batches.per_epoch)
+            steps = math.ceil(self.config.epochs * self._per_epoch)
         else:  # at the speed that it had so far
             steps = int(state.step * 60 * minutes / max(state.seconds, 1e-6))
         try:

@@ -39,6 +39,7 @@ def write_mitral_study(
     workers: int | None = None,
     progress: bool = True,
     scheduler: str = "",
+    videos: float | None = None,
 ) -> Path:
     """Write phantom clips of the mitral valve in the layout of the course task's data.
 
@@ -51,7 +52,8 @@ def write_mitral_study(
     scale: above 0, up to 1, which is the size of the real set: 46 amateur, 19 expert and 20 test
     items. It multiplies the number of items of each kind (at least 2, 2 and 1), the frames of a
     clip (at least 12) and the height and width of expert and test frames (at least a quarter of
-    the real ones). Amateur frames are 112 x 112 at any scale. A clip lasts at least one beat: if
+    the real ones). Amateur frames are 112 x 112 at any scale. videos: multiplies the number of
+    items instead of the scale, with the same range. A clip lasts at least one beat: if
     it has too few frames for that at 50 per second, its frame rate is lower.
     workers: number of processes, one per core by default. scheduler: of a Dask cluster
     that draws instead, see `workers.spread`. The bytes depend on neither.
@@ -63,12 +65,15 @@ def write_mitral_study(
     """
     if not 0 < scale <= 1:
         raise ValueError(f"scale must be above 0 and at most 1, the real set's size, not {scale}.")
+    videos = scale if videos is None else videos
+    if not 0 < videos <= 1:
+        raise ValueError(f"videos must be above 0 and at most 1, a share, not {videos}.")
     check_seed(seed)
     workers = worker_count(workers)
     folder, scale, seed = Path(folder), float(scale), int(seed)
-    plan = [(kind, index) for kind in KINDS for index in range(kind.count(scale))]
+    plan = [(kind, index) for kind in KINDS for index in range(kind.count(videos))]
     study = {"layout": LAYOUT, "source": "phantom", "version": MITRAL_VERSION, "seed": seed}
-    study |= {"scale": scale, "counts": {kind.name: kind.count(scale) for kind in KINDS}}
+    study |= {"scale": scale, "counts": {kind.name: kind.count(videos) for kind in KINDS}}
 
     def draw() -> None:
         parts = Parts.or_anew(folder / PARTS, study)
@@ -86,8 +91,9 @@ def find_mitral() -> tuple[Path, str]:
 
     Returns the folder and the name of the source. The course task's data is `mitral` in the data
     folder (a link is fine) with train.pkl and test.pkl, its source "mitral valve set". The phantom
-    study, source "phantom", lies beside it and is written on first use; its scale is 0.3, or 0.1
-    in fast mode. Raises DataError when `mitral` holds only one of the two files.
+    study, source "phantom", lies beside it and is written on first use. It has as many videos as
+    the real set, with frames of scale 0.3; in fast mode, both have scale 0.1. Raises DataError when
+    `mitral` holds only one of the two files.
     """
     real = config.data_folder() / "mitral"
     pickles = {"train.pkl", "test.pkl"}
@@ -99,9 +105,10 @@ def find_mitral() -> tuple[Path, str]:
             f"{real}: expected train.pkl and test.pkl, found only {present.pop()}. Add the other "
             f"file, or move this one away to use a phantom study."
         )
-    scale = 0.1 if config.fast_mode() else 0.3
-    folder = config.data_folder() / "phantom" / f"mitral-{scale:g}-v{MITRAL_VERSION}"
-    return write_mitral_study(folder, scale=scale), "phantom"
+    scale, videos = (0.1, 0.1) if config.fast_mode() else (0.3, 1.0)
+    name = f"mitral-{videos:g}x{scale:g}-v{MITRAL_VERSION}"
+    folder = config.data_folder() / "phantom" / name
+    return write_mitral_study(folder, scale=scale, videos=videos), "phantom"
 
 
 # --- Items, one file each until all are finished --------------------------------------------------

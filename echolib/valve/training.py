@@ -27,7 +27,9 @@ from .finder import CLOSE_VIEWS, SETTINGS_FILE, ValveFinder, finder_files, save_
 
 RECIPE_SIZE = 128  # px, side of the square to which whole frames are resized
 RECIPE_THRESHOLD = 0.9
-RECIPE_FROZEN = 2  # number of first levels that stage two does not change
+RECIPE_STEPS = 80  # of an epoch: each shows a frame several times
+# Stage two does not change the first two layers with weights: both convolutions of the first level.
+RECIPE_FROZEN = 1  # levels
 RECIPE_AUGMENTATION = replace(Augmentation.none(), rotation=5.0, shift=0.05, scale=0.05, shear=0.01)
 SHARE = 0.3  # weight of the network of whole frames beside the close network
 THRESHOLDS = tuple(np.linspace(0.1, 0.9, 17).round(2))  # candidates of `choose_threshold`
@@ -64,17 +66,17 @@ def fold_splits(clips: Sequence[ValveClip], folds: int = 5, seed: int = 0) -> li
 def stage_one(epochs: float = 20, seed: int = 0) -> TrainingConfig:
     """The recipe's first stage: all labelled frames, soft IoU, Adam at 1e-3, no augmentation.
 
-    The recipe gives no batch size. Four frames are used: there are so few frames that larger
-    batches give too few steps.
+    An epoch has 80 steps of 16 frames.
     """
     return TrainingConfig(
-        epochs=epochs, loss="soft_iou", batch=4, learning_rate=1e-3, weight_decay=0.0,
-        constant=True, average=0.0, augmentation=Augmentation.none(), patience=1000, seed=seed,
+        epochs=epochs, epoch_steps=RECIPE_STEPS, loss="soft_iou", batch=16, learning_rate=1e-3,
+        weight_decay=0.0, constant=True, average=0.0, augmentation=Augmentation.none(),
+        patience=1000, seed=seed,
     )  # fmt: skip
 
 
 def stage_two(epochs: float = 10, seed: int = 0) -> TrainingConfig:
-    """The recipe's second stage: augmented expert frames, Adam at 1e-5, first two levels frozen."""
+    """The recipe's second stage: augmented expert frames, Adam at 1e-5, first two layers frozen."""
     first = stage_one(epochs, seed)
     return replace(
         first, learning_rate=1e-5, augmentation=RECIPE_AUGMENTATION, frozen=RECIPE_FROZEN
@@ -118,8 +120,8 @@ def train_whole_recipe(
 def changes(before: dict[str, Tensor], after: dict[str, Tensor]) -> pd.DataFrame:
     """Largest change of each part of a network, from its `state_dict` before and after.
 
-    Rows are the parts (down 0, merge 1, head, mean, ...), columns are weights and running
-    statistics; NaN where a part has none.
+    Rows are the parts (mean, sd, down 0, ..., up 0, ..., merge 0, ..., head) in the order of the
+    `state_dict`, columns are weights and running statistics; NaN where a part has none.
     """
     rows = []
     for name, tensor in before.items():
@@ -130,8 +132,10 @@ def changes(before: dict[str, Tensor], after: dict[str, Tensor]) -> pd.DataFrame
         kind = "running statistics" if "running" in name else "weights"
         change = (after[name].cpu().double() - tensor.cpu().double()).abs().max()
         rows.append({"part": part, "kind": kind, "change": float(change)})
-    table = pd.DataFrame(rows).groupby(["part", "kind"]).change.max().unstack()
-    return table.reindex(columns=["weights", "running statistics"])
+    table = pd.DataFrame(rows)
+    order, kinds = table.part.unique(), ["weights", "running statistics"]
+    table = table.groupby(["part", "kind"]).change.max().unstack()
+    return table.reindex(index=pd.Index(order, name="part"), columns=kinds)
 
 
 # --- A better way -------------------------------------------------------------------------------

@@ -89,6 +89,11 @@ def test_phantom_writes_a_mitral_study(tmp_path, capsys):
     card = json.loads((study / "study.json").read_text())
     assert (card["scale"], card["seed"]) == (0.01, 7)
     assert f"of scale 0.01 in {study}" in capsys.readouterr().out
+    many = ["phantom", "--out", str(tmp_path / "many"), "--videos", "0.06"]
+    fails(capsys, many, "--videos is for a mitral valve study")
+    assert main([*many, "--mitral", "0.01"]) == 0
+    counts = json.loads((tmp_path / "many" / "study.json").read_text())["counts"]
+    assert counts == {"amateur": 3, "expert": 2, "test": 1}
 
 
 def test_phantom_writes_frames_to_train_on(tmp_path, capsys):

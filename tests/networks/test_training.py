@@ -47,6 +47,16 @@ def test_training_learns_ellipses_and_keeps_the_best_weights(tmp_path):
     assert cases.dice.mean() == pytest.approx(history.val_dice.max(), abs=0.02)
 
 
+def test_an_epoch_has_the_steps_that_it_is_given(tmp_path):
+    training = start(tmp_path, replace(CONFIG, epochs=1.5, epoch_steps=8))
+    history = training.run(progress=False)
+    assert (history.step.iloc[-1], history.epoch.iloc[-1]) == (12, 1.5)
+    longer = start(tmp_path, replace(CONFIG, epochs=2, epoch_steps=8), resume=True)
+    assert longer.progress.steps == 16
+    with pytest.raises(ValueError, match="1 step or more, not 0"):
+        replace(CONFIG, epoch_steps=0)
+
+
 @pytest.mark.parametrize("target", ["masks", "landmarks", "regression"])
 def test_the_validation_loss_is_the_training_loss_of_frames_that_stay_as_they_are(tmp_path, target):
     frames = ventricle_set(count=8)

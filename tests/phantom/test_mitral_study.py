@@ -310,6 +310,7 @@ def test_foreign_files_are_refused(tmp_path, name):
 @pytest.mark.parametrize(
     "wrong",
     [{"scale": 0}, {"scale": -0.1}, {"scale": 1.01}, {"scale": float("nan")}, {"seed": -1},
+     {"videos": 0.0}, {"videos": 1.5}, {"videos": float("nan")},
      {"workers": 0}],
     ids=str,
 )  # fmt: skip
@@ -321,12 +322,12 @@ def test_parameters_outside_their_range_are_refused(tmp_path, wrong):
 
 def test_find_mitral_returns_the_real_data_or_writes_a_phantom(tmp_path, monkeypatch, study):
     monkeypatch.setenv("ECHOLIB_DATA", str(tmp_path))
-    monkeypatch.setattr(mitral_study, "write_mitral_study", lambda folder, scale: folder)
+    monkeypatch.setattr(mitral_study, "write_mitral_study", lambda folder, scale, videos: folder)
     phantoms, version = config.data_folder() / "phantom", common.MITRAL_VERSION
     monkeypatch.setenv("ECHOLIB_FAST", "1")
-    assert mitral_study.find_mitral() == (phantoms / f"mitral-0.1-v{version}", "phantom")
+    assert mitral_study.find_mitral() == (phantoms / f"mitral-0.1x0.1-v{version}", "phantom")
     monkeypatch.setenv("ECHOLIB_FAST", "0")
-    assert mitral_study.find_mitral() == (phantoms / f"mitral-0.3-v{version}", "phantom")
+    assert mitral_study.find_mitral() == (phantoms / f"mitral-1x0.3-v{version}", "phantom")
     (tmp_path / "mitral").symlink_to(study)
     assert mitral_study.find_mitral() == (tmp_path / "mitral", "mitral valve set")
 

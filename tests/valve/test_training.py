@@ -17,7 +17,7 @@ from echolib.data.valve.squares import labelled_valves, whole_set
 from echolib.data.valve.study import ValveClip
 from echolib.errors import DataError
 from echolib.networks.augment import Augmentation
-from echolib.networks.models import UNet, load_model, save_model
+from echolib.networks.models import UNet, first_levels, load_model, save_model
 from echolib.networks.training import Training
 from echolib.phantom.mitral_study import write_mitral_study
 from echolib.valve import training as mitral_training
@@ -25,6 +25,7 @@ from echolib.valve.finder import CLOSE_VIEWS, ValveFinder, load_finder
 from echolib.valve.training import (
     RECIPE_SIZE,
     THRESHOLDS,
+    changes,
     choose_threshold,
     fine_tuning,
     fold_splits,
@@ -98,14 +99,32 @@ def test_folds_that_cannot_be_filled_are_refused(folds):
 def test_stages_are_those_of_the_recipe():
     first, second = stage_one(), stage_two()
     assert (first.epochs, second.epochs) == (20, 10)
+    assert {first.epoch_steps, second.epoch_steps} == {80} and first.batch == second.batch == 16
     assert (first.learning_rate, second.learning_rate) == (1e-3, 1e-5)
     assert {first.loss, second.loss} == {"soft_iou"} and first.constant and second.constant
-    assert (first.frozen, second.frozen) == (0, 2)
+    assert (first.frozen, second.frozen) == (0, 1)
+    frozen = first_levels(UNet(), second.frozen)
+    layers = [layer for block in frozen for layer in block if isinstance(layer, nn.Conv2d)]
+    assert len(layers) == 2  # the first two layers
     assert first.augmentation == Augmentation.none()
     changed = {name: value for name, value in vars(second.augmentation).items() if value}
     assert changed == {"rotation": 5.0, "shift": 0.05, "scale": 0.05, "shear": 0.01}
     assert first.weight_decay == second.weight_decay == 0  # AdamW without it is Adam
     assert stage_two(3, 7).epochs == 3 and stage_two(3, 7).seed == 7
+
+
+def test_changes_are_told_per_part_in_the_order_of_the_network():
+    network = UNet(2, 2)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with torch.no_grad():
+        network.down[1][0].weight[0, 0, 0, 0] += 0.5
+        network.merge[0][1].running_mean -= 2.0
+    told = changes(before, network.state_dict())
+    parts = ["mean", "sd", *(f"down {n}" for n in range(3)), "up 0", "up 1", "merge 0", "merge 1"]
+    assert list(told.index) == [*parts, "head"]
+    assert told.loc["down 1", "weights"] == pytest.approx(0.5)
+    assert told.loc["merge 0", "running statistics"] == pytest.approx(2.0)
+    assert told.drop(index=["down 1", "merge 0"]).fillna(0).eq(0).all().all()
 
 
 # --- Thresholds -----------------------------------------------------------------------------------
@@ -202,29 +221,30 @@ def test_the_recipe_is_trained_and_then_resumed_without_a_step(study, tmp_path, 
     """The only training here with the recipe's own width."""
     split = fold_splits(study.train, 2)[0]
     frames = whole_set(labelled_valves(study.train, split), RECIPE_SIZE)
-    first, second = train_recipe(frames, tmp_path, epochs=(2, 1), progress=False)
+    first, second = train_recipe(frames, tmp_path, epochs=(0.1, 0.05), progress=False)
     assert first.arguments == {"width": 16, "depth": 4, "outputs": 1, "inputs": 1, "fold": 1}
     assert not first.training and not second.training
     one, two = first.state_dict(), second.state_dict()
     for name in one:
-        frozen = name.startswith(("down.0.", "down.1.")) or name in ("mean", "sd")
+        frozen = name.startswith("down.0.") or name in ("mean", "sd")
         if frozen:
             assert torch.equal(one[name], two[name]), name
     moved = [name for name in one if not torch.equal(one[name], two[name])]
-    assert any(name.startswith("down.2.") for name in moved) and "head.weight" in moved
+    assert any(name.startswith("down.1.") for name in moved) and "head.weight" in moved
     cards = [load_model(tmp_path / f"stage-{number}").card for number in (1, 2)]
     experts = sum(3 for clip in study.train if clip.dataset == "expert")
     assert cards[0]["training_frames"] + cards[0]["validation_frames"] == len(frames)
     assert cards[1]["training_frames"] + cards[1]["validation_frames"] == experts
     assert cards[0]["size"] == cards[1]["size"] == RECIPE_SIZE
-    for number, rate in ((1, 1e-3), (2, 1e-5)):
+    for number, rate, steps in ((1, 1e-3, 8), (2, 1e-5, 4)):
         history = pd.read_csv(tmp_path / f"stage-{number}" / "history.csv")
         assert np.allclose(history.learning_rate, rate)
+        assert history.step.iloc[-1] == steps
     request.getfixturevalue("no_training")
-    again = train_recipe(frames, tmp_path, epochs=(2, 1), progress=False)
+    again = train_recipe(frames, tmp_path, epochs=(0.1, 0.05), progress=False)
     assert same_weights(first, again[0]) and same_weights(second, again[1])
     with pytest.raises(DataError, match="another training"):
-        train_recipe(frames, tmp_path, epochs=(3, 1), progress=False)
+        train_recipe(frames, tmp_path, epochs=(3, 0.05), progress=False)
 
 
 def test_a_fifth_of_the_videos_validates_the_recipe(tmp_path, small, monkeypatch):
