@@ -49,6 +49,7 @@ SOLUTIONS = "solutions"  # the folder of the exercises' solutions, beside the no
 PAGE = "README.md"  # with the glossary, to which notebooks link
 COMPARED = project_root() / "tests" / "notebooks" / "fast"  # what `make test` compares
 STAMP = "echolib"  # key in a notebook's metadata: the digest of the outputs that `refresh` stored
+IGNORED = "nbval-ignore-output"  # the tag of a cell whose text is not compared
 OWN = "MINE"  # the variable that takes the path of the user's own clip
 
 STORED_RUN = {
@@ -104,10 +105,12 @@ def tidy(notebook: NotebookNode) -> None:
 
 
 def strip(notebook: NotebookNode) -> None:
-    """Leave, in place, what nbval compares: code cells, and the text that they give."""
+    """Leave, in place, what nbval compares: code cells, and the text of those that it compares."""
     notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell in notebook.cells:
         cell.metadata = NotebookNode(tags=cell.metadata.get("tags", []))
+        if IGNORED in cell.metadata.tags:
+            cell.outputs = []
         for output in cell.outputs:
             for kind in {WIDGET_VIEW, "image/png"} & output.get("data", {}).keys():
                 del output.data[kind]

@@ -94,7 +94,7 @@ def imports(cell: dict) -> list[ast.stmt]:
 
 def is_ignored(cell: dict) -> bool:
     """Whether nbval runs a code cell without comparing what it gives."""
-    return "nbval-ignore-output" in cell["metadata"].get("tags", [])
+    return tool.IGNORED in cell["metadata"].get("tags", [])
 
 
 # --- the rules: each yields what is wrong -------------------------------------------------------
@@ -388,6 +388,20 @@ def refreshed(tmp_path_factory) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def test_refresh_keeps_the_code_and_the_text_of_a_run_in_fast_mode(tmp_path):
+    sources = "import os\nprint(os.environ['ECHOLIB_FAST'])", "print('ignored')"
+    path = write_notebook(tmp_path / "01_a.ipynb", *sources)
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].metadata.tags = [tool.IGNORED]
+    notebook.cells.insert(0, new_markdown_cell("# A title"))
+    nbformat.write(notebook, path)
+    tool.refresh([path], tmp_path / "fast")
+    whole, fast = read(path), read(tmp_path / "fast" / path.name)
+    assert [cell["cell_type"] for cell in fast["cells"]] == ["code", "code"]
+    assert [output_text(output).strip() for output in outputs(whole)] == ["0", "ignored"]
+    assert [output_text(output).strip() for output in outputs(fast)] == ["1"]
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_a_refreshed_notebook_keeps_the_rule(refreshed, rule):
     assert list(RULES[rule](refreshed)) == []
@@ -464,7 +478,7 @@ BREAKAGES = [
     ("images", lambda nb: code_cells(nb)[-1]["metadata"].pop("alt")),
     ("images", lambda nb: code_cells(nb)[-1]["metadata"].update(alt="a line")),
     ("images", lambda nb: print_out(nb, '<img width="9" src="x">', "text/html")),
-    ("ignored", lambda nb: nb["cells"][4]["metadata"].update(tags=["nbval-ignore-output"])),
+    ("ignored", lambda nb: nb["cells"][4]["metadata"].update(tags=[tool.IGNORED])),
     ("independent", lambda nb: retitle(nb, "import os\n", "import import_ipynb, os\n")),
     ("independent", lambda nb: retitle(nb, "import os\n", "from notebooks import x\n")),
     ("independent", lambda nb: retitle(nb, PLOT, "%run 01_data_exploration.ipynb")),
