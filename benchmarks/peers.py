@@ -85,7 +85,7 @@ def train(name: str, seed: int, frames: FrameSet, minutes: float, folder: Path) 
     history = job.run(progress=False)
     reached = history.seconds[history.val_dice >= GOAL]
     model.load_state_dict(load_file(place / WEIGHTS_FILE, device=str(job.device)))
-    dice = Validation(parts[2], job.task, job.device).dice(model.eval(), job.progress.bf16)
+    dice, _ = Validation(parts[2], job.task, job.device).scores(model.eval(), job.progress.bf16)
     return {
         "peer": name, "round": seed, "precision": job.precision, "steps": job.progress.step,
         "seconds": min(reached, default=math.inf), "best": job.progress.best,

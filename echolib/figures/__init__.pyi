@@ -2,16 +2,11 @@ from .base import (
     PALETTE,
     dark_legend,
     draw_agreement,
-    draw_bland_altman,
-    draw_grey_levels,
-    draw_histogram,
     draw_landmarks,
     draw_mask,
     draw_mask_outlines,
     draw_outline,
-    draw_scatter,
     draw_tracing,
-    frame_times,
     image_grid,
     panel_grid,
     save,
@@ -30,6 +25,13 @@ from .leaflets import (
 )
 from .measures import draw_measures
 from .network import unet_diagram
+from .numbers import (
+    draw_bland_altman,
+    draw_grey_levels,
+    draw_histogram,
+    draw_scatter,
+    frame_times,
+)
 from .opening import (
     draw_opening,
     opening_figure,

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..valve.opening import Opening
-from .base import PALETTE, draw_mask_outlines, frame_times, show_image
+from .base import PALETTE, draw_mask_outlines, show_image
+from .numbers import frame_times
 from .overlay import DISPLAY_SIZE, LIGHT, LOWER, Film, beside_curve, outlined
 
 STRIP = 6  # frames of a film strip

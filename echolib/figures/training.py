@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from ..geometry import mask_outline
 from ..networks.inference import Case
-from .base import PALETTE, draw_agreement, draw_outline, frame_times, show_image
+from .base import PALETTE, draw_agreement, draw_outline, show_image
+from .numbers import frame_times
 
 
 def learning_curves(history: pd.DataFrame) -> Figure:

@@ -14,14 +14,12 @@ from ..geometry import Tracing, mask_outline
 from ..ventricle.words import NAMES, are_corrected, headline, key_frames, moment_of
 from .base import (
     PALETTE,
-    draw_bland_altman,
     draw_outline,
-    draw_scatter,
     draw_tracing,
-    frame_times,
     show_image,
     styled,
 )
+from .numbers import draw_bland_altman, draw_scatter, frame_times
 from .overlay import (
     DISPLAY_SIZE,
     LIGHT,

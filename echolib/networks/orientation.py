@@ -158,5 +158,5 @@ def _spreads(network: LandmarkUNet, displays: np.ndarray) -> list[float]:
     """Mean spread of the landmarks' heatmaps, px, in each display of squares (d, n, S, S) uint8."""
     squares = displays.reshape(-1, *displays.shape[-2:])
     (heatmaps,) = raw_answers(network, squares, len(squares), network.heatmaps)
-    spreads = heatmap_spread(torch.from_numpy(heatmaps))
-    return spreads.reshape(len(displays), -1).mean(dim=1).tolist()
+    spreads = heatmap_spread(torch.from_numpy(heatmaps)).reshape(len(displays), -1)
+    return [float(spread) for spread in spreads.mean(dim=1)]
