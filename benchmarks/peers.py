@@ -156,10 +156,10 @@ def processor() -> str:
     return (names or [platform.processor() or platform.machine()])[0] + (" with AMX" if amx else "")
 
 
-def store(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Add a table to the file, in place of older rows of the same machine and work."""
+def store(table: pd.DataFrame, path: Path, key: list[str]) -> pd.DataFrame:
+    """Add a table to the file, in place of older rows that agree with it in the columns `key`."""
     if path.is_file():
-        key = ["machine", *KEY]
+        key = list(key)
         old = pd.read_csv(path)
         again = pd.MultiIndex.from_frame(old[key]).isin(pd.MultiIndex.from_frame(table[key]))
         table = pd.concat([old[~again], table], ignore_index=True)
@@ -212,7 +212,7 @@ def main() -> None:
     table = summary(pd.DataFrame(rows))
     table.insert(0, "machine", where)
     print(table.drop(columns="machine").to_string(index=False))
-    table = store(table, options.out)
+    table = store(table, options.out, ["machine", *KEY])
     print(markdown(table[table.machine == where]))
 
 

@@ -29,13 +29,12 @@ import torch
 
 from echolib.config import project_root
 from echolib.data import EchoNet
-from echolib.files import write_table
 from echolib.phantom.studies import find_echonet
 from echolib.ventricle import clip, study
 from echolib.ventricle.clip import Networks, load_networks
 from echolib.ventricle.study import chosen_clips, measure_study
 
-from .peers import machine
+from .peers import machine, store
 
 TABLE = project_root() / "benchmarks" / "study.csv"
 ECHONET_FRAMES = 10_030 * 175
@@ -151,10 +150,7 @@ def main() -> None:
     print(table.to_string(index=False))
     table.insert(0, "data", data.folder.resolve().name)
     table.insert(0, "machine", where)
-    if options.out.is_file():
-        old = pd.read_csv(options.out)
-        table = pd.concat([old[old.machine != where], table], ignore_index=True)
-    write_table(table, options.out)
+    store(table, options.out, ["machine"])
 
 
 if __name__ == "__main__":

@@ -97,8 +97,8 @@ def bf16_pays(device: "torch.device") -> bool:
 
     A GPU does, and a processor with instructions for bfloat16 (AVX512_BF16, which every processor
     with AMX has too). On other processors bfloat16 is several times slower. The answer comes from
-    the processor's flags, so that one machine always computes in one precision. With
-    `ECHOLIB_PRECISION=fp32` it is no.
+    the processor's flags, so that one machine always computes in one precision. The answer is no
+    where `ECHOLIB_PRECISION` is `fp32`.
     """
     import torch
 

@@ -91,17 +91,13 @@ def shrink(picture: str) -> str:
 
 
 def tidy(notebook: NotebookNode) -> None:
-    """Remove, in place, what differs from run to run (timing, widget state, language version), and
-    store pictures in few bytes.
-    """
+    """Leave, in place, what a reader sees: widgets by their last state, pictures in few bytes."""
     finish_widgets(notebook)
-    _settle(notebook)
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             content = output.get("data", {})
             if "image/png" in content:
                 content["image/png"] = shrink(content["image/png"])
-    notebook.metadata[STAMP] = NotebookNode(outputs=digest(notebook))
 
 
 def strip(notebook: NotebookNode) -> None:
@@ -114,18 +110,19 @@ def strip(notebook: NotebookNode) -> None:
         for output in cell.outputs:
             for kind in {WIDGET_VIEW, "image/png"} & output.get("data", {}).keys():
                 del output.data[kind]
-    _settle(notebook)
-    notebook.metadata[STAMP] = NotebookNode(outputs=digest(notebook))
 
 
-def _settle(notebook: NotebookNode) -> None:
-    """Name the kernel alike on all machines, and remove timing, in place."""
+def seal(notebook: NotebookNode) -> None:
+    """Remove, in place, what differs from run to run (timing, widget state, language version), and
+    stamp the notebook with the digest of its outputs.
+    """
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook.metadata = NotebookNode(
         kernelspec=NotebookNode(kernel), language_info=NotebookNode(name="python")
     )
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+    notebook.metadata[STAMP] = NotebookNode(outputs=digest(notebook))
 
 
 def digest(notebook: NotebookNode) -> str:
@@ -218,6 +215,7 @@ def _store(
     with mock.patch.dict(os.environ, settings):  # the kernel inherits them
         execute(notebook, path)
     leave(notebook)
+    seal(notebook)
     place.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(place) as temporary:
         nbformat.write(notebook, temporary)

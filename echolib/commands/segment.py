@@ -176,7 +176,7 @@ def _digests(network: "Encoder | Networks") -> list[str]:
 
 def _is_segmented(clip: Path, out: Path, overlays: bool) -> bool:
     """Whether all results of a clip are there, written after the clip."""
-    results = [out / name for name in RESULTS + OVERLAYS * overlays]
+    results = [out / name for name in RESULTS + (OVERLAYS if overlays else ())]
     changed = clip.stat().st_mtime
     return all(path.is_file() and path.stat().st_mtime >= changed for path in results)
 

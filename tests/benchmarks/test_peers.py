@@ -155,11 +155,12 @@ def test_without_monai_there_is_no_ratio_to_it():
     assert table.to_monai.isna().all() and table.to_ours[0] == 1
 
 
-def test_new_values_replace_those_of_the_same_machine_alone(tmp_path):
+@pytest.mark.parametrize("key", [["machine", *peers.KEY], ["machine"]])
+def test_new_values_replace_those_of_the_same_machine_alone(tmp_path, key):
     old, new = (summary(rows(ours=[speed])) for speed in (1.0, 2.0))
     path = tmp_path / "peers.csv"
     for table, machine in ((old, "a"), (old, "b"), (new, "a")):
-        stored = store(table.assign(machine=machine), path)
+        stored = store(table.assign(machine=machine), path, key)
     assert stored.set_index("machine").value.to_dict() == {"a": 2.0, "b": 1.0}
     pd.testing.assert_frame_equal(pd.read_csv(path), stored, check_dtype=False)
 
