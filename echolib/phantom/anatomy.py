@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .ranges import CAMUS, CHOSEN, FACTS, PROTOTYPE, draw_parameters, ranged
-from .valve import ValveAnatomy
+from .ranges import CAMUS, CHOSEN, FACTS, draw_parameters, ranged
+from .valve import ValveAnatomy, draw_valve
+
+VISIBLE_TRABECULAE = (0.15, 0.5)  # echo levels from which on trabeculae are seen, and stand out
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Heart:
     """The dimensions of one heart: mm at end-diastole, shares without unit, angles in degrees."""
 
     waviness: np.ndarray  # (2, 4) harmonics of the septal and the lateral wall
+    valve: ValveAnatomy  # the mitral valve
 
     # position of the heart under the probe
     tip_x: float = ranged(-20, 18, CAMUS, mean=-1, sd=7)
@@ -43,16 +46,16 @@ class Heart:
     bend: float = ranged(-0.07, 0.07, CHOSEN, mean=0.0, sd=0.025)  # bow of the axis / length
 
     # contraction
-    ejection: float = ranged(0.03, 0.70, FACTS)  # of the volume; traced outlines lose more
-    longitudinal_share: float = ranged(0.22, 0.42, CHOSEN)  # of the ejection, by shortening
+    ejection: float = ranged(0.02, 0.70, FACTS)  # of the volume; traced outlines lose more
+    longitudinal_share: float = ranged(0.18, 0.40, CHOSEN)  # of the ejection, by shortening
     septal_motion: float = ranged(0.25, 0.70, CHOSEN)  # share of the inward motion
-    thickening: float = ranged(0.0, 0.35, CAMUS)
-    apical_lift: float = ranged(0.00, 0.22, CHOSEN)  # of the length, at full ejection
+    thickening: float = ranged(0.05, 0.50, CAMUS)
+    apical_lift: float = ranged(0.00, 0.12, CHOSEN)  # of the length, at full ejection
     coning: float = ranged(0.0, 0.45, CHOSEN)  # how much more pointed the apex is at end-systole
     dilation: float = ranged(0.2, 1.0, CHOSEN)  # how much a weak ventricle is enlarged
 
     # walls
-    septum: float = ranged(5.0, 15.0, CAMUS, mean=8.7, sd=1.8)
+    septum: float = ranged(5.0, 16.0, CAMUS, mean=9.6, sd=1.9)
     lateral_wall: float = ranged(5.0, 15.0, CAMUS, mean=9.7, sd=1.9)
     apical_share: float = ranged(0.40, 1.10, CAMUS)  # thickness at the apex / at the side
 
@@ -70,31 +73,36 @@ class Heart:
     atrial_wall: float = ranged(1.5, 4.5, CHOSEN)
     atrial_lean: float = ranged(-0.15, 0.15, CHOSEN)
 
-    # mitral valve
-    anterior_leaflet: float = ranged(0.26, 0.38, PROTOTYPE)  # of the LV's length
-    posterior_leaflet: float = ranged(0.15, 0.24, PROTOTYPE)
-    leaflet_thickness: float = ranged(1.4, 4.0, CAMUS)
-    coaptation_depth: float = ranged(0.01, 0.11, CHOSEN)
+    leaflet_thickness: float = ranged(1.4, 4.0, CAMUS)  # of both atrioventricular valves
+    hinge_rise: float = ranged(0.5, 6.0, CAMUS, mean=3.4, sd=0.8)  # above the walls' ends, mm
+
+    # trabeculae: a rough layer inside the wall. They close up as the ventricle contracts
+    trabeculae: float = ranged(0.0, 3.2, CAMUS)  # width of the layer at end-diastole, mm
+    apical_trabeculae: float = ranged(0.0, 6.0, CAMUS)  # the same at the tip
+    trabecular_growth: float = ranged(0.0, 1.2, CAMUS)  # of the width, towards end-systole
+    trabecular_level: float = ranged(0.05, 0.95, CAMUS)  # echo level: 0 as blood, 1 as the wall
+    # share of a visible layer that the expert counts as wall: little of it at end-diastole, when
+    # blood fills the gaps, most of it at end-systole
+    relaxed_trabeculae: float = ranged(0.0, 0.3, CAMUS)
+    contracted_trabeculae: float = ranged(0.6, 1.0, CAMUS)
 
     # distance in mm from the wall's bright edge, or at the base from the leaflets' hinges, to the
-    # outline that an expert draws inside them; it is larger where muscles and trabeculae fill the
-    # margin of the contracting cavity
-    inset_septal: float = ranged(0.4, 3.6, CAMUS, mean=1.5, sd=0.5)
-    inset_lateral: float = ranged(0.3, 4.5, CAMUS, mean=1.9, sd=0.6)
-    inset_apex: float = ranged(0.5, 6.5, CAMUS, mean=2.8, sd=1.0)
-    inset_base: float = ranged(0.5, 6.0, CAMUS, mean=3.4, sd=0.8)
-    # mm added to that distance at end-systole. They are small: version 2 added millimetres, and a
-    # network trained on it predicted more contraction on CAMUS than the expert had drawn
-    contracted_septal: float = ranged(-0.8, 0.8, CAMUS, mean=0.0, sd=0.3)
-    contracted_lateral: float = ranged(-0.8, 1.2, CAMUS, mean=0.2, sd=0.4)
-    contracted_apex: float = ranged(-1.0, 1.2, CAMUS, mean=0.1, sd=0.4)
+    # outline that an expert draws inside them; what trabeculae add to it comes on top
+    inset_septal: float = ranged(0.2, 2.6, CAMUS, mean=1.3, sd=0.3)
+    inset_lateral: float = ranged(0.0, 3.4, CAMUS, mean=1.3, sd=0.6)
+    inset_apex: float = ranged(-0.6, 3.6, CAMUS, mean=1.2, sd=0.7)
+    inset_base: float = ranged(-0.6, 2.2, CAMUS, mean=0.6, sd=0.4)
+    # mm added to that distance at end-systole
+    contracted_septal: float = ranged(-0.6, 1.4, CAMUS, mean=0.2, sd=0.3)
+    contracted_lateral: float = ranged(-0.8, 1.8, CAMUS, mean=0.3, sd=0.5)
+    contracted_apex: float = ranged(-2.2, 1.0, CAMUS, mean=-0.8, sd=0.4)
+    contracted_base: float = ranged(-1.0, 1.4, CAMUS, mean=0.1, sd=0.4)
 
     # set by `draw_heart` in some hearts
     akinesia: float = 0.0  # share of its motion that a diseased part of the wall has lost
     akinesia_place: float = 0.5  # position of that part, from apex 0 to base 1
     akinesia_side: int = 1  # -1 septal, 1 lateral
     outflow: float = 0.0  # width of the aortic root beside the septum; 0: not in view
-    valve: ValveAnatomy | None = None  # mitral valve in detail; None: one stroke per leaflet
 
     def __post_init__(self) -> None:
         if not 0 < self.ejection < 1:
@@ -105,6 +113,15 @@ class Heart:
             if not 0 < getattr(self, name) < np.inf:
                 raise ValueError(f"{name} of a heart must be above 0, not {getattr(self, name)}.")
 
+    def traced_trabeculae(self, contraction: float) -> float:
+        """Share of the trabecular layer that an expert counts as wall; 0 for one that is not seen.
+
+        contraction: in [0, 1].
+        """
+        change = self.contracted_trabeculae - self.relaxed_trabeculae
+        seen = np.interp(self.trabecular_level, VISIBLE_TRABECULAE, [0.0, 1.0])
+        return float(seen * (self.relaxed_trabeculae + contraction * change))
+
     @property
     def width(self) -> float:
         """End-diastolic width of the cavity in mm."""
@@ -114,35 +131,33 @@ class Heart:
 # share of the hearts with each pathology; a heart has at most one, besides a low ejection fraction
 PATHOLOGY = {"hypertrophic": 0.12, "regional": 0.12, "foreshortened": 0.10, "none": 0.66}
 INSETS = tuple(
-    name for name in Heart.__dataclass_fields__ if name.startswith(("inset_", "contracted_"))
+    name
+    for name in Heart.__dataclass_fields__
+    if name.startswith(("inset_", "contracted_", "relaxed_"))
 )
 # hearts form three groups by their ejection: share of all hearts, and (mean, sd) of the ejection
-EJECTION_SHARES = (0.68, 0.18, 0.14)
-EJECTIONS = ((0.455, 0.05), (0.36, 0.06), (0.15, 0.07))
-# (mean, sd) in hearts whose mitral valve is drawn in detail. They are those of version 2, so that
-# the mitral study, and what was trained and measured on it, stay as they are until that study has
-# its next version.
-DETAILED_VALVE_EJECTIONS = ((0.36, 0.055), (0.24, 0.07), (0.08, 0.06))
+EJECTION_SHARES = (0.64, 0.20, 0.16)
+EJECTIONS = ((0.38, 0.06), (0.26, 0.06), (0.08, 0.05))
+UNCHANGED_EJECTION = EJECTIONS[0][0] - 0.03  # of hearts that are neither enlarged nor small
 OUTFLOW_SHARE = 0.15  # share of the hearts whose aortic root is in the image plane
 
 
-def draw_heart(
-    generator: np.random.Generator,
-    without: frozenset[str] = frozenset(),
-    ejections: tuple[tuple[float, float], ...] = EJECTIONS,
-) -> Heart:
+def draw_heart(generator: np.random.Generator, without: frozenset[str] = frozenset()) -> Heart:
     """Draw a heart from a wide population: healthy, weak and dilated, hypertrophic, and others.
 
     Three groups of ejection fraction keep the share of weak hearts near that of a clinic. Weaker
     hearts are larger (rank correlation of EF and volume about -0.4, FACTS). without: names of
-    `effects.EFFECTS` to switch off. ejections: (mean, sd) of the three groups.
+    `effects.EFFECTS` to switch off. The valve is drawn from a stream that `generator` spawns: the
+    ranges of the valve do not change the rest of the heart.
     """
-    group = generator.choice(len(ejections), p=EJECTION_SHARES)
+    group = generator.choice(len(EJECTIONS), p=EJECTION_SHARES)
     if "pathology" in without:
         group = 0
-    ejection = float(np.clip(generator.normal(*ejections[group]), 0.03, 0.70))
+    ejection = float(np.clip(generator.normal(*EJECTIONS[group]), 0.02, 0.70))
     waviness = generator.normal(size=(2, 4)) * np.array([0.035, 0.035, 0.025, 0.015])
-    heart = draw_parameters(Heart, generator, ejection=ejection, waviness=waviness)
+    valve = draw_valve(generator.spawn(1)[0])
+    given = {"ejection": ejection, "waviness": waviness, "valve": valve}
+    heart = draw_parameters(Heart, generator, **given)
     kind = generator.choice(list(PATHOLOGY), p=list(PATHOLOGY.values()))
     chance, severity, place, side, width = generator.random(5)
     if chance < OUTFLOW_SHARE and "outflow tract" not in without:
@@ -152,23 +167,22 @@ def draw_heart(
         heart = replace(heart, **insets)
     if "pathology" in without:
         return heart
-    reference = round(ejections[0][0] - 0.03, 3)  # just below the mean of the strong hearts
-    return _with_pathology(heart, reference, kind, severity, place, side)
+    return _with_pathology(heart, kind, severity, place, side)
 
 
-def _with_pathology(
-    heart: Heart, reference: float, kind: str, severity: float, place: float, side: float
-) -> Heart:
+def _with_pathology(heart: Heart, kind: str, severity: float, place: float, side: float) -> Heart:
     """Return the heart with a pathology, and enlarged if it is weak.
 
-    reference: ejection of a heart that is neither enlarged nor small. kind: one of `PATHOLOGY`.
-    severity, place, side: uniform in [0, 1].
+    kind: one of `PATHOLOGY`. severity, place, side: uniform in [0, 1].
     """
-    weakness = heart.dilation * (reference - heart.ejection)
+    weakness = heart.dilation * (UNCHANGED_EJECTION - heart.ejection)
     heart = replace(
         heart,
         length=heart.length * (1 + 0.6 * weakness),
         width_share=heart.width_share * (1 + 0.7 * weakness),
+        tip_depth=heart.tip_depth * (1 - 0.7 * max(0.0, weakness)),
+        septum=heart.septum * (1 - 0.5 * weakness),
+        lateral_wall=heart.lateral_wall * (1 - 0.5 * weakness),
     )
     if kind == "hypertrophic":  # thick walls around a small cavity
         thicker = 1.2 + 0.4 * severity

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .ranges import CHOSEN, PROTOTYPE, draw_parameters, ranged
+from .ranges import CAMUS, CHOSEN, PROTOTYPE, draw_parameters, ranged
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Rhythm:
     ejection_skew: float = ranged(0.75, 1.0, CHOSEN)  # below 1: faster at the start
     mid_diastolic_opening: float = ranged(0.25, 0.60, CHOSEN)  # leaflets float half open
     atrial_opening: float = ranged(0.56, 0.90, CHOSEN)
+    # at end-diastole the leaflets still swing shut: they close during isovolumic contraction
+    late_opening: float = ranged(0.0, 0.55, CAMUS)
 
 
 def _ramp(x: np.ndarray) -> np.ndarray:
@@ -81,20 +83,23 @@ class Cycle:
         return np.clip(_ramp(ejected**rhythm.ejection_skew) - inflow, 0.0, 1.0)
 
     def opening(self, time: np.ndarray | float) -> np.ndarray:
-        """Opening of the mitral leaflets: 0 closed (during all of systole), 1 wide open.
+        """Opening of the mitral leaflets: 0 closed (during all of ejection), 1 wide open.
 
         time: as for `contraction`. The valve opens twice, as in an M-mode picture: during rapid
-        filling and during the atrial kick. Between them the leaflets float half open.
+        filling and during the atrial kick. Between them the leaflets float half open. They close
+        during isovolumic contraction, just after end-diastole.
         """
         phase = np.mod(np.asarray(time, float), self.period)
         rhythm, filling = self.rhythm, self.filling_end - self.opening_time
         kick = self.period - self.kick_start
         knots = np.array(
-            [0.0, self.opening_time, self.opening_time + 0.35 * filling, self.filling_end]
+            [0.0, rhythm.isovolumic_contraction, self.opening_time]
+            + [self.opening_time + 0.35 * filling, self.filling_end]
             + [self.kick_start, self.kick_start + 0.4 * kick, self.period]
         )
         floating = rhythm.mid_diastolic_opening
-        levels = np.array([0.0, 0.0, 1.0, floating, 0.9 * floating, rhythm.atrial_opening, 0.0])
+        late, kicked = rhythm.late_opening, rhythm.atrial_opening
+        levels = np.array([late, 0.0, 0.0, 1.0, floating, 0.9 * floating, kicked, late])
         segment = np.clip(np.searchsorted(knots, phase, side="right") - 1, 0, len(knots) - 2)
         share = (phase - knots[segment]) / (knots[segment + 1] - knots[segment])
         return levels[segment] + _ramp(share) * (levels[segment + 1] - levels[segment])

@@ -13,6 +13,7 @@ EFFECTS = {
     "stray echoes": "echoes of tissue that is not part of the heart",
     # the ultrasound
     "speckle": "interference of scatterers too small to be resolved",
+    "compounding": "speckle that the scanner averages away, by looking from several angles",
     "point spread": "blur along and across the beam, wider with depth",
     "texture": "patches and fibres in the tissue",
     "specular echoes": "stronger echoes of surfaces that face the probe",
@@ -31,7 +32,7 @@ EFFECTS = {
     "scanner marks": "ruler and dots outside the sector",
     "sector shapes": "sectors of many scanners, not only EchoNet-Dynamic's",
     # the expert
-    "expert's inset": "labels inside the bright wall, not at its geometric edge",
+    "expert's inset": "the label: outline inside the wall's bright edge and above its ends",
 }
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from .. import geometry
 from .sector import REFERENCE_SIZE
 
-STRIP_WIDTHS = (2.8, 4.0)  # narrowest and widest strip, px of a 112 x 112 frame
-ECHO_BLUR = 2.4  # px of a 112 x 112 frame by which an echo looks thicker than its leaflet
-TIP_CAP = 0.5  # shortening of a strip, in widths, so that its round end does not pass the tip
+STRIP_WIDTHS = (2.9, 4.4)  # narrowest and widest strip, px of a 112 x 112 frame
+ECHO_BLUR = 1.8  # px of a 112 x 112 frame by which an echo looks thicker than its leaflet
+MEETING = 1.0  # px of a 112 x 112 frame, largest gap between tips that meet
+STRIP_POINTS = 5  # along a leaflet, joined by straight lines
 BOX_MARGINS = (0.3, 6.0)  # smallest and largest margin of the box, px of a 112 x 112 frame
 BOX_SIDES = 4
 
@@ -33,30 +34,31 @@ def strip_width(thickness: float, shape: tuple[int, int]) -> float:
     return scale * float(np.clip(thickness / scale + ECHO_BLUR, *STRIP_WIDTHS))
 
 
-def strip(curve: np.ndarray, width: float, cap_points: int = 7) -> np.ndarray:
-    """Compute the outline (m, 2) of a strip along a curve, with a round cap at either end.
+def strip(points: np.ndarray, width: float) -> np.ndarray:
+    """Compute the outline (2n, 2) of a straight-sided strip whose ends are cut off square.
 
-    curve: (n, 2) px, hinge to tip. width: px. The strip passes the hinge by its cap, but does not
-    pass the tip.
+    points: (n, 2) px, hinge to tip. width: px.
     """
-    curve = _resample(curve, len(curve), width * TIP_CAP)
-    along = np.gradient(curve, axis=0)
+    along = np.gradient(points, axis=0)
     along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
-    aside = along[:, ::-1] * [-1, 1]
-    turn = np.linspace(0, np.pi, cap_points + 2)[1:-1, None]
-    half = 0.5 * width
-    tip_cap = curve[-1] + half * (np.cos(turn) * aside[-1] + np.sin(turn) * along[-1])
-    hinge_cap = curve[0] - half * (np.cos(turn) * aside[0] + np.sin(turn) * along[0])
-    return np.concatenate([curve + half * aside, tip_cap, (curve - half * aside)[::-1], hinge_cap])
+    aside = 0.5 * width * along[:, ::-1] * [-1, 1]
+    return np.concatenate([points + aside, (points - aside)[::-1]])
 
 
 def careful_mask(
     leaflets: tuple[np.ndarray, ...], width: float, shape: tuple[int, int]
 ) -> np.ndarray:
-    """Draw both leaflets as strips of `width` px with sub-pixel outlines, (H, W) bool."""
+    """Draw both leaflets as strips of `width` px with sub-pixel outlines, (H, W) bool.
+
+    Leaflets whose tips meet are one strip from hinge to hinge.
+    """
+    anterior, posterior = strips = [_resample(curve) for curve in leaflets]
+    if np.hypot(*(anterior[-1] - posterior[-1])) < MEETING * frame_scale(shape):
+        strips = [np.concatenate([anterior, posterior[-2::-1]])]
     mask = np.zeros(shape, bool)
-    for curve in leaflets:
-        mask |= geometry.polygon_to_mask(strip(curve, width), shape, rounded=False)
+    for points in strips:
+        outline = strip(points, width)
+        mask |= geometry.polygon_to_mask(outline, shape, rounded=False)
     return mask
 
 
@@ -79,7 +81,7 @@ def hasty_mask(
         points = _click_points(curve, generator)
         if number == incomplete:
             points = _drop_end(points, generator)
-        outline = strip(points, width + generator.normal(0, 0.25), cap_points=1)
+        outline = strip(points, width + generator.normal(0, 0.25))
         mask |= geometry.polygon_to_mask(outline, shape)
     return _distort(mask, generator)
 
@@ -97,22 +99,22 @@ def leaflet_contrast(
     return float(image[mask].mean() - surroundings.mean()), float(surroundings.std())
 
 
-def _resample(curve: np.ndarray, points: int, shortening: float = 0.0) -> np.ndarray:
-    """(points, 2) px at even distances along a curve, whose last `shortening` px are cut off."""
+def _resample(curve: np.ndarray) -> np.ndarray:
+    """(STRIP_POINTS, 2) px at even distances along a curve."""
     steps = np.linalg.norm(np.diff(curve, axis=0), axis=1)
     along = np.concatenate([[0], np.cumsum(steps)])
-    places = np.linspace(0, max(along[-1] - shortening, 0.5 * along[-1]), points)
+    places = np.linspace(0, along[-1], STRIP_POINTS)
     return np.stack([np.interp(places, along, values) for values in np.transpose(curve)], axis=1)
 
 
 def _click_points(curve: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """(5, 2) points along a curve, each with a small random error."""
-    return _resample(curve, 5) + generator.normal(0, 0.35, (5, 2))
+    """(STRIP_POINTS, 2) points along a curve, each with a small random error."""
+    return _resample(curve) + generator.normal(0, 0.35, (STRIP_POINTS, 2))
 
 
 def _drop_end(points: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Drop the first or the last two of five points."""
-    return points[:3] if generator.random() < 0.5 else points[2:]
+    """Drop the first or the last two points."""
+    return points[:-2] if generator.random() < 0.5 else points[2:]
 
 
 def _distort(mask: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -161,7 +161,7 @@ def _draw_recording(
     smallest, largest = (px * leaflet_labels.frame_scale(shape) ** 2 for px in kind.label_area)
     for attempt in range(MAX_ATTEMPTS):
         number = index + 100_000 * attempt
-        draw = partial(draw_scan, seed, kind.stream, number, plain_share=0.0, detailed_valve=True)
+        draw = partial(draw_scan, seed, kind.stream, number, plain_share=0.0)
         scan = _fit_screen(draw, shape, expert=not kind.hasty)
         if scan is None:
             continue

@@ -17,7 +17,7 @@ from ..cores import worker_count
 from ..errors import DataError
 from ..files import atomic_path, write_npz
 from ..parts import Parts
-from .common import MITRAL_VERSION, check_seed, draw_clips, write_once
+from .common import VERSION, check_seed, draw_clips, write_once
 from .mitral_items import KINDS, Kind, draw_item
 
 LAYOUT = "mitral valve set"
@@ -72,7 +72,7 @@ def write_mitral_study(
     workers = worker_count(workers)
     folder, scale, seed = Path(folder), float(scale), int(seed)
     plan = [(kind, index) for kind in KINDS for index in range(kind.count(videos))]
-    study = {"layout": LAYOUT, "source": "phantom", "version": MITRAL_VERSION, "seed": seed}
+    study = {"layout": LAYOUT, "source": "phantom", "version": VERSION, "seed": seed}
     study |= {"scale": scale, "counts": {kind.name: kind.count(videos) for kind in KINDS}}
 
     def draw() -> None:
@@ -106,7 +106,7 @@ def find_mitral() -> tuple[Path, str]:
             f"file, or move this one away to use a phantom study."
         )
     scale, videos = (0.1, 0.1) if config.fast_mode() else (0.3, 1.0)
-    name = f"mitral-{videos:g}x{scale:g}-v{MITRAL_VERSION}"
+    name = f"mitral-{videos:g}x{scale:g}-v{VERSION}"
     folder = config.data_folder() / "phantom" / name
     return write_mitral_study(folder, scale=scale, videos=videos), "phantom"
 

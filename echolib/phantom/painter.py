@@ -5,9 +5,8 @@ import numpy as np
 from .anatomy import Heart, heart_pose
 from .ranges import draw_parameters
 from .sector import ScanSector, fill_beams
-from .shape import PROFILE, Shape
+from .shape import Shape, trabecular_layer
 from .tissue import Tissue, draw_details
-from .valve import ValveAnatomy
 
 RIM_LAYERS = 3
 APEX_POINTS = 10  # of a wall's curve, which form the apex
@@ -29,7 +28,7 @@ class Painter:
         without: frozenset[str],
     ) -> None:
         self.sector, self.heart, self.without = sector, heart, without
-        self.tissue = draw_parameters(Tissue, generator)
+        self.relaxed = self.tissue = draw_parameters(Tissue, generator)  # at end-diastole, and now
         self.details = draw_details(generator)
 
     def paint(self, shape: Shape, phase: float) -> tuple[np.ndarray, np.ndarray]:
@@ -39,6 +38,7 @@ class Painter:
         (samples, beams) float32, and a mask of the blood, bool of the same shape.
         """
         self._pose = heart_pose(self.heart, shape.contraction, phase)
+        self.tissue = self.relaxed.contracted(shape.contraction)
         self._map = np.full(self.sector.beam_shape, self.tissue.background, np.float32)
         self._paint_surroundings(shape)
         self._paint_walls(shape)
@@ -66,12 +66,8 @@ class Painter:
 
     def _stroke(self, points: np.ndarray, level: float, width: float | np.ndarray) -> None:
         """Draw a curve as a strip; width in mm, one number or one per point."""
-        points = np.asarray(points, float)
-        tangent = np.gradient(points, axis=0)
-        normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
-        normal /= np.hypot(*tangent.T)[:, None] + 1e-9
-        half = 0.5 * normal * np.reshape(width, (-1, 1))
-        self._fill(np.concatenate([points + half, (points - half)[::-1]]), level)
+        left, right = _sides(points, width)
+        self._fill(np.concatenate([left, right[::-1]]), level)
 
     def _ellipse(self, centre: np.ndarray, across: float, along: float, level: float) -> None:
         """Fill an ellipse given in heart coordinates by its centre and half axes."""
@@ -140,21 +136,30 @@ class Painter:
     def _paint_annulus(self, shape: Shape) -> None:
         """Paint the bright fibrous tissue at the two ends of the mitral annulus."""
         tissue, heart = self.tissue, self.heart
-        left, right = shape.septal_cavity[-1], shape.septal_outside[-1]
+        left, hinge = self._hinges(shape)
+        right = shape.septal_outside[-1]
         crux = [[right[0], left[1] - 4], [left[0] + 1, left[1] - 4]]
         crux += [[left[0] + 2.5, left[1] + 6], [right[0], left[1] + 7]]
         self._fill(np.array(crux), tissue.crux)
-        hinge, wall = shape.lateral_cavity[-1], 0.9 * heart.lateral_wall
+        wall = 0.9 * heart.lateral_wall
         end = [hinge + [-1, -4], hinge + [wall, -4], hinge + [wall, 6], hinge + [-1.5, 5]]
         self._fill(np.array(end), tissue.crux - tissue.lateral_loss)
+
+    @staticmethod
+    def _hinges(shape: Shape) -> tuple[np.ndarray, np.ndarray]:
+        """Hinges of the septal and the lateral mitral leaflet, (2,) each."""
+        return shape.mitral[0][0], shape.mitral[1][0]
 
     def _paint_chambers(self, shape: Shape) -> None:
         tissue = self.tissue
         if "stray echoes" not in self.without:
             self._paint_streaks(shape)
-        for chamber in (shape.right_ventricle, shape.right_atrium, shape.left_atrium):
-            self._fill(chamber, tissue.blood)
+        for atrium in (shape.right_atrium, shape.left_atrium):
+            self._fill(atrium, tissue.atrium)
+        self._fill(shape.right_ventricle, tissue.blood)
         self._fill(shape.cavity, tissue.blood)
+        (septal, lateral), ends = self._hinges(shape), shape.cavity[[-1, 0]]
+        self._fill(np.stack([septal, lateral, *ends]), tissue.atrium)  # below the valve
         # thin in the middle, at the oval fossa; thick where it joins the walls
         thickness = np.interp(np.linspace(0, 1, 14), [0, 0.3, 0.6, 1], [1.8, 0.8, 0.7, 1.6])
         self._stroke(shape.atrial_septum, tissue.atrial_wall, self.heart.atrial_septum * thickness)
@@ -191,11 +196,9 @@ class Painter:
         """Paint the trabeculae as a layer between wall and blood, thickest at the apex."""
         tissue = self.tissue
         wall = 0.5 * (tissue.lateral + tissue.apical)
-        level = tissue.blood + tissue.layer_level * (wall - tissue.blood)
-        thicker = np.exp(-((PROFILE / 0.15) ** 2)) * tissue.apical_layer
-        for edge, sign in ((shape.septal_cavity, 1), (shape.lateral_cavity, -1)):
-            sideways = sign * np.minimum(tissue.layer_width, 0.4 * np.abs(edge[:, 0]))
-            inner = edge + np.stack([sideways, thicker], axis=1)
+        level = tissue.blood + self.heart.trabecular_level * (wall - tissue.blood)
+        for edge in (shape.septal_cavity, shape.lateral_cavity):
+            inner = edge + trabecular_layer(self.heart, edge, shape.contraction)
             self._fill(np.concatenate([edge, inner[::-1]]), level)
 
     def _paint_outflow(self, shape: Shape) -> None:
@@ -219,17 +222,13 @@ class Painter:
     def _paint_valves(self, shape: Shape) -> None:
         tissue, thickness = self.tissue, self.heart.leaflet_thickness
         taper = np.linspace(1.2, 0.8, 12)
-        if self.heart.valve is not None:
-            self._paint_leaflets(shape, self.heart.valve)
-        else:
-            for leaflet in shape.mitral:
-                self._stroke(leaflet, tissue.valve, thickness * taper)
+        self._paint_mitral(shape)
         for leaflet in shape.tricuspid:
             self._stroke(leaflet, tissue.valve - 3, 0.9 * thickness * taper)
 
-    def _paint_leaflets(self, shape: Shape, valve: ValveAnatomy) -> None:
-        """Paint the detailed mitral leaflets; pieces that face the probe are brighter."""
-        tissue = self.tissue
+    def _paint_mitral(self, shape: Shape) -> None:
+        """Paint the mitral leaflets; pieces that face the probe are brighter."""
+        tissue, valve = self.tissue, self.heart.valve
         for side, curve in enumerate(shape.mitral):
             self._paint_chordae(shape, valve.chordae[side], curve, side)
             origin, across, along = self._pose
@@ -237,10 +236,14 @@ class Painter:
             beam = np.array([across @ world, along @ world]) / np.hypot(*world)
             levels = tissue.valve + valve.levels(side, curve, beam)
             widths = self.heart.leaflet_thickness * valve.thickness(side)
+            left, right = (
+                self.sector.to_beams(self._pose.to_world(side)) for side in _sides(curve, widths)
+            )
             for piece, level in enumerate(levels):
                 if level > tissue.blood:
                     part = np.s_[max(piece - 1, 0) : piece + 2]  # pieces overlap: no gaps show
-                    self._stroke(curve[part], level, widths[part])
+                    corners = np.concatenate([left[part], right[part][::-1]])
+                    fill_beams(self._map, corners, level)
         anterior_tip, posterior_tip = (curve[-1] for curve in shape.mitral)
         gap = np.hypot(*(anterior_tip - posterior_tip))
         tuft = valve.anterior.tuft * (1 - gap / COAPTATION_GAP)
@@ -261,6 +264,16 @@ class Painter:
     def _paint_near_field(self) -> None:
         rows = int(self.tissue.near_depth / self.sector.sample_mm)
         np.maximum(self._map[:rows], self.tissue.near, out=self._map[:rows])
+
+
+def _sides(points: np.ndarray, width: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both long sides, (n, 2) each, of a strip along a curve; width: see `Painter._stroke`."""
+    points = np.asarray(points, float)
+    tangent = np.gradient(points, axis=0)
+    normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
+    normal /= np.hypot(*tangent.T)[:, None] + 1e-9
+    half = 0.5 * normal * np.reshape(width, (-1, 1))
+    return points + half, points - half
 
 
 def _ellipse_points(across: float, along: float) -> np.ndarray:

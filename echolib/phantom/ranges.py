@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 FACTS = "FACTS"  # the project's facts of the field
 PROTOTYPE = "prototype"  # the quick prototype's notes: public EchoNet clips, textbook timings
 CAMUS = "CAMUS training patients"  # benchmarks/realism.py measures them beside the phantom
+MASKS = "experts' masks of leaflets"  # benchmarks/leaflets.py measures them beside the phantom
 CHOSEN = "chosen"  # set by eye, or to make the population wide enough
-SOURCES = (FACTS, PROTOTYPE, CAMUS, CHOSEN)
+SOURCES = (FACTS, PROTOTYPE, CAMUS, MASKS, CHOSEN)
 
 Parameters = TypeVar("Parameters", bound="DataclassInstance")
 

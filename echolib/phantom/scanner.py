@@ -20,10 +20,12 @@ class Scanner:
     axial_mm: float = ranged(0.4, 1.2, CHOSEN)  # sd along a beam
     dynamic_range: float = ranged(40, 95, CAMUS)  # dB
     septum_grey: float = ranged(0.30, 0.88, CAMUS)  # grey that gain gives the septum; 1: white
-    haze_grey: float = ranged(0.25, 0.60, CHOSEN)  # upper limit of the gain: grey of the haze
+    haze_grey: float = ranged(0.12, 0.50, CAMUS)  # upper limit of the gain: grey of the haze
     gamma: float = ranged(0.75, 1.35, CHOSEN)
     persistence: float = ranged(0.05, 0.45, CHOSEN)  # share of the previous frame
-    smoothing: float = ranged(0.0, 2.0, CAMUS)  # sd in samples of a small screen
+    smoothing: float = ranged(0.2, 2.4, CAMUS)  # sd in samples of a small screen
+    # share of the speckle that the scanner averages away, by looking from several angles
+    compounding: float = ranged(0.0, 0.8, CAMUS)
     specular: float = ranged(0.0, 7.0, CHOSEN)  # dB at surfaces facing the probe
     blood_memory: float = ranged(0.3, 0.9, CHOSEN)  # correlation from frame to frame
     tissue_noise: float = ranged(0.15, 0.35, CHOSEN)  # speckle that does not move with the tissue
@@ -31,7 +33,7 @@ class Scanner:
     near_haze: float = ranged(-46, -8, CAMUS)  # dB
     near_haze_depth: float = ranged(0.12, 0.52, CAMUS)  # share of the depth
     deep_haze: float = ranged(-56, -10, CAMUS)  # dB
-    noise: float = ranged(-66, -29, CHOSEN)  # dB at the probe
+    noise: float = ranged(-70, -33, CAMUS)  # dB at the probe
     noise_rise: float = ranged(0, 16, CHOSEN)  # dB from the probe to the lower edge
     grain: float = ranged(1.5, 5.0, CHOSEN)  # dB, patchiness of tissue
     streaks: float = ranged(1.0, 4.5, CHOSEN)  # dB, fibres along the walls
@@ -51,6 +53,7 @@ def silence(scanner: Scanner, without: frozenset[str]) -> Scanner:
         "deep haze": {"deep_haze": SILENT},
         "thermal noise": {"noise": SILENT},
         "persistence": {"persistence": 0.0},
+        "compounding": {"compounding": 0.0},
         "specular echoes": {"specular": 0.0},
         "texture": {"grain": 0.0, "streaks": 0.0},
         "point spread": {"lateral_degrees": 0.2, "axial_mm": 0.2, "smoothing": 0.0},

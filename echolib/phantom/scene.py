@@ -1,18 +1,16 @@
 """One heart under one scanner, drawn from a seed, and its labels: tracing, regions, leaflets."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 
 from .. import geometry
-from .anatomy import DETAILED_VALVE_EJECTIONS, EJECTIONS, Heart, draw_heart, heart_pose
+from .anatomy import Heart, draw_heart, heart_pose
 from .cycle import draw_cycle
 from .effects import check_effects
 from .sector import ScanSector, draw_sector
 from .shape import ventricle_shape
 from .ultrasound import Scan
-from .valve import draw_valve
 
 # share of the single frames from the plain renderer: they look less real, but train a network well
 PLAIN_SHARE = 0.5
@@ -26,28 +24,23 @@ def draw_scan(
     size: int,
     plain_share: float = PLAIN_SHARE,
     without: Iterable[str] = (),
-    detailed_valve: bool = False,
 ) -> tuple[Scan, np.random.Generator]:
     """Draw heart number `index` of a random stream, and a scanner.
 
     size: px of the square frames. plain_share: share of the hearts that the plain renderer draws;
     the physical renderer draws the others. without: names of `effects.EFFECTS` to switch off.
-    detailed_valve: draw the mitral valve in detail (`valve`), not as two strokes. Returns the
-    scan, and a generator for the caller's own choices, such as the moment of a frame.
+    Returns the scan, and a generator for the caller's own choices, such as the moment of a frame.
 
     Each part of the scene has a generator of its own, so that a change of the ranges of one part
     does not change the others. Hearts that do not fit into their sector are redrawn.
     """
     sequence = np.random.SeedSequence([seed, stream, index])
-    parts = [np.random.default_rng(part) for part in sequence.spawn(5)]
-    anatomy, timing, scanner, choice, leaflets = parts
+    parts = [np.random.default_rng(part) for part in sequence.spawn(4)]
+    anatomy, timing, scanner, choice = parts
     cycle, without = draw_cycle(timing), check_effects(without)
     for _ in range(MAX_ATTEMPTS):
-        ejections = DETAILED_VALVE_EJECTIONS if detailed_valve else EJECTIONS
-        heart = draw_heart(anatomy, without, ejections)
+        heart = draw_heart(anatomy, without)
         sector = draw_sector(anatomy, size, without)
-        if detailed_valve:
-            heart = replace(heart, valve=draw_valve(leaflets))
         renderer = "plain" if choice.random() < plain_share else "physical"
         if _fits(heart, sector):
             return Scan(sector, heart, cycle, scanner, renderer, without), choice

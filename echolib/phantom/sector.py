@@ -11,7 +11,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from .ranges import CHOSEN, PROTOTYPE, draw_parameters, ranged
+from .ranges import CAMUS, CHOSEN, FACTS, PROTOTYPE, draw_parameters, ranged
 
 SAMPLES, BEAMS = 256, 128  # on a small screen
 MAX_FINENESS = 3  # a large screen has at most this many times as many of each
@@ -35,6 +35,8 @@ class ScanSector:
     cut: bool  # the corners are cut off along diagonals, as in EchoNet-Dynamic
     smooth: int  # screen px averaged into one px of the frame, along each side
     marks: bool  # remains of the scanner's ruler are visible outside the sector
+    black: float = 0.0  # grey levels, 0 to 1, that the screen shows as black and as white
+    white: float = 1.0
     size: int = REFERENCE_SIZE
 
     def __post_init__(self) -> None:
@@ -45,6 +47,8 @@ class ScanSector:
         for name in ("radius", "depth", "size", "smooth"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} of a sector must be above 0, not {getattr(self, name)}.")
+        if not self.black < self.white:
+            raise ValueError(f"black must be below white, but they are {self.black}, {self.white}.")
 
     @property
     def scale(self) -> float:
@@ -148,12 +152,16 @@ class ScanSector:
         return inside & self.shown[row.clip(0, last), column.clip(0, last)]
 
     def scan_convert(self, beams: np.ndarray) -> np.ndarray:
-        """Convert beam space (samples, beams) float32 to (size, size) px, 0 outside the sector."""
+        """Convert beam space (samples, beams) float32 to (size, size) px, 0 outside the sector.
+
+        Grey levels in [0, 1]; those from `black` to `white` fill the range of the result.
+        """
         column, row, shown = self._screen_maps
         screen = cv2.remap(beams, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         if self.smooth > 1:
             screen = cv2.resize(screen, shown.shape[::-1], interpolation=cv2.INTER_AREA)
-        return screen * shown
+        screen = (screen - np.float32(self.black)) / np.float32(self.white - self.black)
+        return np.clip(screen, 0, 1) * shown
 
 
 def draw_sector(
@@ -186,6 +194,8 @@ def draw_sector(
         cut=echonet,
         smooth=max(smooth, 2) if kind == 1 else smooth,
         marks=bool(marks),
+        black=screen.black,
+        white=screen.white,
         size=size,
     )
 
@@ -194,7 +204,7 @@ def draw_sector(
 class Screen:
     """Position of the sector on a frame: px of a 112 x 112 frame, half_angle in degrees, depth mm.
 
-    The subclasses give each field a range.
+    And the grey levels shown as black and as white. The subclasses give each field a range.
     """
 
     apex_x: float
@@ -203,6 +213,8 @@ class Screen:
     radius: float
     depth: float
     face: float
+    black: float
+    white: float
 
 
 @dataclass(frozen=True)
@@ -215,6 +227,8 @@ class EchoNetScreen(Screen):
     radius: float = ranged(95, 120, PROTOTYPE, mean=108, sd=4)
     depth: float = ranged(110, 190, PROTOTYPE, mean=143, sd=14)
     face: float = ranged(0.0, 3.0, CHOSEN)
+    black: float = ranged(0.0, 0.30, FACTS)  # dark and clipped: half of the sector may be black
+    white: float = ranged(0.70, 1.0, FACTS)
 
 
 @dataclass(frozen=True)
@@ -227,6 +241,8 @@ class CamusScreen(Screen):
     radius: float = ranged(78, 102, CHOSEN, mean=91, sd=4)
     depth: float = ranged(115, 215, CHOSEN, mean=155, sd=18)
     face: float = ranged(0.0, 2.0, CHOSEN)
+    black: float = ranged(0.0, 0.04, CAMUS)
+    white: float = ranged(0.95, 1.0, CAMUS)
 
 
 @dataclass(frozen=True)
@@ -239,6 +255,8 @@ class OtherScreen(Screen):
     radius: float = ranged(84, 112, CHOSEN)
     depth: float = ranged(115, 200, CHOSEN)
     face: float = ranged(0.0, 4.0, CHOSEN)
+    black: float = ranged(0.0, 0.2, CHOSEN)
+    white: float = ranged(0.8, 1.0, CHOSEN)
 
 
 def draw_marks(sector: ScanSector, generator: np.random.Generator) -> np.ndarray:

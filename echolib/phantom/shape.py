@@ -10,7 +10,8 @@ import numpy as np
 
 from .anatomy import Heart
 
-MAX_INSET = 0.5  # of the half width, so that a small cavity keeps an outline
+MAX_INSET = 0.6  # of the half width, so that a small cavity keeps an outline
+MAX_LAYER = 0.4  # of the half width, so that trabeculae leave a lumen
 PROFILE_POINTS = 36
 # denser near the apex, where the wall turns
 PROFILE = np.linspace(0.0, 1.0, PROFILE_POINTS) ** 1.2
@@ -205,33 +206,14 @@ def _leaflet(hinge: np.ndarray, tip: np.ndarray, sag: np.ndarray) -> np.ndarray:
     return (1 - t) ** 2 * hinge + 2 * t * (1 - t) * middle + t**2 * tip
 
 
-def _mitral_valve(heart, septal_hinge, lateral_hinge, opening) -> tuple[np.ndarray, np.ndarray]:
-    """Anterior (septal) and posterior leaflet at an opening from 0 (closed) to 1 (wide open).
-
-    Closed leaflets meet above the annulus; open leaflets point into the ventricle.
-    """
-    if heart.valve is not None:
-        return heart.valve.curves(heart.length, septal_hinge, lateral_hinge, opening)
-    annulus = lateral_hinge - septal_hinge
-    across = annulus / np.hypot(*annulus)
-    upward = np.array([across[1], -across[0]])  # towards the apex
-    meeting = septal_hinge + 0.62 * annulus + heart.coaptation_depth * heart.length * upward
-    anterior_length = heart.anterior_leaflet * heart.length
-    posterior_length = heart.posterior_leaflet * heart.length
-    swing = np.radians(12 + 62 * opening)
-    open_anterior = septal_hinge + anterior_length * (
-        np.cos(swing) * across + np.sin(swing) * upward
+def _hinges(heart: Heart, left: Ventricle) -> tuple[np.ndarray, np.ndarray]:
+    """Hinges of the mitral leaflets, (2,) mm each: on the walls' edges, above their lower ends."""
+    septal, lateral = (
+        np.array([np.interp(level, edge[:, 1], edge[:, 0]), level])
+        for edge in (left.septal_cavity, left.lateral_cavity)
+        for level in (edge[-1, 1] - heart.hinge_rise,)
     )
-    open_posterior = lateral_hinge + posterior_length * (
-        -np.cos(swing) * across + np.sin(swing) * upward
-    )
-    anterior_tip = (1 - opening) * meeting + opening * open_anterior
-    posterior_tip = (1 - opening) * meeting + opening * open_posterior
-    # closed leaflets sag slightly towards the atrium, open leaflets towards the outflow tract
-    sag = upward * anterior_length * (0.10 - 0.18 * opening)
-    anterior = _leaflet(septal_hinge, anterior_tip, sag)
-    posterior = _leaflet(lateral_hinge, posterior_tip, upward * posterior_length * 0.12)
-    return anterior, posterior
+    return septal, lateral
 
 
 def _tricuspid_valve(rv_floor: np.ndarray, opening: float, length: float):
@@ -245,14 +227,30 @@ def _tricuspid_valve(rv_floor: np.ndarray, opening: float, length: float):
     return tuple(leaflets)
 
 
+def trabecular_layer(heart: Heart, edge: np.ndarray, contraction: float) -> np.ndarray:
+    """Offsets (n, 2) from a wall's inner edge to the inside of its trabeculae, thickest at the tip.
+
+    edge: (n, 2), from apex to base.
+    """
+    growth = 1 + heart.trabecular_growth * contraction
+    reach = MAX_LAYER * np.abs(edge[:, 0])
+    sideways = -np.sign(edge[:, 0]) * np.minimum(growth * heart.trabeculae, reach)
+    tip = np.exp(-((PROFILE / 0.15) ** 2)) * growth * heart.apical_trabeculae
+    return np.stack([sideways, np.minimum(tip, MAX_LAYER * np.ptp(edge[:, 1]))], axis=1)
+
+
 def _expert_outline(heart, septal, lateral, contraction) -> tuple[np.ndarray, np.ndarray]:
     """The outline that an expert draws (2n - 1, 2), and its long axis (2, 2).
 
     The outline lies slightly inside the geometric wall: an expert stays inside the dim rim next
-    to the bright wall, and closes the base at the leaflets' hinges.
+    to the bright wall, counts trabeculae as wall the more the ventricle contracts, and closes the
+    base at the leaflets' hinges.
     """
+    traced = heart.traced_trabeculae(contraction)
     apex = heart.inset_apex + contraction * heart.contracted_apex
-    drop = apex + heart.inset_base
+    apex += traced * trabecular_layer(heart, septal, contraction)[0, 1]
+    base = heart.inset_base + contraction * heart.contracted_base
+    drop = apex + heart.hinge_rise + base
     septal_inset = heart.inset_septal + contraction * heart.contracted_septal
     lateral_inset = heart.inset_lateral + contraction * heart.contracted_lateral
     edges = []
@@ -263,6 +261,7 @@ def _expert_outline(heart, septal, lateral, contraction) -> tuple[np.ndarray, np
         reach = edge[:, 0] - middle
         # near the apex the wall runs across the axis: there the inset is already applied along it
         sideways = inset * np.clip(np.abs(reach) / (0.25 * heart.width), 0, 1)
+        sideways += traced * np.abs(trabecular_layer(heart, edge, contraction)[:, 0])
         sideways = np.minimum(sideways, MAX_INSET * np.abs(reach))
         across = middle + np.sign(reach) * (np.abs(reach) - sideways)
         edges.append(np.stack([across, along], axis=1))
@@ -301,6 +300,6 @@ def heart_shape(heart: Heart, contraction: float, opening: float) -> Shape:
         right_atrium=atria["right_atrium"],
         atrial_septum=atria["atrial_septum"],
         posterior_arc=atria["arc"],
-        mitral=_mitral_valve(heart, septal[-1], lateral[-1], opening),
+        mitral=heart.valve.curves(*_hinges(heart, left), opening),
         tricuspid=_tricuspid_valve(rv_floor, opening, heart.length),
     )

@@ -3,7 +3,7 @@
 Levels are in dB relative to the brightest myocardium.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,7 @@ class Tissue:
     # levels of other parts of the wall, from 0 (blood) to 1 (septum). They are often as dark as
     # blood: then only the bright line outside the wall indicates where its inner edge lies
     lateral_share: float = ranged(0.10, 1.1, CAMUS)
-    apical_share: float = ranged(0.15, 1.1, CAMUS)
+    apical_share: float = ranged(0.0, 0.9, CAMUS)
     septal_rim_loss: float = ranged(0, 14, CHOSEN)  # the dim rim next to the cavity
     lateral_rim_loss: float = ranged(0, 16, CAMUS)
     septal_rim: float = ranged(0.8, 3.5, CHOSEN)
@@ -37,12 +37,15 @@ class Tissue:
     right_wall: float = ranged(-24, -2, CHOSEN)
     atrial_wall: float = ranged(-20, 0, CHOSEN)
     valve: float = ranged(-15, 7, CAMUS)
-    crux: float = ranged(-8, 8, CAMUS)  # where septum, valves and atria meet
-    layer_level: float = ranged(0.1, 0.85, CAMUS)  # rough inner layer: 0 as blood, 1 as the wall
-    layer_width: float = ranged(0.0, 3.5, CAMUS)
-    apical_layer: float = ranged(0.0, 10.0, CAMUS)  # width of that layer at the tip
+    crux: float = ranged(-4, 10, CAMUS)  # where septum, valves and atria meet
     near: float = ranged(-34, -4, CHOSEN)  # chest wall under the probe
     near_depth: float = ranged(3.0, 11.0, CHOSEN)
+    # what changes with the contraction, from end-diastole to end-systole, and tells the two apart
+    # in a single frame. The atria are small and hazy at end-diastole, wide and dark at end-systole
+    atrial_haze: float = ranged(-0.1, 1.1, CAMUS)  # at end-diastole: 0 as blood, 1 as the septum
+    atrial_clearing: float = ranged(0.6, 1.1, CAMUS)  # share of that haze that end-systole loses
+    lateral_brightening: float = ranged(-0.1, 0.35, CAMUS)  # added to lateral_share
+    rim_fading: float = ranged(0.0, 0.6, CAMUS)  # share of the dim rims' loss that is lost
 
     @property
     def blood(self) -> float:
@@ -51,8 +54,23 @@ class Tissue:
 
     @property
     def lateral(self) -> float:
-        """Level of the lateral wall."""
+        """Level of the lateral wall at end-diastole."""
         return self.blood + self.lateral_share * self.contrast
+
+    def contracted(self, contraction: float) -> "Tissue":
+        """The tissue at a contraction in [0, 1]: what changes over the cycle is set."""
+        return replace(
+            self,
+            lateral_share=self.lateral_share + contraction * self.lateral_brightening,
+            atrial_haze=self.atrial_haze * (1 - contraction * self.atrial_clearing),
+            septal_rim_loss=self.septal_rim_loss * (1 - contraction * self.rim_fading),
+            lateral_rim_loss=self.lateral_rim_loss * (1 - contraction * self.rim_fading),
+        )
+
+    @property
+    def atrium(self) -> float:
+        """Level inside the atria."""
+        return self.blood + max(0.0, self.atrial_haze) * self.contrast
 
     @property
     def lateral_loss(self) -> float:
@@ -87,22 +105,22 @@ def draw_details(generator: np.random.Generator) -> dict[str, list]:
     uniform = generator.uniform
     muscles = [
         Blob((uniform(0.35, 0.68), _side(generator, 0.75) * uniform(0.5, 0.95)),
-             (uniform(0.05, 0.13), uniform(0.02, 0.06)), uniform(-16, 0))
-        for _ in range(generator.poisson(1.0))
+             (uniform(0.05, 0.13), uniform(0.02, 0.06)), uniform(-26, -2))
+        for _ in range(generator.poisson(0.8))
     ]  # fmt: skip
     trabeculae = [
         Blob((uniform(0.05, 0.9), _side(generator) * uniform(0.75, 1.0)),
-             (uniform(0.015, 0.06), uniform(0.008, 0.03)), uniform(-14, -2))
-        for _ in range(generator.poisson(3.5))
+             (uniform(0.015, 0.06), uniform(0.008, 0.03)), uniform(-24, -4))
+        for _ in range(generator.poisson(3.0))
     ]  # fmt: skip
     trabeculae += [  # short bright bars across the cavity, like false tendons
         Blob((uniform(0.25, 0.95), _side(generator) * uniform(0.0, 0.8)),
-             (uniform(0.008, 0.03), uniform(0.02, 0.09)), uniform(-18, 2))
-        for _ in range(generator.poisson(0.8))
+             (uniform(0.008, 0.03), uniform(0.02, 0.09)), uniform(-24, 0))
+        for _ in range(generator.poisson(0.6))
     ]  # fmt: skip
     chordae = [  # share of the way to the base, of the half width; level; width in mm
-        (uniform(0.35, 0.6), uniform(-0.3, 0.9), uniform(-30, -8), uniform(0.8, 1.8))
-        for _ in range(generator.poisson(1.2))
+        (uniform(0.35, 0.6), uniform(-0.3, 0.9), uniform(-34, -10), uniform(0.8, 1.8))
+        for _ in range(generator.poisson(1.0))
     ]
     strays = [  # in the world: across and depth as shares of the sector; half axes, mm; level
         (uniform(-0.95, 0.95), uniform(0.05, 1.0), uniform(1.5, 9), uniform(1, 7), uniform(-16, 6))

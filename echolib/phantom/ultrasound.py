@@ -153,16 +153,17 @@ class Scan:
 
         The gain makes the septum visible, but does not make the haze in the cavity bright.
         """
-        shape, scanner = ventricle_shape(self.heart, 0.0), self.scanner
+        shape, scanner, sector = ventricle_shape(self.heart, 0.0), self.scanner, self.sector
+        septum_grey = sector.black + scanner.septum_grey * (sector.white - sector.black)
         septum = 0.5 * (shape.septal_cavity + shape.septal_outside)[10:30]
         cavity = 0.5 * (shape.septal_cavity + shape.lateral_cavity)[10:30]
         share = scanner.plain_fields if self.renderer == "plain" else 1.0
         gain = self._values_at(self.gain, septum) + self._values_at(self.receiver, septum)
-        septum_level = self.painter.tissue.septum + share * gain.mean()
+        septum_level = self.painter.relaxed.septum + share * gain.mean()
         haze_power = share**2 * self._values_at(self._haze_power, cavity).mean()
         haze_level = 10 * np.log10(haze_power + 1e-12)
         haze_level += share * self._values_at(self.receiver, cavity).mean()
-        wanted = (scanner.septum_grey - 1) * scanner.dynamic_range - septum_level
+        wanted = (septum_grey - 1) * scanner.dynamic_range - septum_level
         allowed = (scanner.haze_grey - 1) * scanner.dynamic_range - haze_level
         return float(min(wanted, allowed)) + 2
 
@@ -220,8 +221,10 @@ class Scan:
     def _render_physical(self, levels, blood, shape: Shape, time: float) -> np.ndarray:
         """Physical renderer: envelope, log compression, smoothing, persistence; grey in [0, 1]."""
         scanner, keep = self.scanner, np.float32(self.scanner.persistence)
-        envelope = self._envelope(levels, blood, shape, time)
-        grey = self._compress(20 * np.log10(envelope + 1e-6) + self.receiver)
+        envelope, mean = self._envelope(levels, blood, shape, time)
+        share = np.float32(scanner.compounding)
+        decibels = (1 - share) * np.log10(envelope + 1e-6) + share * np.log10(mean + 1e-6)
+        grey = self._compress(20 * decibels + self.receiver)
         smoothing = scanner.smoothing * self.sector.fineness
         if smoothing > 0.35:
             grey = cv2.GaussianBlur(grey, (0, 0), smoothing, None, 1.3 * smoothing)
@@ -230,8 +233,13 @@ class Scan:
         self._previous = grey
         return grey
 
-    def _envelope(self, levels, blood, shape: Shape, time: float) -> np.ndarray:
-        """Received amplitude of one frame: speckle, blur, haze and fresh noise."""
+    def _envelope(
+        self, levels: np.ndarray, blood: np.ndarray, shape: Shape, time: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Received amplitude of one frame, (samples, beams) each: with speckle, and without.
+
+        With speckle, blur, haze and fresh noise; and its mean over many looks from other angles.
+        """
         scanner, generator = self.scanner, self.generator
         fresh = generator.standard_normal((2, *self.sector.beam_shape, 2), np.float32)
         tissue, flow, grain = self._sample_textures(shape, time)
@@ -246,7 +254,10 @@ class Scan:
         haze = np.sqrt(lobes**2 + self._haze_power)
         field += self._apply_point_spread(fresh[1]) * haze[..., None]
         field += self._static_haze
-        return np.hypot(field[..., 0], field[..., 1])
+        lateral, axial = self._spread_widths
+        power = cv2.GaussianBlur(amplitude**2, (0, 0), lateral, None, axial)
+        mean: np.ndarray = SMOOTH_ECHO * np.sqrt(power + haze**2)
+        return np.hypot(field[..., 0], field[..., 1]), mean
 
     def _sample_textures(self, shape: Shape, time: float):
         """Moved texture of tissue and blood (samples, beams, 2), and patchiness of tissue in dB."""

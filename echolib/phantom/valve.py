@@ -1,16 +1,18 @@
-"""The mitral valve in detail: leaflets that bend, thin out, and are bright facing the probe.
+"""The mitral valve: leaflets that bend, thin out, and are bright facing the probe.
 
-A study of the left ventricle needs only two strokes for the valve. A network that segments the
-leaflets must learn how real leaflets look: parts are missing where a leaflet runs along the beam,
-tips are thick, a hinge merges with the bright annulus, chordae lie below. Curves are in heart
-coordinates, mm, see `anatomy`.
+They look like real ones: parts are missing where a leaflet runs along the beam, tips are thick,
+chordae lie below. A hinge lies on the inner edge of the wall, about level with the end of the
+expert's outline of the ventricle: on CAMUS training patients shut leaflets are brightest within
+1 mm of the line between the outline's ends, and 2 mm above it where they meet. The bright tissue
+behind a hinge is no part of the leaflet. `benchmarks/leaflets.py` measures both that and the
+leaflets' shapes beside experts' masks. Curves are in heart coordinates, mm, see `anatomy`.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .ranges import CHOSEN, draw_parameters, ranged
+from .ranges import CAMUS, CHOSEN, MASKS, draw_parameters, ranged
 
 POINTS = 24  # of a leaflet's curve, from hinge to tip
 SIDES = ("anterior", "posterior")
@@ -19,18 +21,18 @@ MAX_GAPS, MAX_CHORDAE = 3, 4  # per leaflet
 
 @dataclass(frozen=True)
 class Leaflet:
-    """One leaflet: length as a share of the LV's length, bending as shares of the leaflet.
+    """One leaflet: its length wide open as a share of that closed, bending as shares of either.
 
     The four bending fields give the distance of the curve from the straight line between hinge
     and tip, positive towards the apex: `near` at one third of that line, `far` at two thirds.
     """
 
-    length: float = ranged(0.22, 0.38, CHOSEN)
-    hinge_along: float = ranged(-2.0, 2.5, CHOSEN, mean=0.0, sd=1.0)  # mm from the end of the wall
-    hinge_across: float = ranged(-1.0, 3.0, CHOSEN, mean=0.6, sd=0.9)  # mm into the annulus
-    opening_angle: float = ranged(50, 100, CHOSEN)  # degrees from the annulus, wide open
-    closed_near: float = ranged(-0.16, 0.12, CHOSEN, mean=-0.04, sd=0.06)
-    closed_far: float = ranged(-0.12, 0.16, CHOSEN, mean=0.02, sd=0.06)
+    length: float = ranged(0.80, 1.20, MASKS)
+    hinge_along: float = ranged(-3.0, 1.0, CAMUS, mean=-0.7, sd=0.7)  # mm above the outline's end
+    hinge_across: float = ranged(-0.8, 1.4, CHOSEN, mean=0.2, sd=0.4)  # mm into the annulus
+    opening_angle: float = ranged(50, 92, MASKS)  # degrees from the annulus, wide open
+    closed_near: float = ranged(-0.10, 0.14, MASKS, mean=0.02, sd=0.05)
+    closed_far: float = ranged(-0.08, 0.16, MASKS, mean=0.04, sd=0.05)
     open_near: float = ranged(-0.14, 0.14, CHOSEN, mean=-0.02, sd=0.06)
     open_far: float = ranged(-0.16, 0.16, CHOSEN, mean=0.0, sd=0.07)
     opening_exponent: float = ranged(0.75, 1.3, CHOSEN)  # below 1: opens early; above: late
@@ -57,23 +59,24 @@ class ValveAnatomy:
     chordae: tuple[np.ndarray, np.ndarray]
 
     coaptation: float = ranged(0.52, 0.82, CHOSEN, mean=0.66, sd=0.07)  # of the annulus
-    tenting: float = ranged(-0.02, 0.10, CHOSEN, mean=0.04, sd=0.025)  # of the LV's length
+    tenting: float = ranged(-0.05, 0.25, MASKS, mean=0.07, sd=0.05)  # of the annulus
 
     def curves(
-        self, length: float, septal_hinge: np.ndarray, lateral_hinge: np.ndarray, opening: float
+        self, septal_hinge: np.ndarray, lateral_hinge: np.ndarray, opening: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Compute the anterior and the posterior leaflet, each (POINTS, 2) mm from hinge to tip.
 
-        length: of the ventricle at end-diastole, mm. Hinges (2,): ends of the walls. opening:
-        from 0 (closed) to 1 (wide open), see `cycle`.
+        Hinges (2,): on the inner edges of the walls, level with the ends of the expert's outline.
+        opening: from 0 (closed) to 1 (wide open), see `cycle`.
         """
         annulus = lateral_hinge - septal_hinge
-        across = annulus / np.hypot(*annulus)
+        width = np.hypot(*annulus)
+        across = annulus / width
         upward = np.array([across[1], -across[0]])  # towards the apex
-        meeting = septal_hinge + self.coaptation * annulus + self.tenting * length * upward
+        meeting = septal_hinge + self.coaptation * annulus + self.tenting * width * upward
         sides = ((self.anterior, septal_hinge, across), (self.posterior, lateral_hinge, -across))
         anterior, posterior = (
-            _curve(leaflet, length, hinge, inward, upward, meeting, opening)
+            _curve(leaflet, hinge, inward, upward, meeting, opening)
             for leaflet, hinge, inward in sides
         )
         return anterior, posterior
@@ -103,7 +106,6 @@ class ValveAnatomy:
 
 def _curve(
     leaflet: Leaflet,
-    length: float,
     hinge: np.ndarray,
     inward: np.ndarray,
     upward: np.ndarray,
@@ -114,7 +116,7 @@ def _curve(
     hinge = hinge + leaflet.hinge_across * inward + leaflet.hinge_along * upward
     to_meeting = meeting - hinge
     closed = np.arctan2(to_meeting @ upward, to_meeting @ inward), np.hypot(*to_meeting)
-    wide_open = np.radians(leaflet.opening_angle), leaflet.length * length
+    wide_open = np.radians(leaflet.opening_angle), leaflet.length * closed[1]
     share = opening**leaflet.opening_exponent
     angle, reach = ((1 - share) * a + share * b for a, b in zip(closed, wide_open, strict=True))
     forward = np.cos(angle) * inward + np.sin(angle) * upward
@@ -131,11 +133,10 @@ def _curve(
 
 
 def draw_valve(generator: np.random.Generator) -> ValveAnatomy:
-    """Draw a valve from a wide population; its posterior leaflet is shorter and often fainter."""
+    """Draw a valve; its posterior leaflet is often fainter."""
     anterior = draw_parameters(Leaflet, generator)
-    posterior_length = generator.uniform(0.4, 0.75) * anterior.length
     level_difference = generator.normal(-3, 3)
-    posterior = draw_parameters(Leaflet, generator, length=posterior_length)
+    posterior = draw_parameters(Leaflet, generator)
     posterior = replace(posterior, level=posterior.level + level_difference)
     gaps, chordae = [], []
     for _ in SIDES:

@@ -59,7 +59,7 @@ def _draw_frame(index: int, seed: int) -> ValveFrame:
         size = int(generator.integers(LARGE_SCREENS[0], LARGE_SCREENS[1] + 1))
     for attempt in range(MAX_ATTEMPTS):
         number = index + 10_000_000 * attempt
-        scan, choice = draw_scan(seed, VALVE_STREAM, number, size, detailed_valve=True)
+        scan, choice = draw_scan(seed, VALVE_STREAM, number, size)
         if not scan.sector.cut and generator.random() > KEPT_SHARE:
             continue
         frame = _label_frame(scan, choice.uniform(0, scan.cycle.period), generator)

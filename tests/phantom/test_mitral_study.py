@@ -116,7 +116,7 @@ def test_truth_labels_every_frame_of_the_test_clips(study, unlabelled):
 def test_card_holds_the_parameters_of_the_study(study):
     card = json.loads((study / "study.json").read_text())
     assert card == {
-        "layout": "mitral valve set", "source": "phantom", "version": common.MITRAL_VERSION,
+        "layout": "mitral valve set", "source": "phantom", "version": common.VERSION,
         "seed": 3, "scale": 0.02, "counts": {"amateur": 2, "expert": 2, "test": 1},
     }  # fmt: skip
 
@@ -167,12 +167,13 @@ def test_labels_lie_in_their_box_except_for_a_few_pixels(train):
 
 
 def test_leaflets_are_brighter_than_their_surroundings(train):
-    """Expert labels are careful: the image is bright under them in every labelled frame."""
+    """Expert labels are careful: the image is brighter under them than above and below."""
     for item in train:
         for frame in item["frames"] if item["dataset"] == "expert" else ():
             label, image = item["label"][..., frame], item["video"][..., frame]
             width = 2 * round(4 * leaflet_labels.frame_scale(label.shape)) + 1
             near = cv2.dilate(label.astype(np.uint8), np.ones((width, width))) > 0
+            near[:, ~label.any(axis=0)] = False  # without the walls to the sides
             assert image[label].mean() > image[near & ~label].mean()
 
 
@@ -189,15 +190,24 @@ def test_expert_frames_show_the_whole_sector(train):
 def test_a_strip_has_the_requested_width_and_length(angle, width, seed):
     turn = np.radians(angle)
     direction = np.array([np.cos(turn), np.sin(turn)])
-    curve = [32, 32] + np.linspace(0, 20, 12)[:, None] * direction
-    mask = leaflet_labels.careful_mask((curve,), width, (64, 64))
-    assert mask.sum() == pytest.approx(20 * width, rel=0.35)
+    curves = tuple([32, 32] + np.linspace(end, middle, 12)[:, None] * direction
+                   for end, middle in ((-20, -1), (20, 1)))  # fmt: skip
+    mask = leaflet_labels.careful_mask(curves, width, (64, 64))
+    assert mask.sum() == pytest.approx(38 * width, rel=0.35)
     y, x = np.nonzero(mask)
     along = (np.stack([x, y], axis=1) - 32) @ direction
-    assert -0.5 * width - 1 < along.min() and along.max() < 20 + 1
-    hasty = leaflet_labels.hasty_mask((curve,), width, (64, 64), np.random.default_rng(seed))
+    assert -21 < along.min() < -18 and 18 < along.max() < 21  # no caps beyond the hinges
+    hasty = leaflet_labels.hasty_mask(curves, width, (64, 64), np.random.default_rng(seed))
     assert hasty.shape == (64, 64) and hasty.dtype == bool
     assert hasty.sum() < 3 * mask.sum()
+
+
+def test_leaflets_that_meet_are_one_strip_without_holes():
+    hinges, tip = np.array([[10.0, 40.0], [54.0, 38.0]]), np.array([36.0, 30.0])
+    curves = tuple(hinge + np.linspace(0, 1, 12)[:, None] * (tip - hinge) for hinge in hinges)
+    mask = leaflet_labels.careful_mask(curves, 4.0, (64, 64))
+    assert components(mask, connectivity=2).max() == 1
+    assert components(~mask, connectivity=1).max() == 1
 
 
 def test_a_box_at_the_edge_stays_in_the_frame():
@@ -284,7 +294,7 @@ def test_another_study_in_the_folder_is_refused(study, change):
 
 
 @pytest.mark.parametrize(
-    "change", [{"version": common.MITRAL_VERSION + 1}, {"layout": "EchoNet-Dynamic"}], ids=str
+    "change", [{"version": common.VERSION + 1}, {"layout": "EchoNet-Dynamic"}], ids=str
 )
 def test_another_version_or_layout_is_refused(study, tmp_path, change):
     card = json.loads((study / "study.json").read_text())
@@ -323,7 +333,7 @@ def test_parameters_outside_their_range_are_refused(tmp_path, wrong):
 def test_find_mitral_returns_the_real_data_or_writes_a_phantom(tmp_path, monkeypatch, study):
     monkeypatch.setenv("ECHOLIB_DATA", str(tmp_path))
     monkeypatch.setattr(mitral_study, "write_mitral_study", lambda folder, scale, videos: folder)
-    phantoms, version = config.data_folder() / "phantom", common.MITRAL_VERSION
+    phantoms, version = config.data_folder() / "phantom", common.VERSION
     monkeypatch.setenv("ECHOLIB_FAST", "1")
     assert mitral_study.find_mitral() == (phantoms / f"mitral-0.1x0.1-v{version}", "phantom")
     monkeypatch.setenv("ECHOLIB_FAST", "0")

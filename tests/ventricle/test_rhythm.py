@@ -14,7 +14,7 @@ from echolib.ventricle.systoles import Systole
 RHYTHM = Rhythm(
     rate=66.0, isovolumic_contraction=0.045, ejection=0.29, isovolumic_relaxation=0.07,
     rapid_filling=0.16, atrial_kick=0.1, atrial_share=0.25, diastasis_share=0.04,
-    ejection_skew=0.9, mid_diastolic_opening=0.4, atrial_opening=0.7,
+    ejection_skew=0.9, mid_diastolic_opening=0.4, atrial_opening=0.7, late_opening=0.2,
 )  # fmt: skip
 EDV, ESV = 120.0, 48.0
 NOISE = 0.03  # standard deviation of a frame's volume, as a share of it
