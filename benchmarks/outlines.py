@@ -8,7 +8,8 @@ All at 112 x 112 px, by wall (septal, lateral, apex, base) and phase (ED, ES):
   phantom frames. Image and label of the phantom agree with the real ones where these curves do.
 - `distance`: signed distance of the network's outline from the expert's, px, positive outward, and
   `area`: the ratio of the two areas, `dice`. On CAMUS training patients, and on phantom frames as a
-  check that what remains is a difference between both kinds of frames.
+  check that what remains is a difference between both kinds of frames. `--cycle` adds the outline of
+  a clip, the mean of two networks of which one is given ED and ES of the same heart, on CAMUS.
 
 It works the other way round too, and takes seconds where a training on phantoms takes minutes: the
 outlines of weights that were trained on CAMUS show where its experts would draw on phantom frames.
@@ -91,17 +92,25 @@ def signed_distances(mask: np.ndarray, outline: Outline) -> dict[str, float]:
     return outline.by_wall(ndimage.map_coordinates(inward, outline.points.T[::-1], order=1))
 
 
-def measure(frames: Iterator, network: Encoder, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Profiles and distances, a row a frame each. frames: ED and ES in turn, with regions."""
-    taken = [
-        (image, regions, PHASES[index % 2])
-        for index, (image, regions, *_) in enumerate(frames)
-        if (regions == CAVITY).sum() > SMALLEST
-    ]
-    masks = square_masks(predict(network, np.stack([image for image, *_ in taken])), SIZE)
+def measure(
+    frames: Iterator, network: Encoder, name: str, cycle: Encoder | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Profiles and distances, a row a frame each.
+
+    frames: ED and ES in turn, with regions. cycle: a network that gets ED and ES of one heart beside
+    each frame; its answers and those of `network` count alike.
+    """
+    images, labels = (np.stack(part) for part in list(zip(*frames, strict=True))[:2])
+    answers = predict(network, images)
+    if cycle is not None:
+        diastole, systole = (np.repeat(images[phase::2], 2, axis=0) for phase in (0, 1))
+        answers = (answers + predict(cycle, np.stack([diastole, images, systole], axis=1))) / 2
     profiles, distances = [], []
-    for (image, regions, phase), mask in zip(taken, masks, strict=True):
-        row, outline = {"data": name, "phase": phase}, outline_of(regions)
+    for index, mask in enumerate(square_masks(answers, SIZE)):
+        image, regions = images[index], labels[index]
+        if (regions == CAVITY).sum() <= SMALLEST:
+            continue
+        row, outline = {"data": name, "phase": PHASES[index % 2]}, outline_of(regions)
         profiles.append(row | grey_profile(image, outline))
         if mask.any():
             scores = {"area": mask.sum() / (regions == CAVITY).sum()}
@@ -115,6 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("camus", type=Path, help="folder of CAMUS")
     parser.add_argument("--weights", default="lv")
+    parser.add_argument("--cycle", metavar="WEIGHTS", help="on CAMUS, together with these too")
     parser.add_argument("--frames", type=int, default=800, help="phantom frames")
     parser.add_argument("--seed", type=int, default=5)
     options = parser.parse_args()
@@ -126,6 +136,10 @@ def main() -> None:
         "plain": phantom_frames(half, options.seed, plain=True),
     }
     tables = [measure(frames, network, name) for name, frames in sources.items()]
+    if options.cycle:
+        cycle, both = load_model(options.cycle), f"CAMUS, with {options.cycle}"
+        _, distances = measure(real_frames(options.camus), network, both, cycle)
+        tables.append((tables[0][0][:0], distances))
     profiles, distances = (pd.concat(part) for part in zip(*tables, strict=True))
     for wall in WALLS:
         part = profiles[["data", "phase", *[(wall, step) for step in STEPS]]]
