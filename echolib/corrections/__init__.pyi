@@ -1,0 +1,1 @@
+from .outline import leaflet_mask, outline_points, spline, ventricle_mask
