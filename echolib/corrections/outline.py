@@ -5,15 +5,26 @@ The editor of the frame browser computes the same curves and masks in JavaScript
 integers, and are kept to 0.01 px.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from ..geometry import mask_outline, outline_to_tracing, polygon_to_mask
+from ..geometry import (
+    Tracing,
+    crosses_itself,
+    mask_outline,
+    outline_to_tracing,
+    polygon_area,
+    polygon_to_mask,
+)
 
 SAMPLES = 8  # of a curve between two of its points
 SMALLEST_STEP = 0.1  # of the curve's parameter: that of two points 0.01 px apart
 PER_WALL = 5  # points of a proposal between a hinge and the apex
 SPACING = 0.5  # px between the points of a wall while it is smoothed
+SMALLEST = 1.0  # px², of an outline
+REMEMBERED = 4096  # tracings: those of the clips in work are not computed at each change
 SMOOTHING = 0.15  # of a wall, as a share of the distance between two of its points
 
 
@@ -59,6 +70,26 @@ def ventricle_mask(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     inside or on the outline; what lies outside the image is cut off.
     """
     return polygon_to_mask(spline(points), shape, rounded=False)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def ventricle_tracing(points: tuple[tuple[float, float], ...], apex: int) -> Tracing:
+    """Long axis and 20 chords of a ventricle from its points (x, y), hinge to hinge over the apex.
+
+    apex: index of the point that begins the long axis, which ends half-way between the hinges.
+    Raises ValueError for an outline that crosses itself, has no area, or does not extend from its
+    apex to its base.
+    """
+    curve, drawn = spline(np.array(points)).astype(float), np.array(points, float)
+    if crosses_itself(curve):
+        raise ValueError("it crosses itself; drag its points apart, so that the walls do not cross")
+    if polygon_area(curve) < SMALLEST:
+        raise ValueError("it encloses no area; drag its points apart")
+    axis = np.stack([drawn[apex], (drawn[0] + drawn[-1]) / 2])
+    tracing = outline_to_tracing(curve, axis, drawn[[0, -1]])
+    if polygon_area(tracing.polygon) < SMALLEST:
+        raise ValueError("it has no extent from apex to base; drag its points apart")
+    return tracing
 
 
 def leaflet_mask(points: np.ndarray, width: float, shape: tuple[int, int]) -> np.ndarray:
