@@ -1,2 +1,3 @@
 from .document import check_document, read_download
+from .folder import Folder, origin
 from .outline import leaflet_mask, outline_points, spline, ventricle_mask, ventricle_tracing
