@@ -1,3 +1,4 @@
+from .comparison import agreement, agreement_summary
 from .document import check_document, read_download
 from .folder import Folder, origin
 from .outline import leaflet_mask, outline_points, spline, ventricle_mask, ventricle_tracing

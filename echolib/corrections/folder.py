@@ -41,11 +41,11 @@ class Folder:
     in it that could not be read, as of the last look.
     """
 
-    def __init__(self, path: str | Path, annotator: str = "") -> None:
+    def __init__(self, path: str | Path, annotator: str = "", make: bool = True) -> None:
         """Open a folder of corrections, or make it where there is none or an empty one.
 
-        Raises DataError for a folder with other files, or one that another version wrote, and
-        where it cannot be written.
+        make: False where it must be there. Raises DataError for a folder with other files, or one
+        that another version wrote, and where it cannot be written.
         """
         self.path, self.annotator = Path(path), annotator
         if not annotator.isprintable() or len(annotator) > LONGEST_TEXT:
@@ -54,13 +54,13 @@ class Folder:
         self._entries: dict[Path, tuple[Signature, Entry | Problem]] = {}
         self._seen: dict[Path, Signature] = {}  # documents as this object read or wrote them
         self._brought: set[str] = set()  # clips whose video was compared with their source
-        self._open()
+        self._open(make)
 
-    def _open(self) -> None:
+    def _open(self, make: bool) -> None:
         marker = self.path / MARKER
         if not marker.is_file():
-            if self.path.exists() and not self.path.is_dir():
-                raise DataError(f"{no_folder(self.path)} Name a folder for the corrections.")
+            if not self.path.is_dir() and not (make and not self.path.exists()):
+                raise DataError(f"{no_folder(self.path)} Name a folder of corrections.")
             self._refuse_others()
             with _writing(self.path):
                 make_folder(self.path)
