@@ -29,6 +29,7 @@ from .tracings import rows_to_tracing
 from .video import read_video
 
 TRACINGS = "VolumeTracings.csv"
+PROVENANCE = "provenance.csv"  # in a folder of corrections: who outlined what
 CHORD_COLUMNS = ["X1", "Y1", "X2", "Y2"]
 POLYGON_COLUMNS = ["X", "Y"]
 MOST_FRAMES = 10**6  # of a clip: a larger frame number is none
