@@ -11,7 +11,7 @@ from .shared import Add, open_clips, open_packed, report_problems
 if TYPE_CHECKING:
     from ..corrections.folder import Folder
     from ..data import FrameSet, Problem
-    from ..networks import Encoder
+    from ..networks.models import Encoder
 
 WEIGHTS = ["lv", "lv_landmarks"]
 SHOWN = 10  # clips that are printed
@@ -54,16 +54,16 @@ def queue(arguments: argparse.Namespace) -> None:
     if len(arguments.weights) > 2:
         raise ValueError("--weights takes a masks network and a landmarks network, no third one.")
     check_file(arguments.out, ".csv", arguments.force)
-    networks = [load_model(name) for name in arguments.weights]
+    network, *others = [load_model(name) for name in arguments.weights]
     corrected: list[str] = []
     if arguments.corrected:
         corrected = open_corrections(arguments.corrected).clips()
-        say_change(arguments.corrected, arguments.weights[0], networks[0], not arguments.quiet)
+        say_change(arguments.corrected, arguments.weights[0], network, not arguments.quiet)
     problems: list[Problem] = []
     table = correction_queue(
-        open_clips(arguments.data), *networks, split=arguments.split, proposed=arguments.frames,
-        corrected=corrected, workers=arguments.workers, progress=not arguments.quiet,
-        problems=problems,
+        open_clips(arguments.data), network, others[0] if others else None,
+        arguments.split, arguments.frames, corrected, arguments.workers, not arguments.quiet,
+        problems,
     )  # fmt: skip
     write_queue(table, arguments.out)
     report_problems(problems)

@@ -34,10 +34,9 @@ FOLDS = 4  # of the patients: one is held out
 MARGIN = 0.01  # Dice: weights are rejected unless a larger loss can be excluded
 REMEMBERED = 2000  # phantom frames that are mixed in, each of another heart
 REMEMBERED_SEED = 22
-SHARE = 0.5  # of the images shown that are remembered ones
-LEARNING_RATE = 1e-3  # that of a training from nothing is twice as high
+SHARE = 0.25  # of the images shown that are remembered ones
 AVERAGE = 0.98  # decay of the average of the weights: a short training has a short memory
-EPOCHS = 1.0
+EPOCHS = 0.5
 CHOOSING_FRAMES = 100  # of the corrected ones: they choose among the weights of a training
 FULL_FOLDER = "all"  # of the training with all patients
 LESSON_FILE, CASES_FILE = "learning.json", "learning.csv"
@@ -116,12 +115,11 @@ def remembered_frames(
 
 
 def learning_config(**settings: Any) -> TrainingConfig:
-    """Settings of a training on corrections: those of any training, but gentler and shorter.
+    """Settings of a training on corrections: those of any training, but much shorter.
 
     settings: of `TrainingConfig`, which replace these.
     """
-    defaults = {"epochs": EPOCHS, "learning_rate": LEARNING_RATE, "average": AVERAGE}
-    return TrainingConfig(**{**defaults, **settings})
+    return TrainingConfig(**{"epochs": EPOCHS, "average": AVERAGE, **settings})
 
 
 def with_regions(corrected: FrameSet, network: Encoder) -> FrameSet:
