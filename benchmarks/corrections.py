@@ -124,7 +124,7 @@ def run(
     if patients:
         remembered = remembered_frames(network.size).split("train")
         chosen = frames.select(frames.table.patient.isin(patients).to_numpy())
-        config = learning_config(seed=condition.seed, start=START)
+        config = learning_config(len(chosen), seed=condition.seed, start=START)
         place = folder / condition.name
         shutil.rmtree(place, ignore_errors=True)
         taught = with_regions(chosen, network)

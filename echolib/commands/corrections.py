@@ -143,7 +143,7 @@ def learn_from(arguments: argparse.Namespace) -> None:
     epochs = {} if arguments.epochs is None else {"epochs": arguments.epochs}
     minutes = {} if epochs else {"minutes": arguments.minutes or MINUTES}
     config = learning_config(
-        **epochs, **minutes, seed=arguments.seed, start=arguments.start,
+        len(corrected), **epochs, **minutes, seed=arguments.seed, start=arguments.start,
         precision=arguments.precision, loss=arguments.loss or "bce_dice",
     )  # fmt: skip
     arguments.kept = "trainings so far are kept; --resume goes on there"

@@ -36,7 +36,8 @@ REMEMBERED = 2000  # phantom frames that are mixed in, each of another heart
 REMEMBERED_SEED = 22
 SHARE = 0.25  # of the images shown that are remembered ones
 AVERAGE = 0.98  # decay of the average of the weights: a short training has a short memory
-EPOCHS = 0.5
+EPOCHS = 0.5  # of all frames that are mixed: 225 steps of 16 images
+FEW_FRAMES = 350  # corrected ones: with more, a training is longer in proportion
 CHOOSING_FRAMES = 100  # of the corrected ones: they choose among the weights of a training
 FULL_FOLDER = "all"  # of the training with all patients
 LESSON_FILE, CASES_FILE = "learning.json", "learning.csv"
@@ -114,12 +115,13 @@ def remembered_frames(
     return FrameSet.load(folder)
 
 
-def learning_config(**settings: Any) -> TrainingConfig:
+def learning_config(frames: int, **settings: Any) -> TrainingConfig:
     """Settings of a training on corrections: those of any training, but much shorter.
 
-    settings: of `TrainingConfig`, which replace these.
+    frames: number of corrected ones. settings: of `TrainingConfig`, which replace these.
     """
-    return TrainingConfig(**{"epochs": EPOCHS, "average": AVERAGE, **settings})
+    epochs = EPOCHS * max(1.0, frames / FEW_FRAMES)
+    return TrainingConfig(**{"epochs": epochs, "average": AVERAGE, **settings})
 
 
 def with_regions(corrected: FrameSet, network: Encoder) -> FrameSet:
@@ -207,7 +209,7 @@ def learn(
     """
     check_models(start, None)
     check_remembered(corrected, remembered, start)
-    folder, config = Path(folder), config or learning_config()
+    folder, config = Path(folder), config or learning_config(len(corrected))
     patients = corrected.table.patient.to_numpy()
     folds = held_out(patients, config.seed)
     parts = {f"without-{number}": fold for number, fold in enumerate(folds, 1)}
@@ -263,9 +265,9 @@ def train_further(
     frames also choose among the weights of the training, although it has seen them, because those
     that are held out must choose nothing. Returns the new network; `start` is not changed.
     """
-    network, frames, config = deepcopy(start), mix(taught, remembered), config or learning_config()
-    chosen = taught.spread(CHOOSING_FRAMES)
-    Training(network, frames, chosen, folder, config, resume).run(progress)
+    config = config or learning_config(len(taught))
+    frames, chosen = mix(taught, remembered), taught.spread(CHOOSING_FRAMES)
+    Training(deepcopy(start), frames, chosen, folder, config, resume).run(progress)
     return load_model(folder)
 
 

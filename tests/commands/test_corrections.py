@@ -14,6 +14,7 @@ from echolib.corrections.queue import read_queue
 from echolib.data import open_data
 from echolib.networks.models import LandmarkUNet, UNet, load_model, weights_digest
 from tests.commands.test_shell import fails
+from tests.commands.test_tables import columns, described
 from tests.corrections.made import document, frame
 from tests.makers import EchoNetFolder, frame_set, save_network, write_avi
 
@@ -60,7 +61,7 @@ def test_a_queue_is_written_and_its_first_clips_are_named(tmp_path, capsys, stud
     order = read_queue(out)
     assert sorted(clip for clip, _ in order) == list(open_data(study).table.index)
     assert all(len(frames) == 2 for _, frames in order)
-    assert {"place", "worth", "disagreement", "augmentation", "entropy"} < set(pd.read_csv(out))
+    assert columns(out) == described("queue.csv")
     fails(capsys, command, "exists already", "--force")
     assert main([*command, "--force", "--frames", "1", "--split", "val", "--workers", "1"]) == 0
     assert len(read_queue(out)) == 1 and len(pd.read_csv(out)) == 1
@@ -97,6 +98,7 @@ def test_a_network_learns_from_corrections_and_says_how_it_went(tmp_path, capsys
     assert "On held-out patients, Dice changed from" in said and "(95 % " in said
     assert lesson.patients == 5 and lesson.frames == 10 and lesson.crossed
     assert (out / "model.safetensors").exists() == lesson.kept
+    assert columns(out / "learning.csv") == described("learning.csv")
     assert weights_digest(load_model(start)) == before
     fails(capsys, command, "already holds")
     assert main([*command, "--resume"]) == 0

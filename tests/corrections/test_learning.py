@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 from echolib.corrections import learning
 from echolib.corrections.learning import (
     CASES_FILE,
+    FEW_FRAMES,
     FEW_PATIENTS,
     LEAST_PATIENTS,
     SHARE,
@@ -34,7 +35,9 @@ from echolib.phantom.single_frames import draw_frame_set
 from echolib.statistics import PairedDifference
 from tests.makers import frame_set
 
-GENTLE = learning_config(epochs=1, batch=8, augmentation=Augmentation.none(), learning_rate=5e-3)
+GENTLE = learning_config(
+    10, epochs=1, batch=8, augmentation=Augmentation.none(), learning_rate=5e-3
+)
 REMEMBERED = frame_set(count=60, seed=1)
 
 
@@ -138,6 +141,12 @@ def test_what_was_learnt_is_not_written_over(tmp_path, start):
     with pytest.raises(ValueError, match="already holds what was learnt"):
         learn(start, patients(LEAST_PATIENTS), REMEMBERED, tmp_path, config, progress=False)
     assert content == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_many_corrections_make_a_training_longer():
+    few, some, many = (learning_config(frames).epochs for frames in (10, FEW_FRAMES, 700))
+    assert few == some == many / 2
+    assert learning_config(10, minutes=2.0).length == {"minutes": 2.0}
 
 
 @pytest.mark.parametrize("count", [LEAST_PATIENTS, 20, FEW_PATIENTS - 1])
