@@ -12,6 +12,7 @@ from . import (
     calibration,
     corrections,
     data,
+    learning,
     phantom,
     robustness,
     segment,
@@ -23,7 +24,8 @@ from .options import settings
 from .shared import adder
 
 FAMILIES = (
-    phantom, data, training, corrections, robustness, segment, ventricle, calibration, browser,
+    phantom, data, training, robustness, segment, ventricle, calibration, browser, corrections,
+    learning,
 )  # fmt: skip
 VARIABLES = """
 Environment variables: ECHOLIB_DEVICE, where networks compute (cpu, cuda, cuda:1; --device goes

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import DataError
 from ..files import atomic_path, write_table
 from ..networks import PRECISIONS, TARGETS
-from .corrections import is_corrections, learn_from
+from .learning import is_corrections, learn_from
 from .options import add_device, add_force, add_seed, add_split, check_file
 from .shared import SIZE, Add, open_labelled, open_packed, report_problems
 

@@ -1,4 +1,4 @@
-"""What people have corrected, from a shell: what to correct first, and learning from it."""
+"""What to correct first, and learning from corrections, from a shell."""
 
 import argparse
 from pathlib import Path
