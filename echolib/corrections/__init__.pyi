@@ -1,3 +1,4 @@
+from .comparison import agreement, agreement_summary
 from .document import check_document, read_download
 from .folder import Folder, origin
 from .learning import Lesson, learn, learning_config, read_lesson, remembered_frames
