@@ -120,7 +120,7 @@ def open_corrections(folder: str | Path) -> "Folder":
             f"{folder} is no folder of corrections. Give the one that `browse(..., edit=True)` "
             "writes."
         )
-    return Folder(folder)
+    return Folder(folder, make=False)
 
 
 def learn_from(arguments: argparse.Namespace) -> None:
