@@ -12,6 +12,7 @@ from . import (
     calibration,
     corrections,
     data,
+    learning,
     phantom,
     robustness,
     segment,
@@ -24,6 +25,7 @@ from .shared import adder
 
 FAMILIES = (
     phantom, data, training, robustness, segment, ventricle, calibration, browser, corrections,
+    learning,
 )  # fmt: skip
 VARIABLES = """
 Environment variables: ECHOLIB_DEVICE, where networks compute (cpu, cuda, cuda:1; --device goes
