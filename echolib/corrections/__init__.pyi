@@ -4,3 +4,4 @@ from .folder import Folder, origin
 from .learning import Lesson, learn, learning_config, read_lesson, remembered_frames
 from .outline import leaflet_mask, outline_points, spline, ventricle_mask, ventricle_tracing
 from .queue import correction_queue, order_frames, read_queue
+from .simulated import mask_document
