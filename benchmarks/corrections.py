@@ -159,7 +159,7 @@ def summarise(cases: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_interval(name: str, values: pd.Series) -> dict[str, float]:
-    low, high = bootstrap_interval(values.to_numpy())
+    low, high = bootstrap_interval(values.to_numpy()) if len(values) else (np.nan, np.nan)
     return {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
 
 

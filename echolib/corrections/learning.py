@@ -61,10 +61,10 @@ class Lesson:
     crossed: bool
     remembered_before: float
     remembered_after: float
-    patients: int
-    frames: int
     start: str
-    seen: tuple[str, ...]
+    patients: int = 0
+    frames: int = 0
+    seen: tuple[str, ...] = ()
 
     @property
     def kept(self) -> bool:
@@ -203,51 +203,70 @@ def learn(
     splits "train" and "val", see `remembered_frames`. folder: for `learning.json` and
     `learning.csv` (Dice of each held-out frame before and after), a folder for each training, and
     `model.safetensors`, which is there only if the weights are kept. config: of `learning_config`;
-    minutes are those of all trainings together. resume: go on with trainings that were interrupted.
-    Raises ValueError for another kind of network and a folder that is in use, and DataError for
-    corrections of too few patients, or as `check_remembered` does.
+    minutes are those of all trainings together. resume: go on with trainings that were interrupted;
+    where `learning.json` is there, nothing is left to do. Raises ValueError for another kind of
+    network and a folder that is in use, and DataError for corrections of too few patients, or as
+    `check_remembered` does.
     """
     check_models(start, None)
     check_remembered(corrected, remembered, start)
     folder, config = Path(folder), config or learning_config(len(corrected))
     patients = corrected.table.patient.to_numpy()
     folds = held_out(patients, config.seed)
-    parts = {f"without-{number}": fold for number, fold in enumerate(folds, 1)}
-    crossed = len(folds) > 1
-    if crossed:
-        parts[FULL_FOLDER] = np.array([], object)
-    if config.minutes is not None:
-        config = replace(config, minutes=config.minutes / len(parts))
-    if (folder / LESSON_FILE).is_file() and not resume:
-        raise ValueError(
-            f"{folder} already holds what was learnt from corrections. Choose another folder."
-        )
+    if (folder / LESSON_FILE).is_file():
+        return _finished(folder, corrected, resume)
     taught, first_data = with_regions(corrected, start), remembered.split("train")
-    cases, network = [], start
-    for name, fold in parts.items():
+    crossed = len(folds) > 1
+    trainings = len(folds) + crossed
+    if config.minutes is not None:
+        config = replace(config, minutes=config.minutes / trainings)
+
+    def train(left_out: np.ndarray, name: str) -> Encoder:
+        chosen = taught.select(~left_out)
+        return train_further(start, chosen, first_data, folder / name, config, resume, progress)
+
+    cases = []
+    for number, fold in enumerate(folds, 1):
         left_out = np.isin(patients, fold)
-        network = train_further(
-            start, taught.select(~left_out), first_data, folder / name, config, resume, progress
-        )
-        if left_out.any():
-            cases.append(score_change(start, network, corrected.select(left_out)))
+        network = train(left_out, f"without-{number}")
+        cases.append(score_change(start, network, corrected.select(left_out)))
+    if crossed:
+        left_out = np.zeros(len(patients), bool)
+        network = train(left_out, FULL_FOLDER)
     table = pd.concat(cases, ignore_index=True)
-    means = table.groupby("patient")[["before", "after"]].mean().mean()
-    unseen = remembered.split("val")
-    lesson = Lesson(
-        difference=compare(table),
+    lesson = _lesson(start, network, table, remembered.split("val"), config.start, crossed)
+    seen = tuple(sorted(set(patients[~left_out])))
+    lesson = replace(lesson, patients=len(set(patients)), frames=len(patients), seen=seen)
+    _write(lesson, table, network, folder)
+    return lesson
+
+
+def _finished(folder: Path, corrected: FrameSet, resume: bool) -> Lesson:
+    """The lesson that a folder holds. Raises ValueError unless it is to be resumed, and is this."""
+    lesson = read_lesson(folder)
+    if not resume or lesson.frames != len(corrected):
+        raise ValueError(
+            f"{folder} already holds what was learnt from {lesson.frames} corrected frames. Choose "
+            "another folder."
+        )
+    return lesson
+
+
+def _lesson(
+    start: Encoder, network: Encoder, cases: pd.DataFrame, unseen: FrameSet, name: str,
+    crossed: bool,
+) -> Lesson:  # fmt: skip
+    """A lesson by the cases of held-out patients, and by remembered frames that are unseen."""
+    means = cases.groupby("patient")[["before", "after"]].mean().mean()
+    return Lesson(
+        difference=compare(cases),
         before=float(means.before),
         after=float(means.after),
         crossed=crossed,
         remembered_before=float(score_frames(start, unseen).mean()),
         remembered_after=float(score_frames(network, unseen).mean()),
-        patients=len(set(patients)),
-        frames=len(corrected),
-        start=config.start or start.name,
-        seen=tuple(sorted(set(patients) - set(fold))),
+        start=name or start.name,
     )
-    _write(lesson, table, network, folder)
-    return lesson
 
 
 def train_further(
@@ -287,8 +306,9 @@ def _write(lesson: Lesson, cases: pd.DataFrame, network: Encoder, folder: Path) 
     """Write the cases, the new weights where they are kept, and the lesson, which comes last."""
     write_table(cases.round(4), folder / CASES_FILE)
     if lesson.kept:
-        found = asdict(lesson.difference)
-        network.card |= {"start": lesson.start, "guard": found, "crossed": lesson.crossed}
+        network.card |= {"guard": asdict(lesson.difference), "crossed": lesson.crossed}
+        for name in ("validation_frames", "validation_dice"):  # of frames that it has seen
+            del network.card[name]
         save_model(network, folder / WEIGHTS_FILE)
     write_json(asdict(lesson) | {"kept": lesson.kept}, folder / LESSON_FILE)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from benchmarks import corrections
 from benchmarks.corrections import (
@@ -74,6 +75,7 @@ def test_gains_are_paired_and_seeds_are_averaged_by_patient():
 def test_a_simulation_keeps_what_is_done_and_its_table_holds_no_patient(tmp_path, monkeypatch):
     """The untrained network scores badly, but it scores each patient."""
     monkeypatch.setenv("ECHOLIB_DATA", str(tmp_path / "data"))
+    torch.manual_seed(0)
     monkeypatch.setattr(corrections, "load_model", lambda name: UNet(width=2, depth=2).eval())
     data = Camus(camus_folder(tmp_path / "camus"))
     (tmp_path / "queue.csv").write_text(

@@ -21,6 +21,7 @@ from echolib.corrections.entries import read_entry, safe_name
 from echolib.data import Clip, EchoNet, LooseClips, example_clip
 from echolib.data.problems import Problem
 from echolib.errors import DataError
+from tests.commands.test_tables import described
 from tests.corrections.made import document, frame, leaflet, points
 from tests.makers import EchoNetFolder, race, write_avi
 
@@ -207,6 +208,10 @@ class TestTables:
         assert listed(place).Split[0] == "VAL"
         with pytest.raises(ValueError, match="split: expected"):
             folder.keep(document("d"), clip, split="TRAIN")
+
+    def test_provenance_has_the_columns_that_are_described(self, place, clip):
+        Folder(place, "anna").keep(document(), clip)
+        assert provenance(place).columns.tolist() == described("provenance.csv")
 
     def test_provenance_says_who_made_what_how(self, place, clip):
         frames = {2: frame(18.0, made="copied", moved=0), 9: frame(None, leaflets=1)}

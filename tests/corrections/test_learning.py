@@ -99,9 +99,8 @@ def test_weights_that_wrong_labels_made_worse_are_rejected(tmp_path, start):
 
 def lesson(mean: float, low: float, high: float) -> Lesson:
     return Lesson(
-        PairedDifference(6, mean, low, high, 1.0, 0.0), 0.9, 0.9 + mean, True, 0.9, 0.9, 6, 12,
-        "lv", (),
-    )  # fmt: skip
+        PairedDifference(6, mean, low, high, 1.0, 0.0), 0.9, 0.9 + mean, True, 0.9, 0.9, "lv"
+    )
 
 
 def test_a_gain_that_may_be_a_loss_is_rejected_and_said_to_be_unclear():
@@ -136,10 +135,14 @@ def test_an_interrupted_lesson_goes_on_to_the_same_weights(tmp_path, start, monk
 
 def test_what_was_learnt_is_not_written_over(tmp_path, start):
     config = replace(GENTLE, epochs=0.1)
-    learn(start, patients(LEAST_PATIENTS), REMEMBERED, tmp_path, config, progress=False)
+    first = learn(start, patients(LEAST_PATIENTS), REMEMBERED, tmp_path, config, progress=False)
     content = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(ValueError, match="already holds what was learnt"):
         learn(start, patients(LEAST_PATIENTS), REMEMBERED, tmp_path, config, progress=False)
+    again = learn(start, patients(5), REMEMBERED, tmp_path, config, resume=True, progress=False)
+    assert again == first
+    with pytest.raises(ValueError, match="learnt from 10 corrected frames"):
+        learn(start, patients(6), REMEMBERED, tmp_path, config, resume=True, progress=False)
     assert content == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
 
