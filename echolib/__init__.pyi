@@ -1,4 +1,4 @@
-from .browser.widget import browse
+from .browser.opening import browse
 from .data import open_data
 from .data.clips import Clip, example_clip, read_clip
 from .data.frames import FrameSet

@@ -25,14 +25,14 @@ GROUND = (
     "parts", "locks", "statistics", "geometry", "metrics", "curves",
 )  # fmt: skip
 ROOMS = (
-    *GROUND, "data", "phantom", "networks", "ventricle", "valve", "robustness", "figures",
-    "report", "browser", "commands", "__main__",
+    *GROUND, "data", "phantom", "networks", "ventricle", "valve", "robustness",
+    "corrections", "figures", "report", "browser", "commands", "__main__",
 )  # fmt: skip
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "IPython"}
 DRAWING_ROOMS = ROOMS[ROOMS.index("figures") :]
 
 # A GPU machine without Jupyter must be able to train and to measure.
-TRAINING_ROOMS = (*GROUND, "networks", "ventricle", "valve", "robustness")
+TRAINING_ROOMS = (*GROUND, "networks", "ventricle", "valve", "robustness", "corrections")
 TRAINING_MAY_IMPORT = {"echolib", "torch", "numpy", "pandas", "cv2", "skimage", "safetensors"}
 TRAINING_MAY_IMPORT |= {"tqdm", "scipy", "lazy_loader"}  # the last comes with scikit-image
 

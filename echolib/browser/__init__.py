@@ -1,6 +1,7 @@
 """The frame browser: clips with outlines and curves, frame by frame, in a notebook or a page."""
 
+from .opening import browse
 from .view import Curve, Layer, View
-from .widget import FrameBrowser, browse
+from .widget import FrameBrowser
 
 __all__ = ["Curve", "FrameBrowser", "Layer", "View", "browse"]

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..report.page import render, write_page
+from .editing import Editing
 from .encoding import EncodedView, first_frame
 from .view import View
 
 FOLDER = Path(__file__).parent / "page"
 SCRIPTS: tuple[str, ...] = (
-    "clip", "picture", "curves", "lens", "controls", "save", "clips", "browser",
+    "clip", "picture", "curves", "lens", "controls", "save", "clips", "spline", "between",
+    "history", "edits", "handles", "keeper", "panel", "edit", "browser",
 )  # fmt: skip
 LOOKS = ("speed", "shown", "side_by_side", "zoom", "window", "gamma", "smooth")
 LARGEST = 250 * 2**20  # bytes of a page that browsers still open
@@ -30,18 +32,25 @@ def page_style() -> str:
 
 
 def write_html(
-    path: str | Path, views: Sequence[View], keywords: Sequence[str], state: dict
+    path: str | Path,
+    views: Sequence[View],
+    keywords: Sequence[str],
+    state: dict,
+    editing: Editing | None = None,
 ) -> Path:
     """Write a page with these clips, whole or not at all; it opens with the first one.
 
     keywords: per clip, text that is shown and that a search also matches. state: traits of the
-    browser; without `frame` the page opens at the first labelled frame.
+    browser; without `frame` the page opens at the first labelled frame. editing: for a page in
+    which clips can be corrected.
     Raises DataError if the page would be too large to open.
     """
     contents = []
     for view in views:
         content = EncodedView(view).content(whole=True)
         content["parts"] = [base64.b64encode(part).decode() for part in content["parts"]]
+        if editing is not None:
+            content["edit"] = editing.content(view, exported=True)
         contents.append(content)
     names = [view.name for view in views]
     on = {layer.name: layer.on for view in reversed(views) for layer in view.layers}

@@ -1,5 +1,6 @@
 """Networks that outline a clip when it is opened, whatever kind they are of."""
 
+import hashlib
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import __version__
 from ..config import weights_folder
 from ..data.clips import Clip
 from ..errors import DataError
@@ -61,6 +63,25 @@ def _by_name(models: object) -> dict[str, Any]:
             "{name: model}."
         )
     return named
+
+
+def model_versions(models: object) -> dict[str, str]:
+    """What tells each of these models from an earlier one of its name, by name.
+
+    The first 12 hexadecimal digits of the SHA-256 of its weights where the model is a single file,
+    else the package's version. models: as for `open_outliners`.
+    """
+    return {name: _version(model) for name, model in _by_name(models).items()}
+
+
+def _version(model: Any) -> str:
+    if isinstance(model, (str, Path)):
+        shipped = weights_folder() / f"{model}.safetensors"
+        for path in (Path(model), Path(model) / "model.safetensors", shipped):
+            if path.is_file():
+                with path.open("rb") as file:
+                    return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    return __version__
 
 
 def outlined(view: View, outliners: Mapping[str, Outline]) -> View:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 import pandas as pd
 
+from ..corrections.folder import origin
 from ..data import open_data
 from ..data.clips import Clip, read_clip
 from ..data.frames import SPLITS, Dataset, FrameSet
@@ -45,6 +46,10 @@ UNNAMED = "clip"
 OF_ALL = ("fps", "spacing")  # fields of `Shown` that can be given for several clips, too
 
 
+def _unknown_origin(number: int) -> dict[str, Any]:
+    return {}
+
+
 @dataclass(frozen=True, eq=False)
 class Views:
     """A list of clips.
@@ -54,12 +59,14 @@ class Views:
     problems: what is malformed in the tables of the data sets
     read: function that reads a clip by its number and returns its view; raises DataError if the
         clip cannot be read
+    origin: function that returns, by number, where a clip comes from, as `corrections.origin` does
     """
 
     names: tuple[str, ...]
     keywords: tuple[str, ...]
     read: Callable[[int], View]
     problems: tuple[Problem, ...] = ()
+    origin: Callable[[int], dict[str, Any]] = _unknown_origin
 
     def __len__(self) -> int:
         """Number of clips."""
@@ -94,7 +101,9 @@ def open_views(
     names = _unique_names(views.names if title is None else (str(title),))
     outliners = open_outliners(models)
     read = partial(_read_view, views, names, additions, blank_text, outliners)
-    return Views(names, views.keywords, read, views.problems)
+    # a file has what is black in the frames that are shown, such as a name
+    origin = _unknown_origin if blank_text else views.origin
+    return Views(names, views.keywords, read, views.problems, origin)
 
 
 def _read_view(
@@ -183,7 +192,8 @@ def _open_path(path: Path, split: str) -> Views:
         raise missing_file(path)
     if split != "all":
         raise DataError(f"split: expected 'all' for the single clip {path}, found {split!r}.")
-    return _one_view(clip_name(path), "", lambda: view_of_clip(read_clip(path)))
+    views = _one_view(clip_name(path), "", lambda: view_of_clip(read_clip(path)))
+    return replace(views, origin=lambda number: {"source": path})
 
 
 def _is_measured(source: object) -> "TypeGuard[ClipFunction]":
@@ -206,7 +216,7 @@ def _open_data_set(data: Dataset, split: str) -> Views:
     names = tuple(map(str, clips))
     read = partial(_read_labelled, data, clips)
     problems = tuple(getattr(data, "problems", ()))  # a stand-in for a data set may lack them
-    return Views(names, tuple(keywords), read, problems)
+    return Views(names, tuple(keywords), read, problems, lambda n: origin(data, clips[n]))
 
 
 def _read_labelled(data: Dataset, clips: list[str], number: int) -> View:
@@ -269,10 +279,14 @@ def _open_list(sources: Sequence[object], split: str) -> Views:
         part = bisect_right(starts, number) - 1
         return parts[part].read(number - starts[part])
 
+    def origin_of(number: int) -> dict[str, Any]:
+        part = bisect_right(starts, number) - 1
+        return parts[part].origin(number - starts[part])
+
     names = tuple(name for part in parts for name in part.names)
     keywords = tuple(text for part in parts for text in part.keywords)
     problems = tuple(problem for part in parts for problem in part.problems)
-    return Views(names, keywords, read, problems)
+    return Views(names, keywords, read, problems, origin_of)
 
 
 def _are_frames(source: object) -> TypeGuard[Sequence[np.ndarray]]:

@@ -5,23 +5,23 @@ so that a key press takes effect within a few milliseconds, and playing needs no
 read when it is opened.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
 import anywidget
 import cv2
-import numpy as np
 import traitlets
 from IPython.display import Image
 
 from ..data.problems import Problem
 from ..errors import DataError
-from ..geometry import Tracing
+from .editing import Editing, Origin
 from .encoding import EncodedView, first_frame
 from .export import LOOKS, SCRIPTS, page_script, page_style, write_html
 from .sheet import contact_sheet
-from .sources import Views, open_views
+from .sources import Views
 from .view import DIFFERENCE, View
 
 UNREADABLE = (ValueError, OSError)  # errors whose message alone explains what is wrong
@@ -42,6 +42,7 @@ class FrameBrowser(anywidget.AnyWidget):
     window: the grey levels displayed as black and as white
     gamma: exponent for the grey levels between them; below 1 is brighter
     smooth: True to interpolate pixels, False to draw them as squares
+    edit: whether the outlines can be corrected
     error: what is wrong with the clip, or ""; displayed in place of the picture
     """
 
@@ -61,16 +62,25 @@ class FrameBrowser(anywidget.AnyWidget):
     window.tag(sync=True)
     gamma = traitlets.Float(1.0, min=0.05, max=20).tag(sync=True)
     smooth = traitlets.Bool(True).tag(sync=True)
+    edit = traitlets.Bool(False).tag(sync=True)
     error = traitlets.Unicode("").tag(sync=True)
     _names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     _keywords = traitlets.List(traitlets.Unicode()).tag(sync=True)
     _content = traitlets.Dict().tag(sync=True)
+    _edit = traitlets.Dict().tag(sync=True)  # what the editor must know of the open clip
     _frame_version = traitlets.Int(0).tag(sync=True)  # how many times Python has set the frame
     # From the page: the last `_frame_version` that it received, and the frame that it shows.
     _page_frame = traitlets.List([0, 0]).tag(sync=True)
 
-    def __init__(self, views: Views | None, clip: str | None = None, error: str = "") -> None:
+    def __init__(
+        self,
+        views: Views | None,
+        clip: str | None = None,
+        error: str = "",
+        editing: Editing | None = None,
+    ) -> None:
         """Show a clip of `views`, by default the first; or show `error` if there are no views."""
+        self.editing = editing or Editing()
         self._views = views or Views((), (), _raise_no_clip)
         self._view: View | None = None
         self._encoded: EncodedView | None = None
@@ -78,6 +88,7 @@ class FrameBrowser(anywidget.AnyWidget):
         self._setting_from_page = False
         super().__init__(_names=list(self._views.names), _keywords=list(self._views.keywords))
         self.on_msg(self._send_part)
+        self.on_msg(self._keep_correction)
         if self._views.names:
             self.clip = self._views.names[0] if clip is None else clip
         else:
@@ -149,7 +160,9 @@ class FrameBrowser(anywidget.AnyWidget):
         state = {name: getattr(self, name) for name in LOOKS}
         if self._clip_number(self.clip) == next(iter(views)):
             state["frame"] = self.frame
-        return write_html(path, [*views.values()], keywords, state)
+        state["edit"] = self.edit
+        editing = self.editing if self.edit else None
+        return write_html(path, [*views.values()], keywords, state, editing)
 
     def _read_views(
         self, numbers: Sequence[int], problems: list[Problem] | None
@@ -241,6 +254,14 @@ class FrameBrowser(anywidget.AnyWidget):
             self.frame = first_frame(content)
             self._frame_version += 1
             self.shown = self.shown + self._new_layers(view)
+            self._open_editor()
+
+    @traitlets.observe("edit")
+    def _open_editor(self, _: object = None) -> None:
+        """Send what the editor must know, once it is switched on; finding points takes time."""
+        if self.edit and self._view is not None and self._encoded is not None:
+            serial = self._encoded.serial
+            self._edit = {**self.editing.content(self._view), "serial": serial}
 
     def _new_layers(self, view: View) -> list[str]:
         """Return the names of overlays to switch on: new ones that are on at first.
@@ -269,64 +290,16 @@ class FrameBrowser(anywidget.AnyWidget):
         if message["serial"] == self._encoded.serial:
             self.send(message, [self._encoded.part(message["number"])])
 
+    def _keep_correction(self, _: object, message: dict, buffers: list) -> None:
+        """Keep what the page sends about a clip, which need not be open any more, and answer."""
+        if message.get("kind") == "correction":
+            self.send(self.editing.answer(message, self._find_clip))
 
-def browse(
-    source: object,
-    masks: Mapping[str, np.ndarray] | None = None,
-    *,
-    models: object = None,
-    split: str = "all",
-    clip: str | None = None,
-    truth: np.ndarray | Mapping[int, np.ndarray] | None = None,
-    tracings: Mapping[int, Tracing] | None = None,
-    landmarks: Mapping[str, np.ndarray] | None = None,
-    leaflets: np.ndarray | None = None,
-    doubt: np.ndarray | None = None,
-    curves: Mapping[str, np.ndarray] | None = None,
-    marks: Mapping[int, str] | None = None,
-    labels: Sequence[str] | None = None,
-    fps: float | None = None,
-    spacing: float | None = None,
-    title: str | None = None,
-    blank_text: bool = False,
-) -> FrameBrowser:
-    """Open clips in a frame browser: one clip, its file, a data set, or a list of these.
-
-    source: a Clip, frames (T, H, W) uint8, a `ClipFunction`, a `FrameSet`, an open data set, the
-        path of a clip or of a data set's folder, a MitralStudy, a `View`, or a list of these
-    models: a model, a list of names or paths of weights, or models by name, which outline every
-        clip when it is opened. A model is the name or path of weights, a network, networks that
-        work together (`load_networks`, `load_finder`), an object with `masks(frames)`, or a
-        function that takes frames (T, H, W) uint8 and returns masks (T, H, W) bool
-    split: of a data set, "train", "val", "test" or "all"
-    clip: name of the clip to open first; by default the first of the source
-    fps (frames per second), spacing (mm per px): replace those of the source
-    blank_text: black outside the sector, such as a burned-in name (`data.blank_text`)
-
-    These can be given only if the source is one clip, of T frames:
-    masks: masks by name to outline, each (T, H, W) bool
-    truth: the expert's masks, (T, H, W) bool, or (H, W) bool by frame
-    tracings: the expert's tracings by frame
-    landmarks: points by name, each (T, K, 2) px, NaN for a missing point
-    leaflets: (T, H, W) bool of the mitral valve, whose opening is drawn as a curve
-    doubt: (T, H, W) float from 0 to 1
-    curves: by name, each (T,), NaN where unknown
-    marks: a short text by frame, such as "ED"
-    labels: one text per frame
-    title: replaces the name of the source
-
-    An error in the source is displayed in place of the picture and stored in the trait `error`.
-    Raises TraitError for a `clip` that the source does not have.
-    """
-    try:
-        views = open_views(
-            source, models, split, masks=masks, truth=truth, tracings=tracings,
-            landmarks=landmarks, leaflets=leaflets, doubt=doubt, curves=curves, marks=marks,
-            labels=labels, fps=fps, spacing=spacing, title=title, blank_text=blank_text,
-        )  # fmt: skip
-    except UNREADABLE as error:
-        return FrameBrowser(None, error=str(error))
-    return FrameBrowser(views, clip)
+    def _find_clip(self, name: str) -> tuple[View, Origin]:
+        """View and origin of a clip by its name. Raises ValueError or OSError if there is none."""
+        number = self._clip_number(name)
+        view = self._view if self.clip == name else None
+        return view or self._views.read(number), partial(self._views.origin, number)
 
 
 def _raise_no_clip(number: int) -> View:

@@ -28,6 +28,12 @@ def add_commands(add: Add) -> None:
         help="networks that outline every clip: `ventricle` (which see the beat, as `function` "
         "does), `valve`, other pretrained names, files or folders",
     )  # fmt: skip
+    command.add_argument(
+        "--edit", action="store_true",
+        help="a page in which the outlines can be corrected, and saved as a file for "
+        "`corrections.read_download`",
+    )  # fmt: skip
+    command.add_argument("--annotator", default="", help="with --edit: who corrects")
     add_split(command, "all")
     which = command.add_mutually_exclusive_group()
     which.add_argument(
@@ -44,19 +50,22 @@ def browse(arguments: argparse.Namespace) -> None:
     """Write clips, their labels and networks' outlines of them as a page to browse."""
     import numpy as np
 
-    from ..browser.widget import browse as open_browser
+    from ..browser.opening import browse as open_browser
     from ..data import Problem
     from ..data.problems import warnings_as_problems
 
     check_file(arguments.out, ".html", arguments.force)
     changed = changes(arguments)
+    if arguments.annotator and not arguments.edit:
+        raise DataError("--annotator: expected --edit with it, found none.")
     if arguments.clips < 1:
         raise DataError(f"--clips: expected 1 or more, found {arguments.clips}.")
     noted: list[Problem] = []
     with warnings_as_problems(arguments.data, Path(arguments.data), noted):
         browser = open_browser(
             arguments.data, models=arguments.weights, split=arguments.split, fps=changed.fps,
-            spacing=changed.spacing, blank_text=changed.blank_text,
+            spacing=changed.spacing, blank_text=changed.blank_text, edit=arguments.edit,
+            annotator=arguments.annotator,
         )  # fmt: skip
     names = arguments.names
     if names is None:

@@ -7,11 +7,26 @@ from pathlib import Path
 
 from .. import __version__
 from ..memory import memory_error
-from . import browser, calibration, data, phantom, robustness, segment, training, valve, ventricle
+from . import (
+    browser,
+    calibration,
+    corrections,
+    data,
+    learning,
+    phantom,
+    robustness,
+    segment,
+    training,
+    valve,
+    ventricle,
+)
 from .options import settings
 from .shared import adder
 
-FAMILIES = (phantom, data, training, robustness, segment, ventricle, calibration, browser)
+FAMILIES = (
+    phantom, data, training, robustness, segment, ventricle, calibration, browser, corrections,
+    learning,
+)  # fmt: skip
 VARIABLES = """
 Environment variables: ECHOLIB_DEVICE, where networks compute (cpu, cuda, cuda:1; --device goes
 first); ECHOLIB_MEMORY, what may be read into memory (such as 16G); ECHOLIB_DATA, the folder of data

@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import DataError
 from ..files import atomic_path, write_table
 from ..networks import PRECISIONS, TARGETS
+from .learning import is_corrections, learn_from
 from .options import add_device, add_force, add_seed, add_split, check_file
 from .shared import SIZE, Add, open_labelled, open_packed, report_problems
 
@@ -17,7 +18,7 @@ MINUTES = 10.0
 def add_commands(add: Add) -> None:
     """Add `train` and `evaluate` to the command line."""
     command = add("train", train)
-    command.add_argument("data", help="folder of a data set")
+    command.add_argument("data", help="folder of a data set, or of corrections")
     command.add_argument("--out", required=True, help="folder for weights and checkpoint")
     command.add_argument(
         "--size", type=int, default=SIZE, help=f"side of the square, px (default {SIZE})"
@@ -41,6 +42,10 @@ def add_commands(add: Add) -> None:
         help="what to learn: masks (default); 40 or 7 landmarks by heatmaps; 40 by regression",
     )  # fmt: skip
     command.add_argument("--start", help="weights to start from: pretrained name, file or folder")
+    command.add_argument(
+        "--remember", metavar="DATA",
+        help="of corrections: data set that the network must not forget (default: the phantom)",
+    )  # fmt: skip
     command.add_argument(
         "--corrupted", type=float, default=0.0, metavar="SHARE",
         help="share of the training images that are shown corrupted, 0 to 1 (default 0)",
@@ -70,7 +75,11 @@ def add_commands(add: Add) -> None:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """Train on the official training patients, choose by the validation patients."""
+    """Train on the official training patients, choose by the validation patients.
+
+    On a folder of corrections, with --start: train that network further, and keep the new weights
+    where they are not worse on corrected patients that are held out.
+    """
     import torch
 
     from ..data.frames import within_cycle
@@ -78,6 +87,11 @@ def train(arguments: argparse.Namespace) -> None:
     from ..networks.plan import TrainingConfig
     from ..networks.training import Training
 
+    if arguments.start and is_corrections(arguments.data):
+        learn_from(arguments)
+        return
+    if arguments.remember:
+        raise ValueError("--remember is for a folder of corrections and a network to --start from.")
     if arguments.loss and arguments.target != "masks":
         raise ValueError("--loss is for masks; landmarks have a loss of their own.")
     if arguments.cycle and arguments.target != "masks":

@@ -2,7 +2,8 @@
 
 Each data set is a folder with `FileList.csv` (one row per clip), `VolumeTracings.csv` (the
 outlines) and `Videos/*.avi`. EchoNet-Dynamic has two traced frames per clip, each with a long axis
-and chords (X1, Y1, X2, Y2). EchoNet-Pediatric traces with a polygon (X, Y).
+and chords (X1, Y1, X2, Y2). EchoNet-Pediatric traces with a polygon (X, Y). A folder of
+corrections (`echolib.corrections`) is laid out as EchoNet-Dynamic, with `provenance.csv` beside.
 Sources: Ouyang et al., Nature 580 (2020); Reddy et al., J Am Soc Echocardiogr 36 (2023).
 """
 
@@ -29,6 +30,7 @@ from .tracings import rows_to_tracing
 from .video import read_video
 
 TRACINGS = "VolumeTracings.csv"
+PROVENANCE = "provenance.csv"  # in a folder of corrections: who outlined what
 CHORD_COLUMNS = ["X1", "Y1", "X2", "Y2"]
 POLYGON_COLUMNS = ["X", "Y"]
 MOST_FRAMES = 10**6  # of a clip: a larger frame number is none
@@ -45,11 +47,15 @@ PEDIATRIC_EF = (
 class EchoNet:
     """Reader of an EchoNet-Dynamic or EchoNet-Pediatric folder; its columns decide which.
 
-    Attributes: name; folder; pediatric; table (one row per clip, index the clip's name, columns
-    patient, split, fps, EF, ESV, EDV, frames and path); problems; frame_shape, the (H, W) px of
-    the frames to which the coordinates of the tracings refer; about_ef, a sentence on the method
-    of the listed EF where it is not that of disks, else "". A clip has the rate of FileList.csv,
-    and that of its video where the file has no rates, as in EchoNet-Pediatric.
+    It reads a folder of corrections too. That has any number of traced frames per clip, the first
+    of which is ES and the last ED; clips of several sizes; and the patients in `provenance.csv`.
+
+    Attributes: name; folder; pediatric; corrected, whether it is a folder of corrections; table
+    (one row per clip, index the clip's name, columns patient, split, fps, EF, ESV, EDV, frames and
+    path); problems; frame_shape, the (H, W) px of most frames, to which the coordinates of the
+    tracings refer; about_ef, a sentence on the method of the listed EF where it is not that of
+    disks, else "". A clip has the rate of FileList.csv, and that of its video where the file has no
+    rates, as in EchoNet-Pediatric.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -61,12 +67,16 @@ class EchoNet:
         path = self.folder / TRACINGS
         tracings, found = read_table(path, ["FileName", "Frame"])
         self.pediatric = "X1" not in tracings and "X" in tracings
+        self.corrected = (self.folder / PROVENANCE).is_file()
         self.name = "echonet-pediatric" if self.pediatric else "echonet-dynamic"
+        self.name = "corrections" if self.corrected else self.name
         self.about_ef = PEDIATRIC_EF if self.pediatric else ""
         self._columns = POLYGON_COLUMNS if self.pediatric else CHORD_COLUMNS
         require_columns(path, list(tracings), self._columns)
-        listed = FileList(self.folder, self.pediatric, self.problems)
+        patients = self._read_patients() if self.corrected else None
+        listed = FileList(self.folder, self.pediatric, self.problems, patients)
         self.frame_shape, self._has_rates = listed.frame_shape, listed.has_rates
+        self._sizes = listed.sizes
         self.problems += found
         self._rows = self._read_tracings(tracings, listed.table.index)
         untraced = [clip for clip in listed.table.index if clip not in self._rows]
@@ -81,6 +91,12 @@ class EchoNet:
 
     def _report(self, row: int | None, kind: str, *values: object) -> None:
         self.problems.append(Problem.of(TRACINGS, row, kind, *values))
+
+    def _read_patients(self) -> dict[str, str]:
+        """The patient of each clip of a folder of corrections, where it is known."""
+        table, _ = read_table(self.folder / PROVENANCE, ["file", "patient"])
+        known = table[table.patient != ""]
+        return dict(zip(known.file, known.patient, strict=True))
 
     def _read_tracings(
         self, table: pd.DataFrame, clips: pd.Index
@@ -147,8 +163,10 @@ class EchoNet:
         End-diastole is the frame with the largest area, end-systole the one with the smallest; if
         all areas are equal, the first frame counts as end-diastole and the next as end-systole.
         A clip of EchoNet-Dynamic with fewer than two usable frames is left out, as in the loader of
-        its authors. EchoNet-Pediatric has clips with one traced phase, which are kept. read: this
-        clip where it is at hand; else the frames up to the last traced one are decoded.
+        its authors. EchoNet-Pediatric and folders of corrections have clips with one, which are
+        kept. Outlines are rounded to whole px, as in EchoNet-Dynamic's construction, but not those
+        that a person has corrected, whose masks would become 3 % larger. read: this clip where it
+        is at hand; else the frames up to the last traced one are decoded.
         """
         path, rows = self.table.path[clip], self._rows[clip]
         file, problems = f"Videos/{path.name}", []
@@ -160,7 +178,7 @@ class EchoNet:
         except DataError as error:
             reason = str(error).replace(str(path), file)  # reports must not name local folders
             return [], [Problem(file, None, reason)]
-        if frames.shape[1:] != self.frame_shape:
+        if frames.shape[1:] not in (self.frame_shape, self._sizes[clip]):
             size, expected = (f"{h} x {w}" for h, w in (frames.shape[1:], self.frame_shape))
             reason = f"frames are {size} px, those of the data set {expected}: tracings cannot fit"
             return [], [Problem(file, None, reason)]
@@ -171,7 +189,7 @@ class EchoNet:
                 problems.append(Problem(file, None, reason))
                 continue
             try:
-                *masks[frame], notes = self._label(rows[frame])
+                *masks[frame], notes = self._label(rows[frame], frames.shape[1:])
             except ValueError as error:
                 problems.append(Problem(file, None, f"tracing of frame {frame}: {error}"))
                 continue
@@ -179,24 +197,26 @@ class EchoNet:
                 action = "noted" if note in (CUT_OFF, CROSSING) else "mended"
                 reason = f"tracing of frame {frame}: {note}"
                 problems.append(Problem(file, None, reason, action))
-        if len(masks) < 2 and not (self.pediatric and masks):
+        if len(masks) < 2 and not ((self.pediatric or self.corrected) and masks):
             reason = f"usable traced frames: {len(masks)}; both ED and ES are needed"
             return [], [*problems, Problem(file, None, reason)]
         return self._labelled_frames(clip, frames, fps, masks), problems
 
-    def _label(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """Mask, landmarks and notes from the rows of one frame.
+    def _label(
+        self, rows: np.ndarray, shape: tuple[int, int]
+    ) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """Mask, landmarks and notes from the rows of one frame of (H, W) px.
 
         Raises ValueError where they give no outline, or an outline without pixels.
         """
         if self.pediatric:
-            mask, landmarks, outline, notes = _polygon_label(rows, self.frame_shape)
+            mask, landmarks, outline, notes = _polygon_label(rows, shape)
         else:
             tracing, notes = rows_to_tracing(rows)
-            mask, landmarks = tracing.mask(self.frame_shape), tracing.landmarks
-            outline = tracing.polygon
+            outline, landmarks = tracing.polygon, tracing.landmarks
+            mask = polygon_to_mask(outline, shape, rounded=not self.corrected)
             _check_not_empty(mask)
-        height, width = self.frame_shape
+        height, width = shape
         if (outline < -0.5).any() or (outline > np.array([width, height]) - 0.5).any():
             notes.append(CUT_OFF)
         return mask, landmarks, notes
@@ -207,7 +227,10 @@ class EchoNet:
         """The LabelledFrames of a clip. masks: {frame: (mask, landmarks)}."""
         area = {frame: int(mask.sum()) for frame, (mask, _) in masks.items()}
         phase = dict.fromkeys(masks, "")
-        if len(masks) > 1:
+        order = list(self._rows[clip])
+        if self.corrected and len(order) > 1:
+            phase |= {order[place]: word for place, word in ((0, "ES"), (-1, "ED"))}
+        elif len(masks) > 1:
             diastole = max(area, key=area.__getitem__)
             others = [frame for frame in area if frame != diastole]
             phase |= {diastole: "ED", min(others, key=area.__getitem__): "ES"}
@@ -228,6 +251,8 @@ class EchoNet:
             digest.update((self.folder / file).read_bytes())
         for path in self.table.path:
             digest.update(f"{path.name} {path.stat().st_size}".encode())
+        if self.corrected:
+            digest.update(" ".join(self.table.patient).encode())
         return digest.hexdigest()[:12]
 
 

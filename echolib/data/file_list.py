@@ -1,5 +1,6 @@
 """EchoNet's `FileList.csv`: the clips with their patient, split, numbers and video."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +31,22 @@ class FileList:
     """The clips of a FileList.csv that have a split and a video.
 
     table: one row per clip, index its name, columns `COLUMNS`. frame_shape: the (H, W) px that
-    most clips are listed with. has_rates: whether the file has a column of frame rates.
+    most clips are listed with. sizes: the (H, W) px that each clip is listed with, NaN where it is
+    not. has_rates: whether the file has a column of frame rates.
     """
 
-    def __init__(self, folder: Path, pediatric: bool, problems: list[Problem]) -> None:
-        """Read the file and list the videos; problems are added to `problems`."""
+    def __init__(
+        self,
+        folder: Path,
+        pediatric: bool,
+        problems: list[Problem],
+        patients: Mapping[str, str] | None = None,
+    ) -> None:
+        """Read the file and list the videos; problems are added to `problems`.
+
+        patients: by clip, of a folder of corrections, whose clips may be of several sizes; by
+        default the clips' names tell the patients.
+        """
         self.path = folder / FILE_LIST
         self.problems = problems
         table, found = read_table(self.path, ["FileName", "EF", "Split"])
@@ -48,15 +60,20 @@ class FileList:
             **{column: self._numbers(table, column) for column in RANGES},
         )
         table["patient"] = table["clip"].map(_patient) if pediatric else table["clip"]
+        if patients is not None:
+            table["patient"] = [patients.get(clip) or clip for clip in table["clip"]]
         usable = self._without_leaks(self._without_duplicates(self._with_known_split(table)))
         if usable.empty:
             raise self._nothing_usable(table)
         height, width = _most_common(usable.FrameHeight, 112), _most_common(usable.FrameWidth, 112)
         self.frame_shape = (height, width)
-        self._check_sizes(usable)
+        if patients is None:
+            self._check_sizes(usable)
         usable = self._with_videos(usable, folder / "Videos")
         renamed = usable.rename(columns={"FPS": "fps", "NumberOfFrames": "frames"})
         self.table = renamed.set_index("clip")[COLUMNS]
+        listed = zip(renamed.FrameHeight, renamed.FrameWidth, strict=True)
+        self.sizes = dict(zip(renamed["clip"], listed, strict=True))
 
     def _report(self, row: int, kind: str, *values: object, action: str = "left out") -> None:
         self.problems.append(Problem.of(FILE_LIST, row, kind, *values, action=action))

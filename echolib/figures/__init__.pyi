@@ -14,6 +14,7 @@ from .base import (
     styled,
     use_style,
 )
+from .corrections import correction_curve
 from .film import write_gif, write_video
 from .heart import average_heart, heart_curves, heart_figure, heart_volume
 from .leaflets import (

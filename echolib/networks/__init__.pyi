@@ -25,6 +25,7 @@ from .models import (
     save_model,
     shape_of,
     start_from,
+    weights_digest,
 )
 from .plan import TrainingConfig
 from .training import Training

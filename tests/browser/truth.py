@@ -13,6 +13,7 @@ from echolib.browser.sources import Views
 SHAPE = (28, 36)
 SCALE = 13  # canvas px per pixel of a frame: the smallest integer that makes 36 px at least 448
 COUNT = 24
+HEART_SHAPE, HEART_COUNT = (56, 64), 12  # of the clip for the editor
 FPS = 30.0
 
 
@@ -43,6 +44,20 @@ def make_view(name: str = "one", seed: int = 0, count: int = COUNT) -> View:
     marks = {2: "ED", 8: "ES"}
     curve = Curve("pulse", np.sin(np.arange(count) / 4), "beats")
     return View(name, make_frames(seed, count), FPS, 0.5, layers, (curve,), marks)
+
+
+def make_heart(name: str = "one", network: bool = True) -> View:
+    """Make a view of a dark ventricle that beats in grey noise, with a network's masks or without.
+
+    Its base is straight, so that hinges and apex can be found.
+    """
+    y, x = np.mgrid[: HEART_SHAPE[0], : HEART_SHAPE[1]]
+    sizes = 12 + 2 * np.cos(np.arange(HEART_COUNT) / 2)[:, None, None]
+    masks = (((x - 31) / sizes) ** 2 + ((y - 26) / (1.4 * sizes)) ** 2 < 1) & (y < 36)
+    noise = np.random.default_rng(0).integers(0, 60, masks.shape)
+    frames = (noise + np.where(masks, 10, 90)).astype(np.uint8)
+    layers = (Layer("lv", masks),) if network else ()
+    return View(name, frames, 50, 0.5, layers, marks={1: "ED", 7: "ES"})
 
 
 def make_views() -> Views:

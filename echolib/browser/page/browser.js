@@ -24,6 +24,17 @@ function render({ model, el }) {
   let frameVersion = 0; // the last `_frame_version` received from Python
 
   const get = (name) => model.get(name);
+  const editor = new Editor(page, model, {
+    frame: () => frame,
+    go: (number) => show(number),
+    draw: () => {
+      curves.update(page.pictures.clientWidth);
+      draw();
+    },
+    redraw,
+    viewport: () => lens.viewport,
+    unit: () => clip.width / get("zoom") / pictures[0].canvas.getBoundingClientRect().width,
+  });
   function set(name, value) {
     model.set(name, value);
     model.save_changes();
@@ -62,11 +73,10 @@ function render({ model, el }) {
       control.disabled = clip.count < 2;
     }
     curves = new Curves(page.curves, clip);
-    const marks = new Set(content.marks.map(([, mark]) => mark));
-    page.jumps.ED.hidden = !marks.has("ED");
-    page.jumps.ES.hidden = !marks.has("ES");
     page.jumps.labelled.hidden = !content.labelled_frames.length;
     buildLayers();
+    pictures = [];
+    editor.open(clip);
     buildPictures();
     root.dataset.clip = content.clip;
     acceptFrameVersion();
@@ -84,6 +94,7 @@ function render({ model, el }) {
   }
 
   async function receive(message, buffers) {
+    session.keeper.receive(message);
     if (message.kind !== "part" || !clip || message.serial !== clip.content.serial) return;
     const receiver = clip;
     if (receiver.arrived.has(message.number)) return; // another view of this widget requested it
@@ -128,15 +139,35 @@ function render({ model, el }) {
         element("figcaption", panel, { textContent: name });
       }
       const picture = new Picture(canvas, clip);
-      lens.listen(picture, () => {
+      lens.listen(picture, (point) => {
         root.focus();
-        actions.play();
+        if (editor.on) editor.click(point);
+        else actions.play();
       });
       return picture;
     });
-    curves.resize(page.pictures.clientWidth);
+    editor.attach(pictures[0]);
+    redraw();
+  }
+
+  // Lay out and draw everything anew.
+  function redraw() {
+    if (!pictures.length) return;
+    const marks = new Set(clip.marks.map(([, mark]) => mark));
+    page.jumps.ED.hidden = !marks.has("ED");
+    page.jumps.ES.hidden = !marks.has("ES");
+    curves.update(page.pictures.clientWidth);
     updatePicture();
     fit();
+  }
+
+  // The editor is switched on or off, or has received what it needs to know of the clip.
+  function switchEditor() {
+    page.edit.input.checked = get("edit");
+    if (!isOpen() || !pictures.length) return;
+    editor.open(clip);
+    editor.attach(pictures[0]);
+    redraw();
   }
 
   // Limit the height of the pictures, so that they are seen together with the controls below them
@@ -208,7 +239,8 @@ function render({ model, el }) {
     return panels().map((panelModels) => {
       const layers = shown.filter(
         (layer) => panelModels.includes(layer) || !models().includes(layer));
-      return [lens.viewport, greys, get("smooth"), layers, comparedOf(panelModels)];
+      return [lens.viewport, greys, get("smooth"), layers, comparedOf(panelModels),
+        (number) => editor.overlay(number)];
     });
   }
 
@@ -228,6 +260,7 @@ function render({ model, el }) {
     const label = `${clip.content.clip}, ${text}`;
     root.setAttribute("aria-label", clip.content.clip);
     for (const { canvas } of pictures) canvas.setAttribute("aria-label", label);
+    editor.show();
     root.dataset.frame = frame;
     setState("ready");
   }
@@ -274,7 +307,7 @@ function render({ model, el }) {
     if (frames.length) show(frames.find((number) => number > frame) ?? frames[0]);
   }
   const framesWithMark = (name) =>
-    clip.content.marks.filter(([, mark]) => mark === name).map(([number]) => number);
+    clip.marks.filter(([, mark]) => mark === name).map(([number]) => number);
 
   function setPlaying(on) {
     page.play.textContent = on ? "❚❚" : "▶";
@@ -378,6 +411,7 @@ function render({ model, el }) {
     "zoom-reset": () => lens.zoomTo(1),
     "save-frame": saveFrame,
     "save-clip": saveClip,
+    ...editor.actions,
   };
   const keys = {
     ArrowLeft: (event) => step(event.shiftKey ? -10 : -1),
@@ -396,6 +430,7 @@ function render({ model, el }) {
     0: actions["zoom-reset"],
     f: saveFrame,
     v: saveClip,
+    e: () => page.edit.box.hidden || page.edit.input.click(),
   };
   for (let digit = 1; digit <= 9; digit++) {
     keys[digit] = () => {
@@ -412,9 +447,15 @@ function render({ model, el }) {
   });
   root.addEventListener("keydown", (event) => {
     const act = keys[event.key];
-    if (!act || event.ctrlKey || event.altKey || event.metaKey) return;
     const { target } = event;
-    if (target === page.speed) return; // here keys choose an entry of the list
+    // Here keys choose an entry of the list, or are typed.
+    if (target.closest("select, input[type=text], input[type=number]")) return;
+    if (clip && !get("error") && editor.key(event)) {
+      event.preventDefault();
+      event.stopPropagation();
+      return;
+    }
+    if (!act || event.ctrlKey || event.altKey || event.metaKey) return;
     if (target.type === "range" && target !== page.slider && !/^[a-z0-9]$/.test(event.key)) return;
     // On a button, a checkbox or a summary, the space key already presses it.
     if (event.key === " " && target.closest("button, input[type=checkbox], summary")) return;
@@ -459,6 +500,8 @@ function render({ model, el }) {
     },
     "change:_frame_version": acceptFrameVersion,
     "change:playing": () => (get("playing") ? play() : stop()),
+    "change:edit": switchEditor,
+    "change:_edit": switchEditor,
     "change:side_by_side": () => clip && !get("error") && buildPictures(),
   };
   for (const name of ["shown", "zoom", "window", "gamma", "smooth", "speed"]) {
@@ -480,6 +523,7 @@ function render({ model, el }) {
   return () => {
     if (clock) cancelAnimationFrame(clock.request);
     saving = null;
+    editor.close();
     observer.disconnect();
     window.removeEventListener("resize", refit);
     for (const [event, listener] of Object.entries(listeners)) model.off(event, listener);

@@ -15,6 +15,8 @@ class Clip {
   constructor(content) {
     [this.count, this.height, this.width] = content.shape;
     this.content = content;
+    this.curves = content.curves; // an editor adds its own
+    this.marks = content.marks;
     this.rowBytes = (this.width + 7) >> 3; // per row of a mask: one bit per pixel, whole bytes
     this.parts = new Array(Math.ceil(this.count / content.part));
     this.arrived = new Set(); // numbers of the parts received, inflated or not
@@ -120,13 +122,13 @@ function outlineOf(bits, width, height, rowBytes) {
 
 // The line of text about a frame: its number, time, marks, and what is measured in it.
 function readout(clip, frame) {
-  const { numbers, fps, marks, labels, layers, curves: lines } = clip.content;
+  const { numbers, fps, labels, layers } = clip.content;
   const number = numbers ? numbers[frame] : frame;
   const text = numbers
     ? [`frame ${number} (${frame + 1} of ${clip.count} shown)`]
     : [`frame ${number} / ${clip.count - 1}`];
   if (fps) text.push(`${(number / fps).toFixed(2)} s`);
-  text.push(...marks.filter(([index]) => index === frame).map(([, mark]) => mark));
+  text.push(...clip.marks.filter(([index]) => index === frame).map(([, mark]) => mark));
   if (labels && labels[frame]) text.push(labels[frame]);
   for (const layer of layers) {
     if (!layer.areas || layer.areas[frame] === null) continue;
@@ -134,7 +136,7 @@ function readout(clip, frame) {
       ? ` Dice ${layer.dice[frame].toFixed(2)}` : "";
     text.push(`${layer.name} ${short(layer.areas[frame])} ${layer.unit}${dice}`);
   }
-  for (const { name, unit, values } of lines) { // those that are no area of a layer
+  for (const { name, unit, values } of clip.curves) { // those that are no area of a layer
     if (values[frame] === null) continue;
     if (layers.some((layer) => layer.areas && layer.name === name && layer.unit === unit)) continue;
     text.push(`${name} ${short(values[frame])} ${unit}`.trim());

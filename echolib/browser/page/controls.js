@@ -3,7 +3,7 @@
 function element(tag, parent, properties = {}, attributes = {}) {
   const node = Object.assign(document.createElement(tag), properties);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  parent.append(node);
+  parent?.append(node);
   return node;
 }
 
@@ -37,7 +37,7 @@ const KEYS = [
   ["← →", "one frame back, forward (with shift: ten)"], ["space", "play, pause"],
   ["home end", "first, last frame"], ["d s l", "next end-diastole, end-systole, labelled frame"],
   ["p n", "previous, next clip"], ["+ − 0", "zoom in, out, whole picture"],
-  ["1 to 9", "overlays on and off"], ["f v", "save the frame, the clip"], ["click", "on the picture: play, pause"],
+  ["1 to 9", "overlays on and off"], ["e", "the editor on and off"], ["f v", "save the frame, the clip"], ["click", "on the picture: play, pause"],
   ["drag", "move the enlarged picture"], ["ctrl wheel", "zoom; on a touch screen two fingers"],
   ["on a curve", "click or drag: go to that frame"],
 ];
@@ -82,16 +82,23 @@ function buildPage(el) {
   };
   page.layers = element("div", jumps, { className: "row" });
   page.sideBySide = checkbox(jumps, "side-by-side", "models side by side");
+  page.edit = checkbox(jumps, "edit-switch", "edit");
+  page.edit.box.title = "key e: correct the outlines";
   buildSettings(page, element("details", page.body));
   buildSaving(page, element("details", page.body));
   const keys = element("details", page.body);
   element("summary", keys, { textContent: "Keys and mouse" });
-  const list = element("dl", keys);
-  for (const [key, meaning] of KEYS) {
+  keyList(keys, KEYS);
+  return page;
+}
+
+// A list of keys and their meaning.
+function keyList(parent, entries) {
+  const list = element("dl", parent);
+  for (const [key, meaning] of entries) {
     element("dt", list, { textContent: key });
     element("dd", list, { textContent: meaning });
   }
-  return page;
 }
 
 function buildSettings(page, details) {

@@ -8,12 +8,24 @@ class Curves {
   constructor(canvas, clip) {
     this.canvas = canvas;
     this.clip = clip;
-    this.units = [...new Set(clip.content.curves.map((curve) => curve.unit))];
     this.background = document.createElement("canvas"); // everything except the cursor
     this.width = 0;
-    canvas.hidden = !this.units.length;
-    const names = clip.content.curves.map((curve) => `${curve.name} (${curve.unit})`);
-    canvas.setAttribute("aria-label", `Over time: ${names.join(", ")}. Click to go to a frame.`);
+    this.name();
+  }
+
+  name() {
+    const { curves } = this.clip;
+    this.units = [...new Set(curves.map((curve) => curve.unit))];
+    this.canvas.hidden = !this.units.length;
+    const names = curves.map((curve) => `${curve.name} (${curve.unit})`);
+    this.canvas.setAttribute("aria-label", `Over time: ${names.join(", ")}. Click to go to a frame.`);
+  }
+
+  // The clip's curves or marks have changed.
+  update(width) {
+    this.name();
+    this.width = 0;
+    this.resize(width);
   }
 
   // Lay out the diagrams for a width in CSS px; returns whether anything has changed.
@@ -45,8 +57,7 @@ class Curves {
   }
 
   diagram(context, unit, top) {
-    const { content } = this.clip;
-    const curves = content.curves.filter((curve) => curve.unit === unit);
+    const curves = this.clip.curves.filter((curve) => curve.unit === unit);
     const values = curves.flatMap((curve) => curve.values).filter((value) => value !== null);
     let [low, high] = [Math.min(...values), Math.max(...values)];
     if (high === low) [low, high] = [low - 0.5, high + 0.5];
@@ -63,7 +74,7 @@ class Curves {
     context.fillText(short(low), LEFT - 5, y(low) - 2);
     context.textBaseline = "alphabetic";
     context.textAlign = "center";
-    for (const [frame, mark] of content.marks) {
+    for (const [frame, mark] of this.clip.marks) {
       context.setLineDash([2, 3]);
       context.beginPath();
       context.moveTo(this.x(frame), top + TOP - 3);

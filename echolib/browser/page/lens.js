@@ -38,7 +38,8 @@ class Lens {
     this.draw();
   }
 
-  // Handle drag, pinch and ctrl + wheel on a picture. click(): is called for a press without drag.
+  // Handle drag, pinch and ctrl + wheel on a picture. click(point): is called for a press
+  // without drag, with its place in px of the frame.
   listen(picture, click) {
     const { canvas } = picture;
     const pointers = new Map(); // last event of each pressed pointer, by its id
@@ -70,7 +71,9 @@ class Lens {
       else if (this.zoom() > 1) this.move(from[0] - to[0], from[1] - to[1]);
     });
     canvas.addEventListener("pointerup", (event) => {
-      if (pointers.delete(event.pointerId) && !pointers.size && !moved) click();
+      if (pointers.delete(event.pointerId) && !pointers.size && !moved) {
+        click(framePoint(event));
+      }
     });
     canvas.addEventListener("pointercancel", (event) => pointers.delete(event.pointerId));
     canvas.addEventListener("wheel", (event) => {

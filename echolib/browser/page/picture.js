@@ -2,6 +2,8 @@
 
 const DISPLAY_SIZE = 448; // CSS px; a small frame's longer side is enlarged to this or more
 const HEAT_OPACITY = 0.7; // of the strongest heat
+const EDITED_OPACITY = 40; // of 255, of an edited mask, under which the speckle is still seen
+const DASHES = { interpolated: [7, 5], proposed: [1, 5] }; // CSS px, of curves that nobody has drawn
 
 class Picture {
   constructor(canvas, clip) {
@@ -34,8 +36,8 @@ class Picture {
 
   // viewport: zoom, and the upper left corner in px of the frame; greys: 256 packed colours;
   // layers: indices of the layers to draw; compared: index of the model's layer that is compared
-  // with the truth, or undefined.
-  draw(frame, viewport, greys, smooth, layers, compared) {
+  // with the truth, or undefined; edited(frame): shapes of an editor, see `Editor.overlay`.
+  draw(frame, viewport, greys, smooth, layers, compared, edited) {
     const { clip, context, canvas, packed } = this;
     const pixels = clip.image(frame);
     for (let i = 0; i < packed.length; i++) packed[i] = greys[pixels[i]];
@@ -46,12 +48,15 @@ class Picture {
     context.imageSmoothingQuality = "high";
     this.paint(viewport);
     for (const layer of layers) this.tint(layer, frame, viewport, compared);
+    const shapes = edited(frame);
+    this.fill(shapes, viewport);
     const enlargement = (canvas.width / clip.width) * viewport.zoom;
     // Pixel centres are at integers in the data, and at half-integers on a canvas.
     context.setTransform(enlargement, 0, 0, enlargement,
       (0.5 - viewport.left) * enlargement, (0.5 - viewport.top) * enlargement);
     context.lineCap = "round";
     for (const layer of layers) this.stroke(layer, frame, this.density / enlargement);
+    for (const shape of shapes) this.outline(shape, this.density / enlargement);
   }
 
   paint({ left, top, zoom }) {
@@ -84,6 +89,27 @@ class Picture {
       }
     }
     this.paint(viewport);
+  }
+
+  // Tint the pixels of the masks that an editor has.
+  fill(shapes, viewport) {
+    const masks = shapes.filter(({ mask }) => mask);
+    if (!masks.length) return;
+    this.packed.fill(0);
+    for (const { mask, rgb } of masks) {
+      const colour = pack(rgb, EDITED_OPACITY);
+      for (let i = 0; i < mask.length; i++) if (mask[i]) this.packed[i] = colour;
+    }
+    this.paint(viewport);
+  }
+
+  // Draw an editor's curve: by the line one sees who has made it.
+  outline({ path, made, rgb }, unit) {
+    this.context.strokeStyle = `rgb(${rgb.join(", ")})`;
+    this.context.lineWidth = 1.5 * unit;
+    this.context.setLineDash((DASHES[made] ?? []).map((length) => length * unit));
+    this.context.stroke(path);
+    this.context.setLineDash([]);
   }
 
   // Draw outlines, lines and points. unit: one CSS px in px of the frame.

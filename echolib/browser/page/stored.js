@@ -2,13 +2,14 @@
 
 class Stored {
   constructor({ state, contents, on }) {
-    this.state = { playing: false, error: "", _content: {}, ...state };
+    this.state = { playing: false, edit: false, error: "", _content: {}, ...state };
     this.contents = new Map(contents.map((content) => [content.clip, content]));
     this.onAtFirst = on;
     this.listeners = [];
     this.openedLayers = new Set(contents[0].layers.map((layer) => layer.name));
     this.state.clip = contents[0].clip;
     this.state._content = this.read(this.state.clip);
+    this.state._edit = this.editOf(this.state._content);
   }
 
   read(name) {
@@ -16,6 +17,11 @@ class Stored {
     const parts = content.parts.map((text) =>
       Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)));
     return { ...content, parts };
+  }
+
+  // What the editor needs to know of a clip, or null for a page that was written without it.
+  editOf({ edit, serial }) {
+    return edit ? { ...edit, serial } : null;
   }
 
   get(name) {
@@ -38,6 +44,7 @@ class Stored {
     const shown = [...this.state.shown, ...newLayers.filter((layer) => this.onAtFirst[layer])];
     Object.assign(this.state, {
       frame: content.labelled_frames[0] ?? 0, playing: false, shown, _content: content,
+      _edit: this.editOf(content),
     });
     this.fire("change:_content");
   }

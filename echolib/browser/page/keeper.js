@@ -1,0 +1,136 @@
+// Keeping what is drawn: it is sent to Python until Python has said that it is kept. Until then it
+// also lies in the store of the web browser, where there is one, and outlives a page that is closed.
+
+const SEND_WITHIN = 400; // ms from a change until it is sent
+const ANSWER_WITHIN = 4000; // ms from sending until the page says that there is no answer
+const SEND_AGAIN = 5000; // ms from a failure to the next attempt
+
+class Keeper {
+  // send(message): to Python, or null in a page without.
+  constructor(send) {
+    this.send = send;
+    this.listeners = new Set(); // functions that are called when the state changes
+    this.waiting = new Map(); // edits by clip that are not kept yet
+    this.failure = ""; // why not, as a sentence
+    this.serial = 0;
+    this.sent = null; // serials and clips of the messages without an answer
+    this.timers = {};
+  }
+
+  tell() {
+    for (const listener of this.listeners) listener();
+  }
+
+  changed(edits) {
+    this.waiting.set(edits.name, edits);
+    if (this.send) this.later("send", SEND_WITHIN, () => this.sendAll());
+    else this.later("store", SEND_WITHIN, () => this.storeAll());
+    this.tell();
+  }
+
+  // Do something once, unless it is waiting already.
+  later(name, time, act) {
+    this.timers[name] ??= setTimeout(() => {
+      delete this.timers[name];
+      act();
+    }, time);
+  }
+
+  stopWaiting(name) {
+    clearTimeout(this.timers[name]);
+    delete this.timers[name];
+  }
+
+  storeAll() {
+    for (const edits of this.waiting.values()) {
+      storeText(keyOf(edits), JSON.stringify(edits.document(false)));
+    }
+    this.tell();
+  }
+
+  sendAll() {
+    this.storeAll();
+    this.stopWaiting("again");
+    this.sent = new Map();
+    for (const edits of this.waiting.values()) {
+      this.serial += 1;
+      this.sent.set(this.serial, edits.name);
+      try {
+        this.send({ kind: "correction", serial: this.serial, document: edits.document() });
+      } catch (error) {
+        this.fail(`the connection to Python is broken (${error.message}).`);
+      }
+    }
+    this.later("answer", ANSWER_WITHIN, () => this.fail("Python is busy, or has ended."));
+  }
+
+  fail(reason) {
+    this.failure = reason;
+    this.later("again", SEND_AGAIN, () => this.sendAll());
+    this.tell();
+  }
+
+  // An answer of Python's. A clip that changed after the message was sent goes on waiting.
+  receive({ kind, serial, reason }) {
+    const clip = this.sent?.get(serial);
+    if (clip === undefined) return;
+    this.sent.delete(serial);
+    this.stopWaiting("answer");
+    if (kind === "not kept") {
+      this.fail(reason);
+      return;
+    }
+    this.failure = "";
+    this.stopWaiting("again");
+    if (!this.timers.send && this.waiting.has(clip)) this.isSafe(this.waiting.get(clip));
+    this.tell();
+  }
+
+  // What is not possible is not sent, and stays in the store until it has been mended.
+  isSafe(edits) {
+    this.waiting.delete(edits.name);
+    if (!edits.wrong.length) storeText(keyOf(edits), null);
+  }
+
+  // Let the reader save a clip's corrections as a file.
+  download(edits) {
+    const text = JSON.stringify(edits.document(), null, 1);
+    saveFile(new Blob([text], { type: "application/json" }), fileName(`${edits.name} corrections.json`));
+    if (!this.send) this.isSafe(edits);
+    this.tell();
+  }
+
+  // At the end of a page: whatever still waits is sent or stored now.
+  flush() {
+    if (!this.waiting.size) return;
+    if (this.send) this.sendAll();
+    else this.storeAll();
+    this.stopWaiting("answer");
+    this.stopWaiting("again");
+  }
+}
+
+const keyOf = ({ name, count, height, width, start }) =>
+  `echolib correction of ${name}, ${count} frames of ${height} x ${width}, by ${start.annotator}`;
+
+// Whether the store could be used: a page in a frame or a private window may have none.
+function storeText(key, text) {
+  try {
+    if (text === null) localStorage.removeItem(key);
+    else localStorage.setItem(key, text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function storedDocument(content, start) {
+  const [count, height, width] = content.shape;
+  try {
+    const key = keyOf({ name: content.clip, count, height, width, start });
+    const document = JSON.parse(localStorage.getItem(key));
+    return document?.format === FORMAT ? document : null;
+  } catch {
+    return null;
+  }
+}

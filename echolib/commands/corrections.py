@@ -1,0 +1,106 @@
+"""Corrections from a shell: what a folder of them holds, and how far two people agree."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DataError
+from .shared import Add, open_clips, report_problems
+
+if TYPE_CHECKING:
+    from ..corrections.folder import Folder
+
+WORST = 5  # frames with the least agreement that are named
+
+
+def add_commands(add: Add) -> None:
+    """Add `corrections` to the command line."""
+    command = add("corrections", corrections)
+    command.add_argument("folder", help="folder of corrections")
+    command.add_argument(
+        "--add", nargs="+", default=[], metavar="DOWNLOAD.json",
+        help="files downloaded from an exported page: keep what they hold",
+    )  # fmt: skip
+    command.add_argument(
+        "--data", help="with --add: the data set, or folder of clips, that the page showed"
+    )
+    command.add_argument(
+        "--agreement", nargs=2, metavar=("A", "B"), help="compare what two annotators drew"
+    )
+    command.add_argument("--csv", help="with --agreement: also write a table, one row per outline")
+
+
+def corrections(arguments: argparse.Namespace) -> None:
+    """List a folder of corrections, add downloaded ones, and compare two annotators."""
+    from ..corrections.document import read_download
+    from ..corrections.folder import Folder
+
+    if arguments.data and not arguments.add:
+        raise DataError("--data names the clips of files to add: give --add too.")
+    if arguments.csv and not arguments.agreement:
+        raise DataError("--csv is the table of a comparison: give --agreement too.")
+    documents = [each for path in arguments.add for each in read_download(path)]
+    folder = Folder(arguments.folder, make=bool(documents))
+    if documents:
+        data = open_clips(arguments.data) if arguments.data else None
+        problems = folder.add(documents, data)
+        print(f"{len(documents) - len(problems)} of {len(documents)} corrections added")
+        report_problems(problems)
+    _list(folder)
+    if arguments.agreement:
+        first, second = arguments.agreement
+        _compare(folder, first, second, arguments.csv)
+
+
+def _list(folder: "Folder") -> None:
+    """Print who has corrected how much, and what cannot be read."""
+    entries = folder.entries()
+    print(f"{len({entry.clip for entry in entries})} clips in {folder.path}")
+    for name in folder.annotators():
+        own = [entry for entry in entries if entry.annotator == name]
+        outlined = sum(entry.outlined for entry in own)
+        answered = sum(bool(entry.answer) for entry in own)
+        seconds = sum(entry.seconds for entry in own)
+        drawing = sum(entry.seconds for entry in own if entry.outlined)
+        pace = f", {drawing / outlined:.1f} s per outlined frame" if outlined else ""
+        print(
+            f"  {name or 'without a name'}: {len(own)} clips ({answered} not readable or of "
+            f"another view), {outlined} frames outlined, "
+            f"{sum(entry.unreadable for entry in own)} not readable, {seconds / 60:.1f} min{pace}"
+        )
+    report_problems(folder.problems)
+
+
+def _compare(folder: "Folder", first: str, second: str, path: str | None) -> None:
+    """Print how far two annotators agree, and where least."""
+    from ..corrections.comparison import agreement, agreement_summary
+    from ..files import write_table
+
+    table, summary = agreement(folder, first, second), agreement_summary(folder, first, second)
+    print(
+        f"{first} and {second}: {summary['frames']} frames of {summary['clips']} clips drawn by "
+        f"both, {summary['answers_differ']} answers differ"
+    )
+    for structure in ("ventricle", "leaflets"):
+        if structure in summary:
+            print(f"  {structure}: {_scores(summary[structure])}")
+    if summary["ef"]["n"]:
+        ef = summary["ef"]
+        print(
+            f"  EF of {ef['n']} clips: mean absolute difference "
+            f"{ef['mean_absolute_difference']:.1f} points "
+            f"({ef['ci95'][0]:.1f} to {ef['ci95'][1]:.1f}), {second} less {first} "
+            f"{ef['mean_difference']:+.1f}"
+        )
+    for row in table.sort_values("dice")[:WORST].itertuples():
+        print(f"  least: {row.clip}, frame {row.frame}, {row.structure}: Dice {row.dice:.3f}")
+    if path:
+        write_table(table, path)
+
+
+def _scores(scores: dict[str, Any]) -> str:
+    """Dice and distance with their intervals in words."""
+    dice, distance = scores["dice"], scores["distance_px"]
+    return (
+        f"Dice {dice['mean']:.3f} ({dice['ci95'][0]:.3f} to {dice['ci95'][1]:.3f}), outlines "
+        f"{distance['mean']:.2f} px apart ({distance['ci95'][0]:.2f} to {distance['ci95'][1]:.2f})"
+    )

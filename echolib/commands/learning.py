@@ -1,0 +1,183 @@
+"""What to correct first, and learning from corrections, from a shell."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import DataError
+from .options import add_device, add_force, add_split, add_workers, check_file
+from .shared import Add, open_clips, open_packed, report_problems
+
+if TYPE_CHECKING:
+    from ..corrections.folder import Folder
+    from ..data import FrameSet, Problem
+    from ..networks.models import Encoder
+
+WEIGHTS = ["lv", "lv_landmarks"]
+SHOWN = 10  # clips that are printed
+MINUTES = 3.0
+# what a training on corrections has of its own, or takes from the network that it starts from
+OTHER_OPTIONS = {"target": "masks", "cycle": False, "width": None, "corrupted": 0.0}
+
+
+def add_commands(add: Add) -> None:
+    """Add `queue` to the command line."""
+    command = add("queue", queue)
+    command.add_argument("data", help="folder of a data set, or of clips")
+    command.add_argument(
+        "--weights", nargs="+", default=WEIGHTS,
+        help="a masks network and, for one more kind of doubt, a landmarks network "
+        f"(default {' '.join(WEIGHTS)})",
+    )  # fmt: skip
+    command.add_argument("--out", default="queue.csv", help="file to write (default queue.csv)")
+    command.add_argument(
+        "--corrected", metavar="FOLDER",
+        help="folder of corrections: its clips are left out. Where --weights is a folder that "
+        "`train` wrote, say how Dice has changed on corrections that it has not seen",
+    )  # fmt: skip
+    command.add_argument(
+        "--frames", type=int, default=2, help="of each clip to propose, the most doubtful (2)"
+    )
+    add_split(command, "all")
+    add_workers(command, "processes that share the clips", default=None)
+    add_device(command)
+    add_force(command, "queue")
+
+
+def queue(arguments: argparse.Namespace) -> None:
+    """Order clips and frames by the expected worth of a correction, the most doubtful first."""
+    from ..corrections.queue import correction_queue, write_queue
+    from ..networks.models import load_model
+
+    if arguments.scheduler:
+        raise ValueError("--scheduler is for studies; a queue is made here: --workers.")
+    if len(arguments.weights) > 2:
+        raise ValueError("--weights takes a masks network and a landmarks network, no third one.")
+    check_file(arguments.out, ".csv", arguments.force)
+    network, *others = [load_model(name) for name in arguments.weights]
+    corrected: list[str] = []
+    if arguments.corrected:
+        corrected = open_corrections(arguments.corrected).clips()
+        say_change(arguments.corrected, arguments.weights[0], network, not arguments.quiet)
+    problems: list[Problem] = []
+    table = correction_queue(
+        open_clips(arguments.data), network, others[0] if others else None,
+        arguments.split, arguments.frames, corrected, arguments.workers, not arguments.quiet,
+        problems,
+    )  # fmt: skip
+    write_queue(table, arguments.out)
+    report_problems(problems)
+    first = table[table.place <= SHOWN]
+    for place, frames in first.groupby("place"):
+        shown = ", ".join(map(str, frames.frame))
+        print(f"{place}. {frames['clip'].iloc[0]}, frames {shown}: worth {frames.worth.mean():.2f}")
+    print(f"{table.place.max()} clips in {arguments.out}")
+
+
+def say_change(folder: str, weights: str, network: "Encoder", bar: bool) -> None:
+    """Print how a training on corrections changed Dice on those that it has not seen.
+
+    Nothing is printed where the weights do not come from such a training.
+    """
+    from ..corrections.learning import (
+        LESSON_FILE,
+        compare,
+        read_lesson,
+        score_change,
+        unseen_frames,
+    )
+    from ..networks.models import load_model
+
+    if not (Path(weights) / LESSON_FILE).is_file():
+        return
+    lesson = read_lesson(weights)
+    frames = unseen_frames(_corrected_frames(folder, network.size, bar), lesson)
+    if not len(frames):
+        print(f"{weights} has seen all corrected patients")
+        return
+    cases = score_change(load_model(lesson.start), network, frames)
+    found, means = compare(cases), cases.groupby("patient")[["before", "after"]].mean().mean()
+    print(
+        f"from {lesson.start} to {weights}, Dice changed from {means.before:.3f} to "
+        f"{means.after:.3f} on {found.patients} corrected patients that it has not seen: by "
+        f"{found.mean:+.3f} (95 % {found.low:+.3f} to {found.high:+.3f})"
+    )
+
+
+def is_corrections(folder: str | Path) -> bool:
+    """Whether a folder is one of corrections, of whatever version."""
+    from ..corrections.folder import MARKER
+
+    return (Path(folder) / MARKER).is_file()
+
+
+def open_corrections(folder: str | Path) -> "Folder":
+    """A folder of corrections that is there. Raises DataError for any other folder."""
+    from ..corrections.folder import Folder
+
+    if not is_corrections(folder):
+        raise DataError(
+            f"{folder} is no folder of corrections. Give the one that `browse(..., edit=True)` "
+            "writes."
+        )
+    return Folder(folder, make=False)
+
+
+def learn_from(arguments: argparse.Namespace) -> None:
+    """Run `train` on a folder of corrections.
+
+    Raises ValueError for an option that such a training cannot have.
+    """
+    from ..corrections.learning import learn, learning_config
+    from ..networks.models import load_model
+
+    for name, default in OTHER_OPTIONS.items():
+        if getattr(arguments, name) != default:
+            raise ValueError(
+                f"--{name} is not for corrections, from which the network of --start learns as it "
+                "is. Leave it out."
+            )
+    start, bar = load_model(arguments.start), not arguments.quiet
+    corrected = _corrected_frames(arguments.data, start.size, bar)
+    remembered = _remembered(arguments.remember, start.size, bar)
+    epochs = {} if arguments.epochs is None else {"epochs": arguments.epochs}
+    minutes = {} if epochs else {"minutes": arguments.minutes or MINUTES}
+    config = learning_config(
+        len(corrected), **epochs, **minutes, seed=arguments.seed, start=arguments.start,
+        precision=arguments.precision, loss=arguments.loss or "bce_dice",
+    )  # fmt: skip
+    arguments.kept = "trainings so far are kept; --resume goes on there"
+    lesson = learn(start, corrected, remembered, arguments.out, config, arguments.resume, bar)
+    print(lesson.report())
+    if lesson.kept:
+        print(f"weights in {Path(arguments.out) / 'model.safetensors'}")
+
+
+def _corrected_frames(folder: str, size: int, bar: bool) -> "FrameSet":
+    """The packed frames of corrections, without those of clips that are a test in their data set.
+
+    Raises DataError where nothing is outlined yet, and for a folder of another version.
+    """
+    if not open_corrections(folder).clips():
+        raise DataError(f"{folder} holds no correction yet. Correct some clips first.")
+    frames = open_packed(folder, size, bar)
+    test = (frames.table.split == "test").to_numpy()
+    if test.any():
+        print(f"{test.sum()} corrected frames of the split test are left out: they stay a test")
+    return frames.select(~test)
+
+
+def _remembered(folder: str | None, size: int, bar: bool) -> "FrameSet":
+    """Frames that the network must not forget: of a data set, or of the phantom."""
+    from ..corrections.learning import remembered_frames
+
+    if folder is None:
+        return remembered_frames(size, progress=bar)
+    frames = open_packed(folder, size, bar)
+    for split in ("train", "val"):
+        if not len(frames.split(split)):
+            raise DataError(
+                f"{folder} has no readable frame in the split {split!r}. Remember a data set with "
+                "the splits train and val, or leave --remember out: then it is the phantom."
+            )
+    return frames

@@ -1,0 +1,340 @@
+"""A folder of corrections: the documents of all clips and annotators, and the tables made of them.
+
+    corrections.json               that this is a folder of corrections, and of which format
+    documents/ANNOTATOR/CLIP.json  the truth: one document per clip and annotator
+    Videos/CLIP.avi                the clips, linked, copied or written
+    FileList.csv, VolumeTracings.csv, provenance.csv   derived from the documents at each change
+
+Names of clips and annotators are made safe for files, see `safe_name`.
+"""
+
+import errno
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data.clips import Clip
+from ..data.frames import SPLITS, Dataset
+from ..data.names import is_hidden
+from ..data.problems import Problem
+from ..errors import DataError, no_folder
+from ..files import atomic_path, make_folder, read_json, remove_leftovers, write_json
+from ..locks import one_at_a_time, remove_dead_lock
+from .document import FORMAT, LONGEST_TEXT, check_document, without_record
+from .entries import Entry, Signature, checksum, read_entry, safe_name, signature, write_entry
+from .outline import leaflet_mask, ventricle_mask
+from .tables import join_tables
+from .videos import OtherClipError, Source, bring_video
+
+MARKER, DOCUMENTS, VIDEOS = "corrections.json", "documents", "Videos"
+UNNAMED = "_"  # folder of the annotator without a name
+
+
+class Folder:
+    """The corrections of clips by one or several people, on disk.
+
+    Attributes: path; annotator, whose documents are meant where nobody is named; problems: files
+    in it that could not be read, as of the last look.
+    """
+
+    def __init__(self, path: str | Path, annotator: str = "", make: bool = True) -> None:
+        """Open a folder of corrections, or make it where there is none or an empty one.
+
+        make: False where it must be there. Raises DataError for a folder with other files, or one
+        that another version wrote, and where it cannot be written.
+        """
+        self.path, self.annotator = Path(path), annotator
+        if not annotator.isprintable() or len(annotator) > LONGEST_TEXT:
+            raise DataError(f"Annotator: expected a name in one line, found {annotator[:40]!r}.")
+        self.problems: list[Problem] = []
+        self._entries: dict[Path, tuple[Signature, Entry | Problem]] = {}
+        # documents as this object read or wrote them: their files, and checksums of what they say
+        self._seen: dict[Path, tuple[Signature, str]] = {}
+        self._brought: set[str] = set()  # clips whose video was compared with their source
+        self._open(make)
+
+    def _open(self, make: bool) -> None:
+        marker = self.path / MARKER
+        if not marker.is_file():
+            if not self.path.is_dir() and not (make and not self.path.exists()):
+                raise DataError(f"{no_folder(self.path)} Name a folder of corrections.")
+            self._refuse_others()
+            with _writing(self.path):
+                make_folder(self.path)
+                (self.path / ".gitignore").write_text("*\n")  # tracings of licensed data
+                write_json({"format": FORMAT, "content": "corrections of echolib"}, marker)
+        found = read_json(marker)
+        written = found.get("format") if isinstance(found, dict) else None
+        if written != FORMAT:
+            raise DataError(
+                f"{marker}: this folder was written in format {str(written)[:20]!r} by another "
+                f"version of echolib; this one knows format {FORMAT}. Use the version that wrote "
+                "it, or choose another folder."
+            )
+        for folder in (self.path, self.path / VIDEOS, *self._annotator_folders()):
+            remove_leftovers(folder)
+        remove_dead_lock(self.path / DOCUMENTS)
+        if self._is_stale():
+            with suppress(DataError):  # it may be read only: then the tables stay as they are
+                self.write_tables()
+
+    def _refuse_others(self) -> None:
+        """Raise DataError where the folder holds files of other kinds, such as a data set."""
+        others = [path for path in self.path.glob("*") if not is_hidden(path)]
+        if others:
+            raise DataError(
+                f"{self.path}: expected a folder of corrections, or none yet, found "
+                f"{', '.join(sorted(path.name for path in others)[:4])}. Name a new folder: tables "
+                "of a data set would be written over."
+            )
+
+    def _is_stale(self) -> bool:
+        """Whether a document is newer than the tables, as after a kill between the two."""
+        paths = [*self._documents()]
+        if not paths:
+            return False
+        newest = max(signature(path)[0] for path in paths)
+        tables = [self.path / name for name in join_tables([], set())]
+        return any(not path.is_file() or signature(path)[0] < newest for path in tables)
+
+    # --- Reading --------------------------------------------------------------------------------
+
+    def document(self, clip: str, annotator: str | None = None) -> dict[str, Any] | None:
+        """What one person, by default the folder's annotator, has corrected in a clip, if anything.
+
+        Raises DataError where the file is damaged.
+        """
+        path = self._path(clip, self.annotator if annotator is None else annotator)
+        if not path.is_file():
+            return None
+        now = signature(path)
+        document = check_document(without_record(read_json(path)), str(path))
+        self._seen[path] = now, checksum(document)
+        return document
+
+    def entries(self) -> list[Entry]:
+        """What is there, one entry per clip and annotator; `problems` is what cannot be read."""
+        known, self._entries = self._entries, {}
+        for path in self._documents():
+            with suppress(FileNotFoundError):  # moved aside by another process
+                now, held = signature(path), known.get(path)
+                self._entries[path] = held if held and held[0] == now else (now, read_entry(path))
+        found = [entry for _, entry in self._entries.values()]
+        self.problems = [each for each in found if isinstance(each, Problem)]
+        return [each for each in found if isinstance(each, Entry)]
+
+    def clips(self) -> list[str]:
+        """The names of all clips that somebody corrected or answered."""
+        return sorted({entry.clip for entry in self.entries()})
+
+    def annotators(self) -> list[str]:
+        """The names of all annotators; "" for the one without a name."""
+        return sorted({entry.annotator for entry in self.entries()})
+
+    def masks(self, clip: str, annotator: str | None = None) -> dict[int, np.ndarray]:
+        """The masks (H, W) bool of the ventricle that one person outlined in a clip, by frame."""
+        return {
+            frame: ventricle_mask(content["ventricle"]["points"], shape)
+            for frame, content, shape in self._readable(clip, annotator)
+            if content["ventricle"]
+        }
+
+    def leaflets(self, clip: str, annotator: str | None = None) -> dict[int, np.ndarray]:
+        """The masks (H, W) bool of the leaflets, both in one, that one person drew, by frame.
+
+        EchoNet-Dynamic's tables have no place for them.
+        """
+        found = {}
+        for frame, content, shape in self._readable(clip, annotator):
+            drawn = [leaflet_mask(x["points"], x["width"], shape) for x in content["leaflets"]]
+            if drawn:
+                found[frame] = np.any(drawn, axis=0)
+        return found
+
+    def _readable(
+        self, clip: str, annotator: str | None
+    ) -> Iterator[tuple[int, dict[str, Any], tuple[int, int]]]:
+        """Number, content and (H, W) of the frames of a document that have no answer."""
+        document = self.document(clip, annotator)
+        if document is not None and not document["answer"]:
+            for number, frame in document["frames"].items():
+                if not frame["answer"]:
+                    yield int(number), frame, (document["height"], document["width"])
+
+    # --- Writing --------------------------------------------------------------------------------
+
+    def keep(
+        self,
+        document: dict[str, Any],
+        source: Source | None = None,
+        spacing: float | None = None,
+        split: str = "",
+        patient: str = "",
+    ) -> None:
+        """Write a document, bring its clip into the folder, and derive the tables anew.
+
+        source: the clip's file, the clip, or its frames (T, H, W) uint8; needed until its video is
+        in the folder. spacing: mm per px, by default that of the source. split, patient: of the
+        clip in its data set, see `origin`. When this returns, all of it is on disk.
+
+        Raises DataError for a damaged document, one of another clip of the same name, one that
+        somebody else has changed since this object read it, and where nothing can be written. Where
+        the clip cannot be brought, or the tables cannot be written, the document is kept all the
+        same, and the error says so.
+        """
+        failure = self._keep(document, source, spacing, split, patient)
+        with _writing(self.path, "The correction itself is kept, but not in the tables."):
+            self._write_tables()
+        if failure:
+            raise DataError(failure)
+
+    def add(self, documents: list[dict[str, Any]], data: Dataset | None = None) -> list[Problem]:
+        """Keep documents, such as those of `read_download`, under the annotators that they name.
+
+        data: the data set of the clips. Returns a problem for each that could not be kept, or whose
+        clip is not in the folder.
+        """
+        problems = []
+        for document in documents:
+            clip = str(document.get("clip"))[:LONGEST_TEXT]
+            try:
+                failure = self._keep(document, **(origin(data, clip) if data else {}))
+            except (DataError, OSError) as error:
+                failure = str(error)
+            if failure:
+                problems.append(Problem(f"{clip}.json", None, failure))
+        self.write_tables()
+        return problems
+
+    def write_tables(self) -> None:
+        """Derive the tables from the documents. Raises DataError where they cannot be written."""
+        with _writing(self.path):
+            self._write_tables()
+
+    def _write_tables(self) -> None:
+        with one_at_a_time(self.path / DOCUMENTS):
+            for name, text in join_tables(self.entries(), self._videos()).items():
+                with atomic_path(self.path / name) as temporary:
+                    temporary.write_text(text, encoding="utf-8", newline="\n")
+
+    def _keep(
+        self,
+        document: dict[str, Any],
+        source: Source | None = None,
+        spacing: float | None = None,
+        split: str = "",
+        patient: str = "",
+    ) -> str:
+        """Write a document and bring its clip; returns why the clip could not be brought, or ""."""
+        document = check_document(document, "The correction")
+        if split not in ("", *SPLITS):
+            raise ValueError(f"split: expected one of {list(SPLITS)} or none, found {split!r}.")
+        path = self._path(document["clip"], document["annotator"])
+        shape = document["frame_count"], document["height"], document["width"]
+        with _writing(self.path), one_at_a_time(self.path / DOCUMENTS):
+            others = [entry for entry in self.entries() if entry.file == path.stem]
+            self._check(document, path, shape, others)
+            found, failure = self._bring(path.stem, source, shape, document["fps"])
+            for entry in others:
+                spacing, split = spacing or found or entry.spacing, split or entry.split
+                patient = patient or entry.patient
+            entry = write_entry(document, path, time.time_ns(), spacing or found, split, patient)
+            now = signature(path)
+            self._entries[path], self._seen[path] = (now, entry), (now, checksum(document))
+        if failure:
+            failure += f" The correction itself is kept in {path}, but not yet in the tables."
+        return failure
+
+    def _check(
+        self,
+        document: dict[str, Any],
+        path: Path,
+        shape: tuple[int, int, int],
+        others: list[Entry],
+    ) -> None:
+        """Raise DataError where a document must not be written; move a damaged file aside."""
+        for entry in others:
+            if (entry.shape, entry.clip) != (shape, document["clip"]):
+                raise OtherClipError(
+                    f"{document['clip']}: the folder has corrections of another clip of this name, "
+                    f"with (frames, height, width) {entry.shape} instead of {shape}. Give this one "
+                    "another name, or choose another folder."
+                )
+        seen = self._seen.get(path)
+        if not path.is_file() or (seen and seen[0] == signature(path)):
+            return
+        try:
+            there = check_document(without_record(read_json(path)), str(path))
+        except DataError:
+            path.replace(path.with_name(f"{path.name}.damaged"))
+            return
+        if checksum(there) not in (checksum(document), seen and seen[1]):
+            raise DataError(
+                f"{document['clip']}: another session has kept corrections of this clip under the "
+                f"annotator's name {document['annotator']!r} since it was opened here. Open the "
+                "clip again to go on from them, or use another name."
+            )
+
+    def _bring(
+        self, file: str, source: Source | None, shape: tuple[int, int, int], fps: float | None
+    ) -> tuple[float | None, str]:
+        """Bring a clip's video; returns its spacing, if found, and why it could not be brought."""
+        path = self.path / VIDEOS / f"{file}.avi"
+        if file in self._brought and path.is_file():
+            return None, ""
+        try:
+            spacing = bring_video(path, source, shape, fps)
+        except OtherClipError:
+            raise
+        except DataError as error:
+            return None, str(error)
+        except OSError as error:
+            return None, f"The video of {file} cannot be written ({error.strerror or error})."
+        self._brought.add(file)
+        return spacing, ""
+
+    # --- Places ---------------------------------------------------------------------------------
+
+    def _path(self, clip: str, annotator: str) -> Path:
+        folder = safe_name(annotator) if annotator else UNNAMED
+        return self.path / DOCUMENTS / folder / f"{safe_name(clip)}.json"
+
+    def _annotator_folders(self) -> list[Path]:
+        return sorted(path for path in (self.path / DOCUMENTS).glob("*") if path.is_dir())
+
+    def _documents(self) -> Iterator[Path]:
+        """The files of all documents."""
+        for folder in self._annotator_folders():
+            yield from (path for path in sorted(folder.glob("*.json")) if not is_hidden(path))
+
+    def _videos(self) -> set[str]:
+        """Names of the clips whose video is there."""
+        return {path.stem for path in (self.path / VIDEOS).glob("*.avi") if path.is_file()}
+
+
+def origin(data: Dataset, clip: str) -> dict[str, Any]:
+    """Where a clip of a data set comes from, as arguments of `Folder.keep`; {} for an unknown one.
+
+    The source is its file where the data set has one per clip, else the clip itself.
+    """
+    if clip not in data.table.index:
+        return {}
+    record = data.table.loc[clip]
+    source: Path | Clip = Path(record.path) if "path" in data.table else data.clip(clip)
+    return {"source": source, "split": str(record.split), "patient": str(record.patient)}
+
+
+@contextmanager
+def _writing(folder: Path, more: str = "What was drawn is not kept there.") -> Iterator[None]:
+    """Say in a DataError that, and why, a folder cannot be written. more: what follows from it."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        reason = "the disk is full" if full else str(error.strerror or error)
+        remedy = "Make space" if full else "Check that it may be written, or choose another folder"
+        raise DataError(f"{folder} cannot be written: {reason}. {more} {remedy}.") from error

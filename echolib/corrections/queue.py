@@ -1,0 +1,202 @@
+"""What to correct first: clips and their frames, ordered by how doubtful a network's outlines are.
+
+Where a network is sure, a correction teaches it little. The doubts are those of
+`robustness.doubt`, which need no true outline.
+"""
+
+import warnings
+from collections.abc import Collection, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from ..data.clips import Clip
+from ..data.frames import Dataset
+from ..data.problems import Problem, problem_summary
+from ..data.sector import sector_box
+from ..data.tables import read_table, to_numbers
+from ..errors import DataError
+from ..files import write_table
+from ..networks.inference import predict, square_masks
+from ..networks.models import Encoder, finds_landmarks
+from ..networks.orientation import find_orientation
+from ..robustness.doubt import DOUBTS, augmented_doubt, disagreement, entropy
+from ..workers import clip_workers, spread
+
+SAMPLED = 8  # frames of a clip, spread evenly, whose doubt is measured
+PROPOSED = 2  # frames of a clip to correct: EchoNet-Dynamic traces two
+COLUMNS = ["place", "clip", "patient", "frame", "worth"]  # then the doubts that were measured
+FARTHEST_FRAME = 10**7
+
+
+def frame_doubts(
+    clip: Clip, masks_model: Encoder, landmarks_model: Encoder | None = None, count: int = SAMPLED
+) -> pd.DataFrame:
+    """Doubts about the outlines of a clip's frames, of which at most `count` are looked at.
+
+    Returns one row per frame that was looked at: frame, disagreement (with the masks of the
+    landmarks model, if there is one), augmentation and entropy, as `robustness.doubt` defines
+    them. A clip that is not in the usual display is turned for the networks.
+    """
+    upright = find_orientation(clip, landmarks_model or masks_model).turn(clip.frames)
+    chosen = np.unique(np.linspace(0, len(upright) - 1, min(count, len(upright))).round())
+    box = sector_box(upright, masks_model.size)
+    images = np.stack([box.image(upright[int(frame)]) for frame in chosen])
+    probabilities = predict(masks_model, images)
+    table = pd.DataFrame({"frame": chosen.astype(int)})
+    if landmarks_model is not None:
+        masks = (
+            square_masks(answers, masks_model.size)
+            for answers in (probabilities, predict(landmarks_model, images))
+        )
+        table["disagreement"] = disagreement(*masks)
+    table["augmentation"] = augmented_doubt(masks_model, images)
+    return table.assign(entropy=entropy(probabilities))
+
+
+def order_frames(doubts: pd.DataFrame, proposed: int = PROPOSED) -> pd.DataFrame:
+    """Order clips and frames by the expected worth of a correction, spread over the patients.
+
+    doubts: one row per frame: clip, patient, frame, and some columns of `doubt.DOUBTS`. The worth
+    of a frame is its mean rank by these doubts, as a share of all frames: 1 is the most doubtful
+    by each of them. The `proposed` frames of the largest worth stand for a clip, and their mean is
+    the worth of the clip. Clips come by falling worth, at most one of each patient before any
+    patient's second; equal ones stay in the order that they had. Returns the columns `COLUMNS`,
+    of which `place` numbers the clips from 1, and the doubts. Raises ValueError for a number of
+    frames below 1.
+    """
+    if proposed < 1:
+        raise ValueError(f"The frames proposed per clip must be 1 or more, not {proposed}.")
+    measured = [name for name in DOUBTS if name in doubts]
+    worth = doubts[measured].rank(pct=True).mean(axis=1)
+    frames = doubts.assign(worth=worth).sort_values("worth", ascending=False, kind="stable")
+    frames = frames.groupby("clip", sort=False).head(proposed)
+    clips = frames.sort_index().groupby("clip", sort=False).agg({"patient": "first"})
+    clips["mean"] = frames.groupby("clip").worth.mean().round(12)  # rounding breaks no tie
+    clips = clips.sort_values("mean", ascending=False, kind="stable")
+    clips["turn"] = clips.groupby("patient").cumcount()
+    clips = clips.sort_values("turn", kind="stable")
+    places = pd.Series(range(1, len(clips) + 1), index=clips.index)
+    frames = frames.assign(place=frames["clip"].map(places))
+    frames = frames.sort_values("place", kind="stable").reset_index(drop=True)
+    return frames[[*COLUMNS, *measured]]
+
+
+def correction_queue(
+    data: Dataset,
+    masks_model: Encoder,
+    landmarks_model: Encoder | None = None,
+    split: str = "all",
+    proposed: int = PROPOSED,
+    corrected: Collection[str] = (),
+    workers: int | None = 1,
+    progress: bool = True,
+    problems: list[Problem] | None = None,
+) -> pd.DataFrame:
+    """Order the clips of a data set, with or without labels, as `order_frames` does.
+
+    corrected: names of clips that are left out. workers: processes that share the clips, None for
+    what pays; the order does not depend on it. problems: list to which clips that cannot be read
+    are added. Raises ValueError for models of the wrong kind or of two sizes, and DataError where
+    nothing is left to order.
+    """
+    check_models(masks_model, landmarks_model)
+    table = data.table[(data.table.split == split) | (split == "all")]
+    clips = [clip for clip in table.index if clip not in set(corrected)]
+    if not clips:
+        raise DataError(
+            f"{data.folder}: none of the {len(table)} clips of the split {split!r} is left to "
+            "correct. Choose another split or another data set."
+        )
+    task = partial(_doubts_or_problem, data=data, models=(masks_model, landmarks_model))
+    made = spread(task, clips, clip_workers(workers, len(clips)))
+    bar = tqdm(made, "doubt", len(clips), unit="clip", disable=not progress)
+    found: list[Problem] = []
+    tables = list(_readable(bar, found))
+    if problems is not None:
+        problems += found
+    if not tables:
+        raise DataError(
+            f"{data.folder}: none of its {len(clips)} clips can be read.\n{problem_summary(found)}"
+        )
+    return order_frames(pd.concat(tables, ignore_index=True), proposed)
+
+
+def check_models(masks_model: Encoder, landmarks_model: Encoder | None) -> None:
+    """Raise ValueError unless the first model finds masks in single frames, the other landmarks."""
+    if finds_landmarks(masks_model) or masks_model.arguments.get("inputs", 1) != 1:
+        raise ValueError(
+            f"{masks_model.name} does not find masks in single frames. Give such a network first, "
+            "as lv, and one of landmarks second, as lv_landmarks."
+        )
+    if landmarks_model is None:
+        return
+    if not finds_landmarks(landmarks_model):
+        raise ValueError(
+            f"{landmarks_model.name} finds no landmarks. Give such a network second, as "
+            "lv_landmarks, or the masks network alone."
+        )
+    if landmarks_model.size != masks_model.size:
+        raise ValueError(
+            f"The networks see squares of {masks_model.size} and {landmarks_model.size} px. Give "
+            "two of one size."
+        )
+
+
+def _doubts_or_problem(
+    name: str, data: Dataset, models: tuple[Encoder, Encoder | None]
+) -> pd.DataFrame | Problem:
+    """The doubts about a clip, with its name and patient; a Problem where it cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a spacing, say: it plays no part
+            doubts = frame_doubts(data.clip(name), *models)
+    except DataError as error:
+        return Problem(name, None, str(error).replace(f"{data.folder}/", ""))
+    doubts.insert(0, "clip", name)
+    doubts.insert(1, "patient", data.table.patient[name])
+    return doubts
+
+
+def _readable(
+    made: Iterable[pd.DataFrame | Problem], problems: list[Problem]
+) -> Iterator[pd.DataFrame]:
+    """Yield the tables, and add the problems among them to a list."""
+    for one in made:
+        if isinstance(one, Problem):
+            problems.append(one)
+        else:
+            yield one
+
+
+# --- The file -------------------------------------------------------------------------------------
+
+
+def write_queue(queue: pd.DataFrame, path: str | Path) -> None:
+    """Write a queue as a CSV, with numbers of four decimals."""
+    write_table(queue.round(4), path)
+
+
+def read_queue(path: str | Path) -> list[tuple[str, list[int]]]:
+    """The clips of a queue in their order, each with its frames, the most doubtful one first.
+
+    Only the columns clip and frame are needed, so that a list made by hand is a queue too. Raises
+    DataError for a file that cannot be read or is no such table.
+    """
+    path = Path(path)
+    table, _ = read_table(path, ["clip", "frame"])
+    frames = to_numbers(table.frame)
+    wrong = ~(frames.between(0, FARTHEST_FRAME) & (frames == frames.round()))
+    if wrong.any() or table.empty:
+        found = "no row" if table.empty else f"the frame {table.frame[wrong].iloc[0]!r:.40}"
+        raise DataError(
+            f"{path}: expected rows of a clip and a frame number, found {found}. Let "
+            "`python -m echolib queue` write the file anew."
+        )
+    order: dict[str, list[int]] = {}
+    for clip, frame in zip(table["clip"], frames.astype(int), strict=True):
+        order.setdefault(clip, []).append(int(frame))
+    return list(order.items())
