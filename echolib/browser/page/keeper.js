@@ -100,13 +100,11 @@ class Keeper {
     this.tell();
   }
 
-  // At the end of a page: whatever still waits is sent or stored now.
-  flush() {
-    if (!this.waiting.size) return;
-    if (this.send) this.sendAll();
-    else this.storeAll();
-    this.stopWaiting("answer");
-    this.stopWaiting("again");
+  // At the end of the last view: whatever still waits is sent or stored now.
+  close() {
+    if (this.waiting.size && this.send) this.sendAll();
+    this.storeAll();
+    for (const name of Object.keys(this.timers)) this.stopWaiting(name);
   }
 }
 
