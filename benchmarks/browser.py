@@ -102,7 +102,7 @@ def delays(page, focus, picture) -> np.ndarray:
 
 
 def drags(page, root) -> np.ndarray:
-    """(60,) ms from each move of the mouse to the changed mask; a point is dragged back and forth."""
+    """(60,) ms from each move of the mouse to the changed mask; a point goes back and forth."""
     picture, handle = root.locator("canvas.picture"), root.locator(".handle").nth(3)
     picture.scroll_into_view_if_needed()
     box, point = picture.bounding_box(), handle.bounding_box()

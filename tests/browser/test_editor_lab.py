@@ -118,3 +118,17 @@ def test_a_killed_kernel_loses_nothing_that_is_older_than_a_second(lab):
     assert lab.page.locator(".handle").nth(5).get_attribute("aria-label") == x
     wait_until_kept(lab.page)
     assert kept(lab)[5][0] == before[5][0] - 0.5
+
+
+def test_two_views_of_one_widget_show_the_same_outline(lab):
+    cell = lab.show("import ipywidgets as widgets; c = show(); widgets.VBox([c, c])")
+    roots = cell.locator(".echolib-browser[data-state=ready]")
+    roots.nth(1).locator(".handle").first.wait_for()
+    first, second = (roots.nth(n).locator(".handle").nth(3) for n in range(2))
+    first.focus()
+    for _ in range(3):
+        lab.page.keyboard.press("ArrowLeft")
+    label = first.get_attribute("aria-label")
+    chromium.wait_until(
+        lab.page, lambda: None if second.get_attribute("aria-label") == label else "it differs"
+    )

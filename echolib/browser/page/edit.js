@@ -74,11 +74,11 @@ class Editor {
   }
 
   begin(content, start) {
-    const stored = storedDocument(content, start);
-    const edits = new Edits(content, start, stored ?? start.document);
+    const stored = storedEdits(content, start);
+    const edits = new Edits(content, start, stored?.document ?? start.document);
     session.edits.set(content.clip, edits);
     this.restored = Boolean(stored);
-    if (stored) session.keeper.changed(edits);
+    if (stored && !stored.saved) session.keeper.changed(edits);
     return edits;
   }
 
