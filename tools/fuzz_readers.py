@@ -303,9 +303,33 @@ def resume_robustness(folder: Path, target: str) -> None:
     robustness_summary(cases)
 
 
+def read_corrections(folder: Path, target: str) -> None:
+    """A folder of corrections, whose documents are read, and whose tables are made anew."""
+    from echolib.corrections import Folder, agreement
+    from echolib.data import open_data
+
+    kept = Folder(folder)
+    for entry in kept.entries():
+        masks = kept.masks(entry.clip, entry.annotator) | kept.leaflets(entry.clip, entry.annotator)
+        right = all(mask.dtype == bool and mask.shape == entry.shape[1:] for mask in masks.values())
+        require(right, "masks of a correction")
+    problems = list(kept.problems)
+    kept.write_tables()
+    data = open_data(folder)
+    for clip in data.table.index:
+        for frame in data.labelled(clip)[0]:
+            _check_frame(frame)
+    names = kept.annotators()
+    table = agreement(kept, names[0], names[-1])
+    require(bool(table.dice.between(0, 1).all()), "Dice outside 0 to 1")
+    if problems:
+        raise ValueError(str(problems[0]))
+
+
 READERS: dict[str, Callable[[Path, str], None]] = {
     "clip": read_clip,
     "study": read_study,
+    "corrections": read_corrections,
     "packed": read_packed,
     "pack": resume_pack,
     "pickle": read_pickle,

@@ -242,6 +242,35 @@ def write_robustness(folder: Path) -> None:
     score_robustness(folder)
 
 
+def write_corrections(folder: Path) -> None:
+    """Corrections of two clips by two people."""
+    from echolib.corrections import Folder, outline_points
+    from echolib.data import EchoNet
+
+    source = Path(tempfile.mkdtemp(prefix="echolib-seed-"))
+    write_echonet(source)
+    data = EchoNet(source)
+    leaflet = {"points": [[44.0, 76.0], [54.0, 84.0]], "width": 3.0}
+    origin = {"made": "drawn", "moved": 2, "proposed": None}
+    for name in ("anna", "ben"):
+        for number, clip in enumerate(CLIP_NAMES[:2]):
+            document = {
+                "format": 1, "clip": clip, "height": 112, "width": 112, "frame_count": FRAME_COUNT,
+                "fps": RATE, "annotator": name, "answer": "", "ed": 0, "es": None, "network": "lv",
+                "version": None, "seconds": 12.5, "frames": {},
+            }  # fmt: skip
+            for frame in data.labelled(clip)[0]:
+                points, apex = outline_points(frame.mask)
+                ventricle = {"points": points.tolist(), "apex": apex} | origin
+                document["frames"][str(frame.frame)] = {
+                    "answer": "", "seconds": 4.0, "ventricle": ventricle,
+                    "leaflets": [leaflet | origin],
+                }  # fmt: skip
+            with mock.patch("time.time_ns", lambda number=number: 10**18 + number):
+                Folder(folder, name).keep(document, data.table.path[clip])
+    shutil.rmtree(source)
+
+
 def write_submission_file(folder: Path) -> None:
     """A submission of two videos."""
     from echolib.valve.submission import write_submission
@@ -313,6 +342,8 @@ SEEDS: dict[str, Callable[[Path], Seed]] = {
     "calibration": _folder("calibration", write_calibration, "*"),
     "function parts": _folder("function", write_function, "out/parts/**/*"),
     "robustness parts": _folder("robustness", write_robustness, "out/parts/**/*"),
+    "corrections": _folder("corrections", write_corrections, "*.json", "documents/*/*"),
+    "corrections tables": _folder("study", write_corrections, "*.csv"),
     "submission": _folder("submission", write_submission_file, "*"),
 }  # fmt: skip
 

@@ -60,7 +60,8 @@ def _list(folder: "Folder") -> None:
         outlined = sum(entry.outlined for entry in own)
         answered = sum(bool(entry.answer) for entry in own)
         seconds = sum(entry.seconds for entry in own)
-        pace = f", {seconds / outlined:.1f} s per frame" if outlined else ""
+        drawing = sum(entry.seconds for entry in own if entry.outlined)
+        pace = f", {drawing / outlined:.1f} s per outlined frame" if outlined else ""
         print(
             f"  {name or 'without a name'}: {len(own)} clips ({answered} not readable or of "
             f"another view), {outlined} frames outlined, "

@@ -54,14 +54,14 @@ def agreement_summary(folder: Folder, first: str, second: str) -> dict[str, Any]
     table = agreement(folder, first, second)
     documents = [each for _, each in _pairs(folder, first, second)]
     summary: dict[str, Any] = {
-        "clips": int(table.clip.nunique()),
+        "clips": int(table["clip"].nunique()),
         "frames": len(table[["clip", "frame"]].drop_duplicates()),
         "answers_differ": sum(_differences(*pair) for pair in documents),
     }
     for structure, rows in table.groupby("structure"):
         scores: dict[str, Any] = {"n": len(rows)}
         for name in ("dice", "distance_px"):
-            interval = bootstrap_interval(rows[name].to_numpy(), rows.clip.to_numpy())
+            interval = bootstrap_interval(rows[name].to_numpy(), rows["clip"].to_numpy())
             scores[name] = {"mean": float(rows[name].mean()), "ci95": list(interval)}
         summary[str(structure)] = scores
     differences = [_ef(b) - _ef(a) for a, b in documents]

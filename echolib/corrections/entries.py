@@ -75,7 +75,7 @@ def write_entry(
     rows = document_rows(document, path.stem, spacing, patient, kept)
     record: dict[str, Any] = {"time": kept, "spacing": spacing, "split": split, "patient": patient}
     record |= {"rows_version": ROWS_VERSION, "rows": asdict(rows)}
-    record["checksum"] = _checksum(document, record)
+    record["checksum"] = _whole(document, record)
     write_json(document | {"kept": record}, path)
     return _entry(document, path, record, rows)
 
@@ -89,7 +89,7 @@ def read_entry(path: Path) -> Entry | Problem:
     try:
         content = read_json(path)
         document, record = without_record(content), _record_of(content)
-        if record and record.get("checksum") == _checksum(document, record):
+        if record and record.get("checksum") == _whole(document, record):
             if record["rows_version"] == ROWS_VERSION:
                 return _entry(document, path, record, _rows(record["rows"]))
         else:
@@ -114,11 +114,16 @@ def _record_of_stranger(path: Path) -> dict[str, Any]:
     return {"time": path.stat().st_mtime_ns, "spacing": None, "split": "", "patient": ""}
 
 
-def _checksum(document: Any, record: dict[str, Any]) -> str:
-    """12 hexadecimal digits of a document and its record."""
-    rest = {key: value for key, value in record.items() if key != "checksum"}
-    text = json.dumps([document, rest], sort_keys=True)
+def checksum(content: Any) -> str:
+    """12 hexadecimal digits of values of JSON's types."""
+    text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _whole(document: Any, record: dict[str, Any]) -> str:
+    """The checksum of a document with its record."""
+    rest = {key: value for key, value in record.items() if key != "checksum"}
+    return checksum([document, rest])
 
 
 def _rows(record: dict[str, Any]) -> Rows:

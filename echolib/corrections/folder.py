@@ -25,7 +25,7 @@ from ..errors import DataError, no_folder
 from ..files import atomic_path, make_folder, read_json, remove_leftovers, write_json
 from ..locks import one_at_a_time, remove_dead_lock
 from .document import FORMAT, LONGEST_TEXT, check_document, without_record
-from .entries import Entry, Signature, read_entry, safe_name, signature, write_entry
+from .entries import Entry, Signature, checksum, read_entry, safe_name, signature, write_entry
 from .outline import leaflet_mask, ventricle_mask
 from .tables import join_tables
 from .videos import OtherClipError, Source, bring_video
@@ -52,7 +52,8 @@ class Folder:
             raise DataError(f"Annotator: expected a name in one line, found {annotator[:40]!r}.")
         self.problems: list[Problem] = []
         self._entries: dict[Path, tuple[Signature, Entry | Problem]] = {}
-        self._seen: dict[Path, Signature] = {}  # documents as this object read or wrote them
+        # documents as this object read or wrote them: their files, and checksums of what they say
+        self._seen: dict[Path, tuple[Signature, str]] = {}
         self._brought: set[str] = set()  # clips whose video was compared with their source
         self._open(make)
 
@@ -110,8 +111,10 @@ class Folder:
         path = self._path(clip, self.annotator if annotator is None else annotator)
         if not path.is_file():
             return None
-        self._seen[path] = signature(path)
-        return check_document(without_record(read_json(path)), str(path))
+        now = signature(path)
+        document = check_document(without_record(read_json(path)), str(path))
+        self._seen[path] = now, checksum(document)
+        return document
 
     def entries(self) -> list[Entry]:
         """What is there, one entry per clip and annotator; `problems` is what cannot be read."""
@@ -183,9 +186,11 @@ class Folder:
         the clip cannot be brought, or the tables cannot be written, the document is kept all the
         same, and the error says so.
         """
-        self._keep(document, source, spacing, split, patient)
+        failure = self._keep(document, source, spacing, split, patient)
         with _writing(self.path, "The correction itself is kept, but not in the tables."):
-            self.write_tables()
+            self._write_tables()
+        if failure:
+            raise DataError(failure)
 
     def add(self, documents: list[dict[str, Any]], data: Dataset | None = None) -> list[Problem]:
         """Keep documents, such as those of `read_download`, under the annotators that they name.
@@ -195,17 +200,23 @@ class Folder:
         """
         problems = []
         for document in documents:
-            clip = str(document.get("clip"))
+            clip = str(document.get("clip"))[:LONGEST_TEXT]
             try:
-                self._keep(document, **(origin(data, clip) if data else {}))
+                failure = self._keep(document, **(origin(data, clip) if data else {}))
             except (DataError, OSError) as error:
-                problems.append(Problem(f"{clip[:LONGEST_TEXT]}.json", None, str(error)))
+                failure = str(error)
+            if failure:
+                problems.append(Problem(f"{clip}.json", None, failure))
         self.write_tables()
         return problems
 
     def write_tables(self) -> None:
         """Derive the tables from the documents. Raises DataError where they cannot be written."""
-        with _writing(self.path), one_at_a_time(self.path / DOCUMENTS):
+        with _writing(self.path):
+            self._write_tables()
+
+    def _write_tables(self) -> None:
+        with one_at_a_time(self.path / DOCUMENTS):
             for name, text in join_tables(self.entries(), self._videos()).items():
                 with atomic_path(self.path / name) as temporary:
                     temporary.write_text(text, encoding="utf-8", newline="\n")
@@ -217,7 +228,8 @@ class Folder:
         spacing: float | None = None,
         split: str = "",
         patient: str = "",
-    ) -> None:
+    ) -> str:
+        """Write a document and bring its clip; returns why the clip could not be brought, or ""."""
         document = check_document(document, "The correction")
         if split not in ("", *SPLITS):
             raise ValueError(f"split: expected one of {list(SPLITS)} or none, found {split!r}.")
@@ -231,13 +243,11 @@ class Folder:
                 spacing, split = spacing or found or entry.spacing, split or entry.split
                 patient = patient or entry.patient
             entry = write_entry(document, path, time.time_ns(), spacing or found, split, patient)
-            self._seen[path] = signature(path)
-            self._entries[path] = self._seen[path], entry
+            now = signature(path)
+            self._entries[path], self._seen[path] = (now, entry), (now, checksum(document))
         if failure:
-            raise DataError(
-                f"{failure} The correction itself is kept in {path}; it enters the tables when "
-                "its clip is there."
-            )
+            failure += f" The correction itself is kept in {path}, but not yet in the tables."
+        return failure
 
     def _check(
         self,
@@ -254,14 +264,15 @@ class Folder:
                     f"with (frames, height, width) {entry.shape} instead of {shape}. Give this one "
                     "another name, or choose another folder."
                 )
-        if not path.is_file() or self._seen.get(path) == signature(path):
+        seen = self._seen.get(path)
+        if not path.is_file() or (seen and seen[0] == signature(path)):
             return
         try:
             there = check_document(without_record(read_json(path)), str(path))
         except DataError:
             path.replace(path.with_name(f"{path.name}.damaged"))
             return
-        if there != document:
+        if checksum(there) not in (checksum(document), seen and seen[1]):
             raise DataError(
                 f"{document['clip']}: another session has kept corrections of this clip under the "
                 f"annotator's name {document['annotator']!r} since it was opened here. Open the "
