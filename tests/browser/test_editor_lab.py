@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.browser.test_editor import alert, press, state
+from tests.browser.test_editor import alert, press
 from tools import chromium
 
 pytestmark = pytest.mark.skipif(chromium.missing() is not None, reason=str(chromium.missing()))
@@ -37,8 +37,14 @@ def lab(tmp_path_factory):
         yield notebook
 
 
-def wait_for_state(page, text):
-    chromium.wait_until(page, lambda: None if text in state(page) else state(page))
+def wait_until_kept(page):
+    place = page.locator(".edit .kept")
+
+    def check():
+        text = place.inner_text()
+        return None if text == "kept in kept" else text
+
+    chromium.wait_until(page, check)
 
 
 def kept(lab):
@@ -52,10 +58,10 @@ def kept(lab):
 
 def test_a_change_is_on_disk_once_the_page_says_so(lab):
     press(lab.page, "ArrowLeft", "ArrowLeft", on=".handle >> nth=3")
-    wait_for_state(lab.page, "kept in kept")
+    wait_until_kept(lab.page)
     first = kept(lab)
     press(lab.page, "Control+z", on=".handle >> nth=3")
-    wait_for_state(lab.page, "kept in kept")
+    wait_until_kept(lab.page)
     assert kept(lab)[3][0] == first[3][0] + 0.25
     assert (
         lab.page.evaluate("Object.keys(localStorage).filter((k) => /^echolib/.test(k)).length") == 0
@@ -66,7 +72,7 @@ def test_keys_of_the_editor_are_not_shortcuts_of_lab(lab):
     cells = lab.page.locator(".jp-Cell").count()
     press(lab.page, "a", "Delete", "r", "c", ",", "Enter", "Control+z", on=".handle >> nth=3")
     assert lab.page.locator(".jp-Cell").count() == cells
-    wait_for_state(lab.page, "kept in kept")
+    wait_until_kept(lab.page)
 
 
 def test_what_python_refuses_is_said_and_sent_again(lab):
@@ -79,14 +85,14 @@ def test_what_python_refuses_is_said_and_sent_again(lab):
     )
     assert "stays in this page" in alert(lab.page)
     lab.run("b.editing.folder.keep = keep")
-    wait_for_state(lab.page, "kept in kept")  # by itself, within seconds
+    wait_until_kept(lab.page)  # by itself, within seconds
     assert alert(lab.page) == ""
 
 
 def test_a_killed_kernel_loses_nothing_that_is_older_than_a_second(lab):
     pid = int(lab.run("print(os.getpid())"))
     press(lab.page, *["ArrowLeft"] * 5, on=".handle >> nth=5")
-    wait_for_state(lab.page, "kept in kept")
+    wait_until_kept(lab.page)
     before = kept(lab)
     press(lab.page, "ArrowLeft", on=".handle >> nth=5")
     os.kill(pid, signal.SIGKILL)
@@ -110,5 +116,19 @@ def test_a_killed_kernel_loses_nothing_that_is_older_than_a_second(lab):
     lab.run_all()
     lab.page.locator(".echolib-browser[data-state=ready] .handle").first.wait_for()
     assert lab.page.locator(".handle").nth(5).get_attribute("aria-label") == x
-    wait_for_state(lab.page, "kept in kept")
+    wait_until_kept(lab.page)
     assert kept(lab)[5][0] == before[5][0] - 0.5
+
+
+def test_two_views_of_one_widget_show_the_same_outline(lab):
+    cell = lab.show("import ipywidgets as widgets; c = show(); widgets.VBox([c, c])")
+    roots = cell.locator(".echolib-browser[data-state=ready]")
+    roots.nth(1).locator(".handle").first.wait_for()
+    first, second = (roots.nth(n).locator(".handle").nth(3) for n in range(2))
+    first.focus()
+    for _ in range(3):
+        lab.page.keyboard.press("ArrowLeft")
+    label = first.get_attribute("aria-label")
+    chromium.wait_until(
+        lab.page, lambda: None if second.get_attribute("aria-label") == label else "it differs"
+    )

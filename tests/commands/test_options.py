@@ -144,6 +144,21 @@ def test_browse_takes_a_rate_for_all_clips_of_a_folder(tmp_path, clip):
     assert [content["fps"] for content in page_data(page)["contents"]] == [25, 25]
 
 
+def test_browse_writes_a_page_in_which_outlines_can_be_corrected(tmp_path, capsys, clip, weights):
+    from tests.browser.truth import page_data
+
+    page = tmp_path / "page.html"
+    command = ["browse", clip, "--out", page, "--weights", weights]
+    assert run(*command, "--edit", "--annotator", "anna") == 0
+    data = page_data(page)
+    (content,) = data["contents"]
+    assert data["state"]["edit"] and content["edit"]["annotator"] == "anna"
+    assert len(content["edit"]["version"]) == 12  # of the checksum of the weights
+    assert run(*command, "--force") == 0
+    assert "edit" not in page_data(page)["contents"][0]
+    fails(capsys, [*command, "--force", "--annotator", "anna"], "--annotator: expected --edit")
+
+
 def test_quiet_says_nothing_and_writes_the_same(tmp_path, capsys, clip, weights):
     texts = []
     for name, options in (("loud", []), ("quiet", ["--quiet"])):

@@ -28,7 +28,7 @@ function render({ model, el }) {
     frame: () => frame,
     go: (number) => show(number),
     draw: () => {
-      curves.update(page.pictures.clientWidth);
+      if (curves.update(page.pictures.clientWidth)) fit();
       draw();
     },
     redraw,
@@ -148,6 +148,7 @@ function render({ model, el }) {
     });
     editor.attach(pictures[0]);
     redraw();
+    fit();
   }
 
   // Lay out and draw everything anew.
@@ -156,9 +157,9 @@ function render({ model, el }) {
     const marks = new Set(clip.marks.map(([, mark]) => mark));
     page.jumps.ED.hidden = !marks.has("ED");
     page.jumps.ES.hidden = !marks.has("ES");
-    curves.update(page.pictures.clientWidth);
+    const changesHeight = curves.update(page.pictures.clientWidth);
     updatePicture();
-    fit();
+    if (changesHeight) fit();
   }
 
   // The editor is switched on or off, or has received what it needs to know of the clip.
@@ -168,6 +169,7 @@ function render({ model, el }) {
     editor.open(clip);
     editor.attach(pictures[0]);
     redraw();
+    fit();
   }
 
   // Limit the height of the pictures, so that they are seen together with the controls below them

@@ -86,9 +86,9 @@ function buildPage(el) {
   page.edit.box.title = "key e: correct the outlines";
   buildSettings(page, element("details", page.body));
   buildSaving(page, element("details", page.body));
-  const keys = element("details", page.body);
-  element("summary", keys, { textContent: "Keys and mouse" });
-  keyList(keys, KEYS);
+  page.keys = element("details", page.body);
+  element("summary", page.keys, { textContent: "Keys and mouse" });
+  keyList(page.keys, KEYS);
   return page;
 }
 

@@ -21,11 +21,13 @@ class Curves {
     this.canvas.setAttribute("aria-label", `Over time: ${names.join(", ")}. Click to go to a frame.`);
   }
 
-  // The clip's curves or marks have changed.
+  // The clip's curves or marks have changed; returns whether the number of diagrams has, too.
   update(width) {
+    const before = this.units.length;
     this.name();
     this.width = 0;
     this.resize(width);
+    return before !== this.units.length;
   }
 
   // Lay out the diagrams for a width in CSS px; returns whether anything has changed.

@@ -23,7 +23,9 @@ class Editor {
     this.drawnParts = []; // by part, the last shape that was drawn, its path and mask
     this.onEdit = () => this.changed();
     this.onKept = () => this.on && this.showState();
+    this.onHide = () => session.keeper.storeAll();
     session.keeper.listeners.add(this.onKept);
+    window.addEventListener("pagehide", this.onHide);
     this.actions = this.makeActions();
     page.edit.input.addEventListener("change", () => {
       model.set("edit", page.edit.input.checked);
@@ -56,18 +58,27 @@ class Editor {
       return;
     }
     session.keeper.send = start.serial && !start.exported ? (message) => this.model.send(message) : null;
-    this.edits = session.edits.get(clip.content.clip) ?? this.begin(clip.content, start);
+    this.edits = this.opened(clip.content.clip, start) ?? this.begin(clip.content, start);
     this.edits.listeners.add(this.onEdit);
     this.areas = new Array(clip.count).fill(null);
     this.sweep();
   }
 
+  // The edits of a clip that was open before, unless somebody else has changed it since in the folder.
+  opened(name, start) {
+    const edits = session.edits.get(name);
+    const isSafe = edits && !session.keeper.waiting.has(name) && !edits.wrong.length;
+    const isChanged = isSafe && start.folder && start.document
+      && drawnIn(start.document) !== drawnIn(edits.document());
+    return isChanged ? undefined : edits;
+  }
+
   begin(content, start) {
-    const stored = storedDocument(content, start);
-    const edits = new Edits(content, start, stored ?? start.document);
+    const stored = storedEdits(content, start);
+    const edits = new Edits(content, start, stored?.document ?? start.document);
     session.edits.set(content.clip, edits);
     this.restored = Boolean(stored);
-    if (stored) session.keeper.changed(edits);
+    if (stored && !stored.saved) session.keeper.changed(edits);
     return edits;
   }
 
@@ -83,7 +94,8 @@ class Editor {
   close() {
     this.leave();
     session.keeper.listeners.delete(this.onKept);
-    session.keeper.flush();
+    window.removeEventListener("pagehide", this.onHide);
+    if (!session.keeper.listeners.size) session.keeper.close();
   }
 
   makePanel() {
@@ -124,7 +136,7 @@ class Editor {
       cancel: () => this.edits.cancel(),
       select: (index) => {
         this.selected = index;
-        this.showHandles();
+        this.show();
       },
     });
   }
@@ -191,7 +203,7 @@ class Editor {
       if (this.drawnParts[part]?.shape !== shape) {
         const isMask = shape.made !== "proposed" && !this.edits.problem(shape, part);
         this.drawnParts[part] = {
-          shape, path: pathOf(splineOf(shape.points), part === 0), made: shape.made,
+          shape, path: pathOf(this.edits.curve(shape, part), part === 0), made: shape.made,
           mask: isMask ? this.edits.mask(shape, part) : null, rgb: this.edits.start.rgb,
         };
       }
@@ -232,7 +244,8 @@ class Editor {
       begin: !shape, finish: this.drawing, undo: history.done.length, redo: history.undone.length,
       "add-point": shape?.points.length > 1, "remove-point": chosen,
       accept: shape && shape.made !== "drawn",
-      reset: edits.record(this.frame).shapes[this.part],
+      reset: edits.record(this.frame).shapes[this.part]
+        || (shape?.made === "interpolated" && edits.proposal(this.frame, this.part)),
       copy: shape && this.frame + 1 < this.clip.count,
       "set-ed": true, "set-es": true, download: true,
     };
@@ -255,7 +268,8 @@ class Editor {
 
   showState() {
     const { panel, edits } = this;
-    panel.state.textContent = [this.about(), this.keptText()].filter(Boolean).join(" · ");
+    panel.state.textContent = this.about();
+    panel.kept.textContent = this.keptText();
     const wrong = this.drawing ? "" : this.wrongText();
     const failure = session.keeper.failure;
     const texts = [this.said, wrong,
@@ -283,8 +297,10 @@ class Editor {
     if (this.drawing) return `${name}: ${shape.points.length} points set; enter or “finish” ends it`;
     const made = MADE[shape.made] ?? `the network's${edits.start.network ? ` (${edits.start.network})` : ""}`;
     const area = this.areas[this.frame];
+    const point = shape.points[this.selected];
     return `${name}: ${made}`
-      + (this.part || area === null ? "" : `, ${short(area)} ${edits.start.unit}`);
+      + (this.part || area === null ? "" : `, ${short(area)} ${edits.start.unit}`)
+      + (point ? ` · point ${this.selected + 1}: x ${point[0].toFixed(2)}, y ${point[1].toFixed(2)}` : "");
   }
 
   keptText() {
@@ -320,7 +336,7 @@ class Editor {
     const isSecond = this.lastClick && now - this.lastClick < TWICE;
     this.lastClick = isSecond ? null : now;
     if (!isSecond || this.shape.points.length < 2) return;
-    const [sample, distance] = nearestSample(splineOf(this.shape.points), point);
+    const [sample, distance] = nearestSample(this.edits.curve(this.shape, this.part), point);
     if (distance <= ON_CURVE * this.browser.unit()) this.add(sample);
   }
 

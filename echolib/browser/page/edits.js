@@ -11,6 +11,10 @@ const FORMAT = 1; // of the document
 
 const NOTHING = { answer: "", shapes: [null, null, null] }; // of a frame: what nobody has touched
 const isNothing = ({ answer, shapes }) => !answer && shapes.every((shape) => !shape);
+// What a document says was drawn and answered, as a text that can be compared.
+const drawnIn = ({ answer, ed, es, frames }) => JSON.stringify([answer, ed, es,
+  ...Object.entries(frames).map(([frame, record]) => [frame, record.answer,
+    record.ventricle?.points, record.leaflets.map(({ points, width }) => [points, width])])]);
 const tenths = (seconds) => Math.round(seconds * 10) / 10;
 
 class Edits {
@@ -29,6 +33,7 @@ class Edits {
     this.seconds = { clip: 0, frames: new Map(), last: null, frame: 0 }; // last: of an action, s
     this.fills = true; // whether frames between two that are drawn get an outline
     this.held = null; // while a point is dragged: the step that begins
+    this.last = []; // by part, see `curve`
     this.known = new WeakMap(); // by shape: what is wrong with it, its area
     this.proposed = new Map(); // shapes that the network proposes, by frame
     this.filled = new Map(); // shapes between two others, by frame and part
@@ -89,7 +94,7 @@ class Edits {
   // What makes a shape impossible, as a sentence, or "".
   problem(shape, part) {
     const known = this.knownOf(shape);
-    known.problem ??= this.findProblem(shape.points, part);
+    known.problem ??= this.findProblem(shape, part);
     return known.problem;
   }
 
@@ -98,7 +103,8 @@ class Edits {
     return this.known.get(shape);
   }
 
-  findProblem(points, part) {
+  findProblem(shape, part) {
+    const { points } = shape;
     if (points.length < FEWEST[part]) {
       return `${points.length} of at least ${FEWEST[part]} points are set.`;
     }
@@ -106,16 +112,25 @@ class Edits {
       x < -0.5 || y < -0.5 || x > this.width - 0.5 || y > this.height - 0.5);
     if (outside >= 0) return `Point ${outside + 1} lies outside the frame: move it back.`;
     if (part !== 0) return "";
-    const curve = splineOf(points);
+    const curve = this.curve(shape, part);
     if (crossesItself(curve)) return "The outline crosses itself: move a point back, or undo.";
     return areaOf(curve) < SMALLEST ? "The outline encloses no area: move its points apart." : "";
   }
 
+  // The curve through a shape's points, at least two, and its mask. Those of the last shape of
+  // each part are kept, as the same are asked for several times while a point is dragged.
+  curve(shape, part) {
+    if (this.last[part]?.shape !== shape) {
+      this.last[part] = { shape, curve: splineOf(shape.points), mask: null };
+    }
+    return this.last[part].curve;
+  }
+
   mask(shape, part) {
-    if (shape.points.length < 2) return new Uint8Array(this.width * this.height);
-    const curve = splineOf(shape.points);
-    return part === 0 ? ventricleMask(curve, this.width, this.height)
+    const curve = this.curve(shape, part);
+    this.last[part].mask ??= part === 0 ? ventricleMask(curve, this.width, this.height)
       : leafletMask(curve, shape.width, this.width, this.height);
+    return this.last[part].mask;
   }
 
   // The area of a ventricle in px².
@@ -224,7 +239,7 @@ class Edits {
   addOn(frame, part, sample) {
     const shape = this.shape(frame, part);
     if (shape.points.length >= MOST[part]) return `More than ${MOST[part]} points are not possible.`;
-    const curve = splineOf(shape.points);
+    const curve = this.curve(shape, part);
     const at = Math.floor(Math.min(sample, curve.length / 2 - 2) / SAMPLES) + 1;
     const point = rounded([curve[2 * sample], curve[2 * sample + 1]]);
     if (shape.points.some(([x, y]) => x === point[0] && y === point[1])) return "A point is there.";

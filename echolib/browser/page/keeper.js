@@ -3,7 +3,8 @@
 
 const SEND_WITHIN = 400; // ms from a change until it is sent
 const ANSWER_WITHIN = 4000; // ms from sending until the page says that there is no answer
-const SEND_AGAIN = 5000; // ms from a failure to the next attempt
+const SEND_AGAIN = 5000; // ms from the first failure to the next attempt, twice as long each time
+const SELDOM = 60_000; // ms between two attempts at most: a busy kernel gets all of them in the end
 
 class Keeper {
   // send(message): to Python, or null in a page without.
@@ -12,6 +13,7 @@ class Keeper {
     this.listeners = new Set(); // functions that are called when the state changes
     this.waiting = new Map(); // edits by clip that are not kept yet
     this.failure = ""; // why not, as a sentence
+    this.attempts = 0; // that have failed
     this.serial = 0;
     this.sent = null; // serials and clips of the messages without an answer
     this.timers = {};
@@ -43,7 +45,7 @@ class Keeper {
 
   storeAll() {
     for (const edits of this.waiting.values()) {
-      storeText(keyOf(edits), JSON.stringify(edits.document(false)));
+      storeText(keyOf(edits), JSON.stringify({ document: edits.document(false), saved: false }));
     }
     this.tell();
   }
@@ -66,7 +68,10 @@ class Keeper {
 
   fail(reason) {
     this.failure = reason;
-    this.later("again", SEND_AGAIN, () => this.sendAll());
+    this.later("again", Math.min(SEND_AGAIN * 2 ** this.attempts, SELDOM), () => {
+      this.attempts += 1;
+      this.sendAll();
+    });
     this.tell();
   }
 
@@ -81,12 +86,14 @@ class Keeper {
       return;
     }
     this.failure = "";
+    this.attempts = 0;
     this.stopWaiting("again");
     if (!this.timers.send && this.waiting.has(clip)) this.isSafe(this.waiting.get(clip));
     this.tell();
   }
 
-  // What is not possible is not sent, and stays in the store until it has been mended.
+  // What Python keeps is taken out of the store; what is not possible is not sent, and stays there
+  // until it has been mended.
   isSafe(edits) {
     this.waiting.delete(edits.name);
     if (!edits.wrong.length) storeText(keyOf(edits), null);
@@ -96,22 +103,24 @@ class Keeper {
   download(edits) {
     const text = JSON.stringify(edits.document(), null, 1);
     saveFile(new Blob([text], { type: "application/json" }), fileName(`${edits.name} corrections.json`));
-    if (!this.send) this.isSafe(edits);
+    if (!this.send) { // a file may get lost: the store keeps it, too, and the page goes on from there
+      this.waiting.delete(edits.name);
+      storeText(keyOf(edits), JSON.stringify({ document: edits.document(false), saved: true }));
+    }
     this.tell();
   }
 
-  // At the end of a page: whatever still waits is sent or stored now.
-  flush() {
-    if (!this.waiting.size) return;
-    if (this.send) this.sendAll();
-    else this.storeAll();
-    this.stopWaiting("answer");
-    this.stopWaiting("again");
+  // At the end of the last view: whatever still waits is sent or stored now.
+  close() {
+    if (this.waiting.size && this.send) this.sendAll();
+    this.storeAll();
+    for (const name of Object.keys(this.timers)) this.stopWaiting(name);
   }
 }
 
 const keyOf = ({ name, count, height, width, start }) =>
-  `echolib correction of ${name}, ${count} frames of ${height} x ${width}, by ${start.annotator}`;
+  `echolib correction of ${name}, ${count} frames of ${height} x ${width}, by ${start.annotator}`
+    + `${start.exported ? ", in a page" : ""}`;
 
 // Whether the store could be used: a page in a frame or a private window may have none.
 function storeText(key, text) {
@@ -124,12 +133,16 @@ function storeText(key, text) {
   }
 }
 
-function storedDocument(content, start) {
+// What lies in the store about a clip: {document, saved}, saved: whether as a file, too; or null, also
+// if more time has been spent on what Python has, as in another web browser since.
+function storedEdits(content, start) {
   const [count, height, width] = content.shape;
   try {
     const key = keyOf({ name: content.clip, count, height, width, start });
-    const document = JSON.parse(localStorage.getItem(key));
-    return document?.format === FORMAT ? document : null;
+    const stored = JSON.parse(localStorage.getItem(key));
+    const isUsable = stored?.document?.format === FORMAT
+      && stored.document.seconds >= (start.document?.seconds ?? 0);
+    return isUsable ? stored : null;
   } catch {
     return null;
   }

@@ -43,7 +43,6 @@ function buildPanel(page) {
     ["reset", "reset", "Back to the network's outline"],
     ["copy", "copy ›", "Copy to the next frame"],
   ]) panel.buttons[action] = button(row, action, text, label);
-  panel.fills = checkbox(row, "fills", "fill frames between");
   const answers = element("div", panel.controls, { className: "row" });
   for (const [action, text, label] of [
     ["set-ed", "set ED", "End-diastole is this frame"],
@@ -51,12 +50,13 @@ function buildPanel(page) {
   ]) panel.buttons[action] = button(answers, action, text, label);
   panel.unreadable = checkbox(answers, "unreadable", "frame not readable");
   panel.answer = choice(answers, "answer", "Answer about the clip", CLIP_ANSWERS);
+  panel.fills = checkbox(answers, "fills", "fill frames between");
   panel.annotator = element("input", answers, { type: "text", className: "annotator",
     placeholder: "your name", autocomplete: "off" }, { "aria-label": "Annotator", ...OWN_KEYS });
   panel.buttons.download = button(answers, "download", "download",
     "Save the corrections of this clip as a file");
-  const keys = element("details", root);
-  element("summary", keys, { textContent: "Keys of the editor" });
-  keyList(keys, EDIT_KEYS);
+  panel.kept = element("span", answers, { className: "kept soft" });
+  element("div", page.keys, { textContent: "In the editor:" });
+  keyList(page.keys, EDIT_KEYS);
   return panel;
 }
