@@ -1,6 +1,6 @@
 from .comparison import agreement, agreement_summary
 from .document import check_document, read_download
-from .folder import Folder, origin
+from .folder import Folder
 from .learning import (
     Lesson,
     learn,
@@ -12,3 +12,4 @@ from .learning import (
 from .outline import leaflet_mask, outline_points, spline, ventricle_mask, ventricle_tracing
 from .queue import correction_queue, order_frames, read_queue
 from .simulated import mask_document
+from .videos import origin

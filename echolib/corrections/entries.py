@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,9 +55,9 @@ def safe_name(name: str) -> str:
     return f"{UNSAFE.sub('_', name).strip('_-')[:70] or 'clip'}-{digits}"
 
 
-def signature(path: Path) -> Signature:
+def signature(path: str | Path) -> Signature:
     """Time, number and size of a file, which are new after each writing."""
-    status = path.stat()
+    status = os.stat(path)
     return status.st_mtime_ns, status.st_ino, status.st_size
 
 

@@ -4,11 +4,13 @@ import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..data.avi import is_avi, write_avi
 from ..data.clips import Clip, read_clip
+from ..data.frames import Dataset
 from ..data.video import read_video
 from ..errors import DataError
 from ..files import atomic_path
@@ -53,6 +55,18 @@ def bring_video(
         if not (isinstance(source, str | Path) and _link(Path(source), temporary, shape[1:])):
             write_avi(temporary, clip.frames, clip.fps or fps)
     return clip.spacing
+
+
+def origin(data: Dataset, clip: str) -> dict[str, Any]:
+    """Where a clip of a data set comes from, as arguments of `Folder.keep`; {} for an unknown one.
+
+    The source is its file where the data set has one per clip, else the clip itself.
+    """
+    if clip not in data.table.index:
+        return {}
+    record = data.table.loc[clip]
+    source: Path | Clip = Path(record.path) if "path" in data.table else data.clip(clip)
+    return {"source": source, "split": str(record.split), "patient": str(record.patient)}
 
 
 def _read(source: Source, name: str) -> Clip:

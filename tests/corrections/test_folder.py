@@ -558,7 +558,7 @@ def test_whatever_a_kill_leaves_is_whole(place, clip, moment):
     ready = spawn.Event()
     process = spawn.Process(target=annotate_until_killed, args=(place, clip, ready))
     process.start()
-    assert ready.wait(60)
+    assert ready.wait(300)  # a busy machine takes long to import
     process.join(moment)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
