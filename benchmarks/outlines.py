@@ -8,8 +8,8 @@ All at 112 x 112 px, by wall (septal, lateral, apex, base) and phase (ED, ES):
   phantom frames. Image and label of the phantom agree with the real ones where these curves do.
 - `distance`: signed distance of the network's outline from the expert's, px, positive outward, and
   `area`: the ratio of the two areas, `dice`. On CAMUS training patients, and on phantom frames as a
-  check that what remains is a difference between both kinds of frames. `--cycle` adds the outline of
-  a clip, the mean of two networks of which one is given ED and ES of the same heart, on CAMUS.
+  check that what remains is a difference between both kinds of frames. `--cycle` adds, on CAMUS, the
+  outline of a clip: the mean of two networks, of which one is given ED and ES of the same heart.
 
 It works the other way round too, and takes seconds where a training on phantoms takes minutes: the
 outlines of weights that were trained on CAMUS show where its experts would draw on phantom frames.
@@ -97,8 +97,8 @@ def measure(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Profiles and distances, a row a frame each.
 
-    frames: ED and ES in turn, with regions. cycle: a network that gets ED and ES of one heart beside
-    each frame; its answers and those of `network` count alike.
+    frames: ED and ES in turn, with regions. cycle: a network that gets ED and ES of one heart
+    beside each frame; its answers and those of `network` count alike.
     """
     images, labels = (np.stack(part) for part in list(zip(*frames, strict=True))[:2])
     answers = predict(network, images)

@@ -21,7 +21,7 @@ def average(model: Encoder, earlier: Encoder) -> Encoder:
     """`model` with the mean of both networks' weights; raises ValueError for two architectures."""
     tensors, others = model.float().state_dict(), earlier.float().state_dict()
     if model.arguments != earlier.arguments:
-        raise ValueError(f"expected two networks of one kind: {model.arguments}, {earlier.arguments}")
+        raise ValueError(f"two kinds of networks: {model.arguments} and {earlier.arguments}")
     model.load_state_dict(
         {name: torch.lerp(t, others[name], 0.5) if t.is_floating_point() else t
          for name, t in tensors.items()}
@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("trained", help="folder of the training")
     parser.add_argument("name", help="of the weights in the package")
-    parser.add_argument("--source", help="names the data, where the training knew their layout only")
+    parser.add_argument("--source", help="the data, where the training knew their layout only")
     parser.add_argument("--mean-with", metavar="WEIGHTS", help="that the training started from")
     arguments = parser.parse_args()
     model = load_model(arguments.trained)
