@@ -8,8 +8,8 @@ All at 112 x 112 px, by wall (septal, lateral, apex, base) and phase (ED, ES):
   phantom frames. Image and label of the phantom agree with the real ones where these curves do.
 - `distance`: signed distance of the network's outline from the expert's, px, positive outward, and
   `area`: the ratio of the two areas, `dice`. On CAMUS training patients, and on phantom frames as a
-  check that what remains is a difference between both kinds of frames. `--cycle` adds, on CAMUS, the
-  outline of a clip: the mean of two networks, of which one is given ED and ES of the same heart.
+  check that what remains is a difference between both kinds of frames. `--cycle` adds, on CAMUS,
+  the outline of a clip: the mean of two networks, of which one is given ED and ES of the heart.
 
 It works the other way round too, and takes seconds where a training on phantoms takes minutes: the
 outlines of weights that were trained on CAMUS show where its experts would draw on phantom frames.
