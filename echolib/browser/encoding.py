@@ -80,6 +80,7 @@ class EncodedView:
             "labels": None if view.labels is None else [str(label) for label in view.labels],
             "marks": [[int(frame), str(mark)] for frame, mark in sorted(view.marks.items())],
             "labelled_frames": np.flatnonzero(labelled).tolist(),
+            "start": view.start,
             "layers": self._layers(),
             "curves": [_curve(curve) for curve in view.all_curves],
         }
@@ -118,8 +119,9 @@ class EncodedView:
 
 
 def first_frame(content: dict) -> int:
-    """The frame at which a clip opens: the first labelled one, else 0; content: of the clip."""
-    return next(iter(content["labelled_frames"]), 0)
+    """The frame at which a clip opens: `View.start`, the first labelled one, or 0."""
+    start = content["start"]
+    return next(iter(content["labelled_frames"]), 0) if start is None else start
 
 
 def _curve(curve: Curve) -> dict:

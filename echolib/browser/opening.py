@@ -1,14 +1,17 @@
 """Opening a frame browser on whatever a user has: clips, files, data sets, results."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from ..errors import DataError
 from ..geometry import Tracing
 from .editing import Editing
 from .outliners import model_versions
-from .sources import open_views
+from .sources import Views, open_views
+from .view import View
 from .widget import UNREADABLE, FrameBrowser
 
 
@@ -34,6 +37,7 @@ def browse(
     edit: bool = False,
     corrections: str | Path | None = None,
     annotator: str = "",
+    queue: str | Path | None = None,
 ) -> FrameBrowser:
     """Open clips in a frame browser: one clip, its file, a data set, or a list of these.
 
@@ -51,6 +55,8 @@ def browse(
     corrections: the folder in which corrections are kept, see `corrections.Folder`; without one
         they are in `FrameBrowser.editing.documents`, and the page can save them as a file
     annotator: who corrects; each one's corrections in a folder are kept apart
+    queue: file of `python -m echolib queue`: only its clips are shown, in its order; each opens at
+        its most doubtful frame, and the frames to correct are marked
 
     These can be given only if the source is one clip, of T frames:
     masks: masks by name to outline, each (T, H, W) bool
@@ -73,9 +79,45 @@ def browse(
             landmarks=landmarks, leaflets=leaflets, doubt=doubt, curves=curves, marks=marks,
             labels=labels, fps=fps, spacing=spacing, title=title, blank_text=blank_text,
         )  # fmt: skip
+        if queue is not None:
+            views = in_order(views, queue)
         editing = Editing(corrections, annotator, model_versions(models))
     except UNREADABLE as error:
         return FrameBrowser(None, error=str(error))
     browser = FrameBrowser(views, clip, editing=editing)
     browser.edit = edit
     return browser
+
+
+def in_order(views: Views, queue: str | Path) -> Views:
+    """The clips of a queue, in its order; a clip of the queue that `views` lacks is left out.
+
+    Raises DataError if the queue cannot be read, or names no clip of `views`.
+    """
+    from ..corrections.queue import read_queue  # imports torch, which views of clips do without
+
+    numbers = {name: number for number, name in enumerate(views.names)}
+    order = read_queue(queue)
+    found = [(numbers[clip], frames) for clip, frames in order if clip in numbers]
+    if not found:
+        raise DataError(
+            f"{queue}: expected clips of the source, such as {views.names[0]!r}, found "
+            f"{order[0][0]!r}. Was the queue made of another data set?"
+        )
+
+    def read(number: int) -> View:
+        place, frames = found[number]
+        view = views.read(place)
+        inside = [frame for frame in frames if frame < len(view)]
+        marks = dict(view.marks)
+        for frame in inside:
+            marks[frame] = ", ".join(filter(None, [marks.get(frame), "to correct"]))
+        return replace(view, marks=marks, start=inside[0] if inside else None)
+
+    return Views(
+        names=tuple(views.names[place] for place, _ in found),
+        keywords=tuple(views.keywords[place] for place, _ in found),
+        read=read,
+        problems=views.problems,
+        origin=lambda number: views.origin(found[number][0]),
+    )

@@ -72,6 +72,7 @@ class View:
     marks: a short text such as "ED" or "ES" by frame index
     labels: one text per frame, or None
     numbers: (T,) whole frame numbers in the full clip, if `frames` holds only some of its frames
+    start: frame at which the clip opens; None for the first labelled one, or the first
 
     Raises DataError that names the clip and the field that does not fit.
     """
@@ -85,6 +86,7 @@ class View:
     marks: Mapping[int, str] = field(default_factory=dict)
     labels: Sequence[str] | None = None
     numbers: np.ndarray | None = None
+    start: int | None = None
 
     def __post_init__(self) -> None:
         """Check every field, and give colours to the layers and curves that have none."""

@@ -34,6 +34,10 @@ def add_commands(add: Add) -> None:
         "`corrections.read_download`",
     )  # fmt: skip
     command.add_argument("--annotator", default="", help="with --edit: who corrects")
+    command.add_argument(
+        "--queue", metavar="CSV",
+        help="of `echolib queue`: show its first clips, in its order, with the frames to correct",
+    )  # fmt: skip
     add_split(command, "all")
     which = command.add_mutually_exclusive_group()
     which.add_argument(
@@ -65,13 +69,13 @@ def browse(arguments: argparse.Namespace) -> None:
         browser = open_browser(
             arguments.data, models=arguments.weights, split=arguments.split, fps=changed.fps,
             spacing=changed.spacing, blank_text=changed.blank_text, edit=arguments.edit,
-            annotator=arguments.annotator,
+            annotator=arguments.annotator, queue=arguments.queue,
         )  # fmt: skip
     names = arguments.names
     if names is None:
         count = min(arguments.clips, len(browser.names))
         places = np.linspace(0, len(browser.names) - 1, count).round().astype(int)
-        names = [browser.names[place] for place in places]
+        names = browser.names[:count] if arguments.queue else [browser.names[n] for n in places]
     left_out: list[Problem] = []
     with warnings_as_problems(arguments.data, Path(arguments.data), noted):
         path = browser.to_html(arguments.out, names, left_out)

@@ -207,3 +207,27 @@ def test_the_version_of_a_model_is_the_checksum_of_its_weights(tmp_path):
     assert model_versions(str(path)) == {"mine": digest}
     named = model_versions({"lv": "lv", "function": lambda frames: frames})
     assert len(named["lv"]) == 12 and named["function"] != named["lv"]
+
+
+# --- Queues ---------------------------------------------------------------------------------------
+
+
+def three_clips() -> list[Clip]:
+    return [Clip(name, make_frames(seed), 50, 0.5) for seed, name in enumerate("abc")]
+
+
+def test_a_queue_orders_the_clips_and_opens_each_at_its_most_doubtful_frame(tmp_path):
+    queue = tmp_path / "queue.csv"
+    queue.write_text("clip,frame\nc,4\nc,1\nabsent,0\na,99\na,2\n")
+    browser = browse(three_clips(), queue=queue)
+    assert list(browser._names) == ["c", "a"]
+    assert browser.clip == "c" and browser.frame == 4
+    assert browser._content["marks"] == [[1, "to correct"], [4, "to correct"]]
+    browser.clip = "a"
+    assert browser.frame == 2
+
+
+def test_a_queue_of_other_clips_is_refused(tmp_path):
+    queue = tmp_path / "queue.csv"
+    queue.write_text("clip,frame\nd,4\n")
+    assert "such as 'a', found 'd'" in browse(three_clips(), queue=queue).error

@@ -43,7 +43,7 @@ class Stored {
     newLayers.forEach((layer) => this.openedLayers.add(layer));
     const shown = [...this.state.shown, ...newLayers.filter((layer) => this.onAtFirst[layer])];
     Object.assign(this.state, {
-      frame: content.labelled_frames[0] ?? 0, playing: false, shown, _content: content,
+      frame: content.start ?? content.labelled_frames[0] ?? 0, playing: false, shown, _content: content,
       _edit: this.editOf(content),
     });
     this.fire("change:_content");
