@@ -36,7 +36,10 @@ def add_commands(add: Add) -> None:
         "`train` wrote, say how Dice has changed on corrections that it has not seen",
     )  # fmt: skip
     command.add_argument(
-        "--frames", type=int, default=2, help="of each clip to propose, the most doubtful (2)"
+        "--frames",
+        type=int,
+        default=2,
+        help="of each clip to propose, the most doubtful (default 2)",
     )
     add_split(command, "all")
     add_workers(command, "processes that share the clips", default=None)

@@ -16,13 +16,13 @@ from tests.makers import EchoNetFolder, save_network, ventricle_set, write_avi
 
 ASKS_NETWORKS = {
     "train", "evaluate", "robustness", "segment", "function", "calibrate", "browse", "mitral train",
-    "mitral segment",
+    "mitral segment", "queue",
 }  # fmt: skip
 READS_CLIPS = {"segment", "function", "browse", "mitral segment"}
-WRITES_OVER = READS_CLIPS | {"evaluate", "calibrate", "mitral submit"}  # with --force only
+WRITES_OVER = READS_CLIPS | {"evaluate", "calibrate", "mitral submit", "queue"}  # with --force only
 SPLITS = {
     "evaluate": "test", "robustness": "test", "function": "test", "calibrate": "val",
-    "browse": "all",
+    "browse": "all", "queue": "all",
 }  # fmt: skip
 
 
