@@ -1,17 +1,15 @@
 """Phantom studies of the left ventricle on disk, in the layout of EchoNet-Dynamic."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 
 from .. import config, geometry
 from ..cores import worker_count
+from ..data.avi import write_avi
 from ..data.video import read_video
 from ..errors import DataError
 from ..files import atomic_path, write_table
@@ -126,9 +124,9 @@ def _write_clip(index: int, folder: Path, seed: int, frames: tuple[int, int]):
     path = folder / "Videos" / f"{name}.avi"
     if not _is_whole(path, plan.frames):
         moments = plan.start + np.arange(-WARM_UP_FRAMES, plan.frames) / FPS
-        images = (plan.scan.frame(moment) for moment in moments)
+        images = np.stack([plan.scan.frame(moment) for moment in moments])
         with atomic_path(path) as temporary:
-            write_mjpg(temporary, islice(images, WARM_UP_FRAMES, None), REFERENCE_SIZE)
+            write_avi(temporary, images[WARM_UP_FRAMES:], FPS)
     tracings = {
         frame: trace(plan.scan, plan.start + frame / FPS)
         for frame in (plan.end_diastole, plan.end_systole)
@@ -150,27 +148,6 @@ def _is_whole(path: Path, frames: int) -> bool:
         return path.is_file() and len(read_video(path).frames) == frames
     except DataError:
         return False
-
-
-def write_mjpg(path: Path, images: Iterable[np.ndarray], size: int) -> None:
-    """Write frames (size, size) uint8 as a colour MJPG video with grey content, 50 fps.
-
-    Raises DataError when fewer frames can be read back: OpenCV does not report a full disk.
-    """
-    # OpenCV's own writer: needs no FFmpeg and leaves no date or version in the file
-    path.open("wb").close()  # raises OSError with the reason where no file can be written
-    code = cv2.VideoWriter.fourcc(*"MJPG")
-    writer = cv2.VideoWriter(str(path), cv2.CAP_OPENCV_MJPEG, code, FPS, (size, size))
-    if not writer.isOpened():
-        raise DataError(f"{path}: OpenCV could not open an MJPG video for writing.")
-    written = 0
-    for image in images:
-        writer.write(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
-        written += 1
-    writer.release()
-    readable = len(read_video(path).frames)
-    if readable != written:
-        raise DataError(f"{path}: expected {written} frames, found {readable}. Is the disk full?")
 
 
 def _splits(clips: int, seed: int) -> list[str]:
