@@ -15,15 +15,15 @@ import pandas as pd
 import pytest
 
 from echolib import files
-from echolib.corrections import Folder, leaflet_mask, origin
+from echolib.corrections import Folder, leaflet_mask, mask_document, origin
 from echolib.corrections import folder as folder_module
 from echolib.corrections.entries import read_entry, safe_name
-from echolib.data import Clip, EchoNet, LooseClips, example_clip
+from echolib.data import Camus, Clip, EchoNet, LooseClips, example_clip, open_data
 from echolib.data.problems import Problem
 from echolib.errors import DataError
 from tests.commands.test_tables import described
 from tests.corrections.made import document, frame, leaflet, points
-from tests.makers import EchoNetFolder, race, write_avi
+from tests.makers import EchoNetFolder, camus_folder, race, write_avi
 
 NOBODY = 65534
 
@@ -601,3 +601,16 @@ class TestAdding:
         assert found["source"] == study.table.path.iloc[-1]
         assert origin(study, "unknown") == {}
         assert origin(LooseClips(clip.parent), "0X0001")["split"] == ""
+
+
+def test_a_clip_of_several_files_is_written_as_a_video(tmp_path):
+    data = Camus(camus_folder(tmp_path / "camus"))
+    name = data.table.index[0]
+    masks = {frame.frame: frame.mask for frame in data.labelled(name)[0]}
+    folder = Folder(tmp_path / "corrections")
+    folder.keep(mask_document(data.clip(name), masks, "anna"), **origin(data, name))
+    again = open_data(folder.path)
+    assert again.table.patient[name] == "patient0001" and again.table.split[name] == "train"
+    assert again.clip(name).frames.shape == data.clip(name).frames.shape
+    found = again.labelled(name)[0]
+    assert sorted(frame.phase for frame in found) == ["ED", "ES"]
