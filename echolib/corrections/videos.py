@@ -65,9 +65,9 @@ def origin(data: Dataset, clip: str) -> dict[str, Any]:
     if clip not in data.table.index:
         return {}
     record = data.table.loc[clip]
-    source: Path | Clip | None = Path(record.path) if "path" in data.table else None
-    if source is None or source.is_dir():  # CAMUS has a folder per patient, of several files
-        source = data.clip(clip)
+    path = Path(record.path) if "path" in data.table else None
+    # CAMUS has a folder per patient, of several files
+    source = data.clip(clip) if path is None or path.is_dir() else path
     return {"source": source, "split": str(record.split), "patient": str(record.patient)}
 
 

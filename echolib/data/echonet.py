@@ -178,8 +178,9 @@ class EchoNet:
         except DataError as error:
             reason = str(error).replace(str(path), file)  # reports must not name local folders
             return [], [Problem(file, None, reason)]
-        if frames.shape[1:] not in (self.frame_shape, self._sizes[clip]):
-            size, expected = (f"{h} x {w}" for h, w in (frames.shape[1:], self.frame_shape))
+        wanted = self._sizes[clip] if self.corrected else self.frame_shape
+        if frames.shape[1:] != wanted:
+            size, expected = (f"{h:g} x {w:g}" for h, w in (frames.shape[1:], wanted))
             reason = f"frames are {size} px, those of the data set {expected}: tracings cannot fit"
             return [], [Problem(file, None, reason)]
         masks = {}

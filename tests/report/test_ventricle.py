@@ -196,7 +196,8 @@ def test_pictures_of_a_report_show_the_sector_only(tmp_path):
 def test_report_shows_cards_versions_and_command(report):
     assert report.texts("summary") == ["Model card of lv", "Model card of lv_landmarks"]
     assert "lv: the left ventricle, from phantoms alone" in report.texts("h3")
-    assert "echolib.networks.models.UNet(width=24, depth=3, outputs=3, fold=2)" in report.texts("code")
+    model = "echolib.networks.models.UNet(width=24, depth=3, outputs=3, fold=2)"
+    assert model in report.texts("code")
     assert "**" not in "".join(report.texts("details")) and "| ---" not in report.source
     assert report.row("echolib").strip() and re.search(r"\d\.\d", report.row("torch"))
     assert re.search(r"\d{4}-\d\d-\d\d", report.row("Made"))
