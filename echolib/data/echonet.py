@@ -31,6 +31,7 @@ from .video import read_video
 
 TRACINGS = "VolumeTracings.csv"
 PROVENANCE = "provenance.csv"  # in a folder of corrections: who outlined what
+NOTHING_OUTLINED = "Nobody has outlined a ventricle in this folder of corrections yet."
 CHORD_COLUMNS = ["X1", "Y1", "X2", "Y2"]
 POLYGON_COLUMNS = ["X", "Y"]
 MOST_FRAMES = 10**6  # of a clip: a larger frame number is none
@@ -65,9 +66,10 @@ class EchoNet:
         if not self.folder.is_dir():
             raise DataError(f"{no_folder(self.folder)} Give the folder that holds {FILE_LIST}.")
         path = self.folder / TRACINGS
-        tracings, found = read_table(path, ["FileName", "Frame"])
-        self.pediatric = "X1" not in tracings and "X" in tracings
         self.corrected = (self.folder / PROVENANCE).is_file()
+        advice = {"if_empty": NOTHING_OUTLINED} if self.corrected else {}
+        tracings, found = read_table(path, ["FileName", "Frame"], **advice)
+        self.pediatric = "X1" not in tracings and "X" in tracings
         self.name = "echonet-pediatric" if self.pediatric else "echonet-dynamic"
         self.name = "corrections" if self.corrected else self.name
         self.about_ef = PEDIATRIC_EF if self.pediatric else ""

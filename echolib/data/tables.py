@@ -86,13 +86,15 @@ def read_lines(path: Path) -> list[str]:
     return [line for line in lines if line]
 
 
-def read_table(path: Path, needed: list[str]) -> tuple[pd.DataFrame, list[Problem]]:
+def read_table(
+    path: Path, needed: list[str], if_empty: str = "Download it again."
+) -> tuple[pd.DataFrame, list[Problem]]:
     """Read a CSV as text, and the problems found; its index is the 1-based line of each row.
 
     needed: names of the required columns, which also show how the columns are separated. Where
     semicolons separate them, decimal commas become points. A row with fewer or more fields than
-    the header is left out. Raises DataError, which names the file, where it is missing, empty, not
-    text, or lacks a column.
+    the header is left out. if_empty: what to do about a table without rows. Raises DataError,
+    which names the file, where it is missing, empty, not text, or lacks a column.
     """
     text = read_text(path, "CSV")
     separator = _separator(text, needed)
@@ -109,7 +111,7 @@ def read_table(path: Path, needed: list[str]) -> tuple[pd.DataFrame, list[Proble
     header = [name.strip() for name in rows[0][1]] if rows else []
     require_columns(path, header, needed)
     if len(rows) == 1:
-        raise DataError(f"{path} has a header but no rows. Download it again.")
+        raise DataError(f"{path} has a header but no rows. {if_empty}")
     return _table(path, header, rows[1:])
 
 

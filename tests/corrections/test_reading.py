@@ -10,6 +10,7 @@ import pytest
 from echolib.corrections import Folder, outline_points, ventricle_mask
 from echolib.data import EchoNet, open_data, pack
 from echolib.data.camus import Camus
+from echolib.errors import DataError
 from echolib.metrics import dice
 from tests.corrections.made import document, frame, points
 from tests.makers import write_avi
@@ -141,3 +142,10 @@ def test_outlines_on_real_frames_survive_the_tables(camus, tmp_path):
             assert dice(each.mask, folder.masks(clip)[each.frame]) > 0.98
             assert dice(each.mask, experts[each.frame].mask) > 0.96
             assert each.phase == experts[each.frame].phase
+
+
+def test_a_folder_in_which_nothing_is_outlined_says_so(tmp_path):
+    write_avi(tmp_path / "0X0001.avi")
+    Folder(tmp_path / "kept", "anna").keep(document(frames={}), tmp_path / "0X0001.avi")
+    with pytest.raises(DataError, match="no rows. Nobody has outlined a ventricle"):
+        open_data(tmp_path / "kept")
