@@ -152,13 +152,9 @@ def main() -> None:
     """Print the table."""
     with (
         tempfile.TemporaryDirectory() as place,
-        chromium.start_lab(Path(place) / "lab") as server,
-        chromium.open_chromium() as engine,
-        chromium.open_page(engine) as page,
+        chromium.open_notebook(Path(place) / "lab", [SETUP, OURS]) as notebook,
     ):
-        study = write_study(Path(place))
-        notebook = chromium.Notebook(page, server, [SETUP, OURS])
-        notebook.run_all()
+        study, page = write_study(Path(place)), notebook.page
         root = notebook.cell(1).locator(ROOT)
         root.and_(page.locator("[data-state=ready]")).wait_for()
         ours = delays(page, root, root.locator("canvas.picture"))

@@ -12,6 +12,7 @@ import matplotlib
 import pytest
 from hypothesis import settings
 
+from tools import chromium
 from tools.notebooks import COMPARED_RUN, TESTED_RUN
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,6 +65,13 @@ def _has_gpu() -> bool:
     import torch  # here, so that a run of a light test stays light
 
     return torch.cuda.is_available()
+
+
+@pytest.fixture(scope="module")
+def engine():
+    """A real Chromium; modules that use it are skipped where there is none."""
+    with chromium.open_chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import cv2
 import nibabel
 import numpy as np
 import pandas as pd
+from hypothesis import strategies as st
 
 from echolib.data.frame_checks import COLUMNS
 from echolib.data.frames import FrameSet
@@ -19,6 +20,15 @@ def ventricle(width: float = 16.0, length: float = 44.0, x: float = 56.0, y: flo
     angle = np.linspace(np.pi, 2 * np.pi, 60)
     half = np.stack([x + width * np.cos(angle), y + length / 2 + length * np.sin(angle)], axis=1)
     return half.astype(np.float32)
+
+
+outlines = st.builds(  # of ventricles of many sizes, in frames of 112 x 112 px
+    ventricle,
+    width=st.floats(8, 22),
+    length=st.floats(30, 55),
+    x=st.floats(40, 70),
+    y=st.floats(50, 62),
+)
 
 
 def chord_rows(outline: np.ndarray) -> np.ndarray:

@@ -28,16 +28,9 @@ from echolib.geometry import (
     polygon_to_mask,
 )
 from echolib.metrics import dice
-from tests.makers import chord_rows, ventricle
+from tests.makers import chord_rows, outlines, ventricle
 
 SHAPE = (112, 112)
-outlines = st.builds(
-    ventricle,
-    width=st.floats(8, 22),
-    length=st.floats(30, 55),
-    x=st.floats(40, 70),
-    y=st.floats(50, 62),
-)
 
 
 # of a solid of revolution about its long axis: radius at a depth below the apex, 70 px long

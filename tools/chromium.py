@@ -330,3 +330,24 @@ class Notebook:
         return (
             "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
         )
+
+
+@contextlib.contextmanager
+def open_exported(engine: "Browser", file: Path, **options: Any) -> Iterator["Page"]:
+    """An exported frame browser, opened from disk with the network off, once it is drawn.
+
+    options: of `open_page`, such as viewport
+    """
+    with open_page(engine, offline=True, **options) as page:
+        page.goto(file.as_uri())
+        page.wait_for_selector(".echolib-browser[data-state=ready]")
+        yield page
+
+
+@contextlib.contextmanager
+def open_notebook(folder: Path, sources: Sequence[str]) -> Iterator[Notebook]:
+    """A notebook of code cells in a JupyterLab of its own, all of its cells run."""
+    with start_lab(folder) as server, open_chromium() as engine, open_page(engine) as page:
+        notebook = Notebook(page, server, sources)
+        notebook.run_all()
+        yield notebook

@@ -38,10 +38,8 @@ def browser_picture(result: echolib.ClipFunction) -> Path:
         size = {"width": 560, "height": 700}
         with (
             chromium.open_chromium() as engine,
-            chromium.open_page(engine, offline=True, viewport=size) as page,
+            chromium.open_exported(engine, file, viewport=size) as page,
         ):
-            page.goto(file.as_uri())
-            page.wait_for_selector("[data-state=ready]")
             page.locator(".echolib-browser").screenshot(path=path)
     return path
 

@@ -1,6 +1,5 @@
 """The editor in an exported page, in a real Chromium."""
 
-import contextlib
 import json
 
 import numpy as np
@@ -12,12 +11,17 @@ from echolib.browser.sources import Views
 from echolib.corrections import leaflet_mask, outline_points, spline, ventricle_mask
 from echolib.figures.overlay import GREEN, PINK
 from tests.browser.test_page import CONTRASTS
-from tests.browser.truth import HEART_COUNT, HEART_SHAPE, make_heart, read_saved
+from tests.browser.truth import (
+    HEART_COUNT,
+    HEART_SHAPE,
+    ROOT,
+    make_heart,
+    read_saved,
+)
 from tools import chromium
 
 pytestmark = pytest.mark.skipif(chromium.missing() is not None, reason=str(chromium.missing()))
 
-ROOT = ".echolib-browser"
 SHAPE, SCALE, COUNT = HEART_SHAPE, 7, HEART_COUNT  # px, canvas px per px of a frame, frames
 OPACITY = 40 / 255  # of an edited mask
 LAST = 12  # index of the second hinge in a proposal; 6 is the apex
@@ -45,28 +49,6 @@ def file(folder):
 @pytest.fixture(scope="module")
 def empty_file(folder):
     return write(folder / "empty.html", make_heart(network=False))
-
-
-@pytest.fixture(scope="module")
-def engine():
-    with chromium.open_chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(engine, file):
-    with open_page(engine, file) as page:
-        yield page
-        assert page.watch.complaints == []
-        assert page.watch.foreign(["file:", "data:", "blob:"]) == []
-
-
-@contextlib.contextmanager
-def open_page(engine, file, **options):
-    with chromium.open_page(engine, offline=True, **options) as page:
-        page.goto(file.as_uri())
-        page.wait_for_selector(f"{ROOT}[data-state=ready]")
-        yield page
 
 
 # --- what a test does and sees -------------------------------------------------------------------
@@ -271,7 +253,9 @@ def test_undo_and_redo_go_through_all_steps_and_to_their_frames(page):
 
 
 def test_a_finger_drags_a_point(engine, file):
-    with open_page(engine, file, has_touch=True, viewport={"width": 480, "height": 900}) as page:
+    with chromium.open_exported(
+        engine, file, has_touch=True, viewport={"width": 480, "height": 900}
+    ) as page:
         x, y = centre(page, 9)
         session = page.context.new_cdp_session(page)
 
@@ -424,7 +408,7 @@ def test_the_document_says_who_what_and_how_long(page):
 
 
 def test_without_a_network_one_begins_with_an_ellipse(engine, empty_file):
-    with open_page(engine, empty_file) as page:
+    with chromium.open_exported(engine, empty_file) as page:
         assert state(page).startswith("no ventricle here: begin with an ellipse, or click")
         act(page, "begin")
         found = ventricle(page)
@@ -436,7 +420,7 @@ def test_without_a_network_one_begins_with_an_ellipse(engine, empty_file):
 
 
 def test_points_are_clicked_in_order(engine, empty_file):
-    with open_page(engine, empty_file) as page:
+    with chromium.open_exported(engine, empty_file) as page:
         box = page.locator("canvas.picture").bounding_box()
         points = np.array([[20, 40], [16, 26], [24, 12], [30, 8], [38, 14], [44, 28], [40, 40]])
         for number, (x, y) in enumerate(points):
@@ -491,7 +475,7 @@ def test_a_point_outside_the_frame_is_said_at_once_and_not_sent(page):
 
 
 def test_what_was_drawn_is_there_when_the_page_is_opened_again(engine, file):
-    with open_page(engine, file) as page:
+    with chromium.open_exported(engine, file) as page:
         drag(page, 3, -2, 0)
         page.wait_for_function("() => localStorage.length === 1")
         assert kept(page) == "to be downloaded"
@@ -564,7 +548,9 @@ def test_the_switch_leaves_the_browser_as_it_was(page):
 
 
 def test_a_page_written_without_the_editor_has_no_switch(engine, folder):
-    with open_page(engine, write(folder / "plain.html", make_heart(), edit=False)) as page:
+    with chromium.open_exported(
+        engine, write(folder / "plain.html", make_heart(), edit=False)
+    ) as page:
         assert page.locator("input.edit-switch").is_hidden() and page.locator(".edit").count() == 0
         press(page, "e", "Control+z")
         assert page.locator(".handle").count() == 0 and page.watch.complaints == []
@@ -591,7 +577,7 @@ def test_screen_readers_hear_what_each_point_and_control_is(page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_texts_have_enough_contrast_in_both_themes(engine, file, scheme):
-    with open_page(engine, file, color_scheme=scheme) as page:
+    with chromium.open_exported(engine, file, color_scheme=scheme) as page:
         page.locator("summary", has_text="Keys and mouse").click()
         drag(page, 0, 30, -10)
         assert alert(page)
@@ -603,7 +589,7 @@ def test_texts_have_enough_contrast_in_both_themes(engine, file, scheme):
 def test_nothing_overflows_at_the_width_of_a_phone_and_a_finger_can_hit_the_points(engine, file):
     viewport = {"width": 390, "height": 844}
     options = {"viewport": viewport, "has_touch": True, "is_mobile": True}
-    with open_page(engine, file, **options) as page:
+    with chromium.open_exported(engine, file, **options) as page:
         page.locator("summary", has_text="Keys and mouse").click()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         size = page.locator(".handle").first.bounding_box()["width"]

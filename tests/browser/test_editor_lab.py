@@ -26,14 +26,8 @@ OPEN = "b = show(corrections='kept', annotator='anna'); b"
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    with (
-        chromium.start_lab(tmp_path_factory.mktemp("lab")) as server,
-        chromium.open_chromium() as engine,
-        chromium.open_page(engine) as page,
-    ):
-        notebook = chromium.Notebook(page, server, [SETUP, OPEN])
-        notebook.run_all()
-        page.locator(".echolib-browser[data-state=ready] .handle").first.wait_for()
+    with chromium.open_notebook(tmp_path_factory.mktemp("lab"), [SETUP, OPEN]) as notebook:
+        notebook.page.locator(".echolib-browser[data-state=ready] .handle").first.wait_for()
         yield notebook
 
 

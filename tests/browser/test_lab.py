@@ -35,17 +35,12 @@ b
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """Open a notebook in JupyterLab with its kernel ready, for all tests of the module."""
-    with (
-        chromium.start_lab(tmp_path_factory.mktemp("lab")) as server,
-        chromium.open_chromium() as engine,
-        chromium.open_page(engine) as page,
-    ):
-        notebook = chromium.Notebook(page, server, [SETUP, PLAIN])
-        notebook.run_all()
+    with chromium.open_notebook(tmp_path_factory.mktemp("lab"), [SETUP, PLAIN]) as notebook:
         yield notebook
-        assert page.watch.complaints == []
+        watch = notebook.page.watch
+        assert watch.complaints == []
         # Requests to the server are JupyterLab's own; the frame browser loads nothing else
-        assert page.watch.foreign([server.url, "data:", "blob:"]) == []
+        assert watch.foreign([notebook.server.url, "data:", "blob:"]) == []
 
 
 class ShownBrowser:

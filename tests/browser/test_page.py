@@ -11,6 +11,7 @@ from echolib.figures.overlay import GREEN, PINK
 from tests.browser.truth import (
     COUNT,
     FPS,
+    ROOT,
     SCALE,
     check_difference,
     check_grey,
@@ -27,7 +28,6 @@ from tools import chromium
 
 pytestmark = pytest.mark.skipif(chromium.missing() is not None, reason=str(chromium.missing()))
 
-ROOT = ".echolib-browser"
 # Contrast (WCAG 2, 1.4.3) of all texts with their backgrounds.
 CONTRASTS = """() => {
   const numbers = (colour) => {
@@ -71,26 +71,6 @@ def file(tmp_path_factory):
     browser.shown = []
     browser.frame = 0
     return browser.to_html(tmp_path_factory.mktemp("page") / "page.html", ["one", "two", "three"])
-
-
-@pytest.fixture(scope="module")
-def engine():
-    with chromium.open_chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(engine, file):
-    with chromium.open_page(engine, offline=True) as page:
-        open_file(page, file)
-        yield page
-        assert page.watch.complaints == []
-        assert page.watch.foreign(["file:", "data:", "blob:"]) == []
-
-
-def open_file(page, file):
-    page.goto(file.as_uri())
-    page.wait_for_selector(f"{ROOT}[data-state=ready]")
 
 
 def attribute(page, name="frame"):
@@ -316,8 +296,7 @@ def test_the_number_of_an_ef_is_not_sought_in_names(engine, tmp_path):
     views = replace(make_views(), names=names, keywords=keywords,
                     read=lambda number: replace(read(number), name=names[number]))  # fmt: skip
     file = FrameBrowser(views).to_html(tmp_path / "page.html", names)
-    with chromium.open_page(engine, offline=True) as page:
-        open_file(page, file)
+    with chromium.open_exported(engine, file) as page:
         for text, found in (
             ("EF 5", [1]),
             ("ef  49", [2]),
@@ -338,8 +317,7 @@ def test_picture_and_controls_are_seen_together_at_any_height(engine, file):
           return [picture.height, controls.bottom];
         }""")
 
-    with chromium.open_page(engine, offline=True, viewport={"width": 1280, "height": 640}) as page:
-        open_file(page, file)
+    with chromium.open_exported(engine, file, viewport={"width": 1280, "height": 640}) as page:
         low, bottom = ends()
         assert low < 300 and 600 < bottom <= 640
         page.set_viewport_size({"width": 1280, "height": 1000})
@@ -375,8 +353,7 @@ def test_every_control_has_an_accessible_name(page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_texts_have_enough_contrast_in_both_themes(engine, file, scheme):
-    with chromium.open_page(engine, offline=True, color_scheme=scheme) as page:
-        open_file(page, file)
+    with chromium.open_exported(engine, file, color_scheme=scheme) as page:
         for summary in page.locator("summary").all():
             summary.click()
         contrasts = dict(page.evaluate(CONTRASTS))
@@ -395,8 +372,7 @@ def saved(page, tmp_path, act):
 
 @pytest.mark.parametrize("way", ["key", "mouse", "touch"])
 def test_the_frame_is_saved_as_it_is_shown(engine, file, tmp_path, way):
-    with chromium.open_page(engine, offline=True, has_touch=True) as page:
-        open_file(page, file)
+    with chromium.open_exported(engine, file, has_touch=True) as page:
         press(page, "s", "1", "2", "4")
         page.locator("summary", has_text="Save").click()
         button = page.get_by_role("button", name="Save the frame with its overlays as PNG")
@@ -451,8 +427,7 @@ def test_saving_a_clip_can_be_stopped(page):
 
 
 def test_nothing_overflows_at_the_width_of_a_phone(engine, file):
-    with chromium.open_page(engine, offline=True, viewport={"width": 390, "height": 800}) as page:
-        open_file(page, file)
+    with chromium.open_exported(engine, file, viewport={"width": 390, "height": 800}) as page:
         for summary in page.locator("summary").all():
             summary.click()
         page.locator("input.side-by-side").check()

@@ -15,6 +15,7 @@ SCALE = 13  # canvas px per pixel of a frame: the smallest integer that makes 36
 COUNT = 24
 HEART_SHAPE, HEART_COUNT = (56, 64), 12  # of the clip for the editor
 FPS = 30.0
+ROOT = ".echolib-browser"  # of the browser in a page
 
 
 def make_frames(seed: int = 0, count: int = COUNT) -> np.ndarray:

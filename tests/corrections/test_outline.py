@@ -16,18 +16,11 @@ from echolib.corrections.outline import (
 from echolib.data.camus import Camus
 from echolib.geometry import crosses_itself, mask_to_tracing, polygon_to_mask
 from echolib.metrics import dice
-from tests.makers import ventricle
+from tests.makers import outlines, ventricle
 
 SHAPE = (112, 112)
 coordinates = st.floats(0, 111).map(lambda number: round(number, 2))
 lines = st.lists(st.tuples(coordinates, coordinates), min_size=2, max_size=20).map(np.array)
-outlines = st.builds(
-    ventricle,
-    width=st.floats(8, 22),
-    length=st.floats(30, 55),
-    x=st.floats(40, 70),
-    y=st.floats(50, 62),
-)
 
 
 class TestSpline:

@@ -16,12 +16,6 @@ SIZES = """() => [document.documentElement.scrollWidth, document.documentElement
   [...document.querySelectorAll(".scroll")].map((node) => [node.scrollWidth, node.clientWidth])]"""
 
 
-@pytest.fixture(scope="module")
-def engine():
-    with chromium.open_chromium() as browser:
-        yield browser
-
-
 def sizes(engine, path):
     with chromium.open_page(engine, offline=True, viewport=PHONE) as page:
         page.goto(path.as_uri())
