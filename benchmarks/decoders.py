@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from echolib.data import Camus, EchoNet, LabelledFrame, labelled_frames
+from echolib.data.avi import write_avi
 from echolib.data.grey import GreyFrames
 from echolib.data.video import read_video
 from echolib.figures.film import write_video
@@ -45,15 +46,6 @@ def by_pyav(path: Path) -> np.ndarray:
     return read_video(path).frames
 
 
-def write_mjpg(path: Path, frames: np.ndarray) -> None:
-    code = cv2.VideoWriter.fourcc(*"MJPG")
-    height, width = frames.shape[1:]
-    writer = cv2.VideoWriter(str(path), cv2.CAP_OPENCV_MJPEG, code, 50.0, (width, height))
-    for frame in frames:
-        writer.write(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR))
-    writer.release()
-
-
 def camus_as_avi(camus: Path, folder: Path) -> list[tuple[Path, list[LabelledFrame]]]:
     """One AVI of two frames per patient."""
     frames: dict[str, list[LabelledFrame]] = {}
@@ -64,7 +56,7 @@ def camus_as_avi(camus: Path, folder: Path) -> list[tuple[Path, list[LabelledFra
     pairs = []
     for clip, both in frames.items():
         path = folder / f"{clip}.avi"
-        write_mjpg(path, np.stack([frame.image for frame in both]))
+        write_avi(path, np.stack([frame.image for frame in both]), 50.0)
         pairs.append((path, both))
     return pairs
 

@@ -34,6 +34,7 @@ from echolib.geometry import axis_directions, mask_outline
 from echolib.metrics import dice
 from echolib.networks.inference import predict, square_masks
 from echolib.networks.models import Encoder, load_model
+from echolib.ventricle.clip import Networks, load_networks
 
 from .realism import CAVITY, SIZE, axis_of, phantom_frames, real_frames
 
@@ -93,18 +94,19 @@ def signed_distances(mask: np.ndarray, outline: Outline) -> dict[str, float]:
 
 
 def measure(
-    frames: Iterator, network: Encoder, name: str, cycle: Encoder | None = None
+    frames: Iterator, network: Encoder, name: str, team: Networks | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Profiles and distances, a row a frame each.
 
-    frames: ED and ES in turn, with regions. cycle: a network that gets ED and ES of one heart
-    beside each frame; its answers and those of `network` count alike.
+    frames: ED and ES in turn, with regions. team: where ED and ES are of one heart, `network` and
+    the one that sees the beat, which outline together.
     """
     images, labels = (np.stack(part) for part in list(zip(*frames, strict=True))[:2])
     answers = predict(network, images)
-    if cycle is not None:
-        diastole, systole = (np.repeat(images[phase::2], 2, axis=0) for phase in (0, 1))
-        answers = (answers + predict(cycle, np.stack([diastole, images, systole], axis=1))) / 2
+    if team is not None:
+        hearts = -1, len(PHASES), SIZE, SIZE
+        together = team.predict(images.reshape(hearts), answers.reshape(hearts), [(0, 1)])
+        answers = together.reshape(answers.shape)
     profiles, distances = [], []
     for index, mask in enumerate(square_masks(answers, SIZE)):
         image, regions = images[index], labels[index]
@@ -137,8 +139,8 @@ def main() -> None:
     }
     tables = [measure(frames, network, name) for name, frames in sources.items()]
     if options.cycle:
-        cycle, both = load_model(options.cycle), f"CAMUS, with {options.cycle}"
-        _, distances = measure(real_frames(options.camus), network, both, cycle)
+        team, both = load_networks([options.weights, options.cycle]), f"CAMUS, with {options.cycle}"
+        _, distances = measure(real_frames(options.camus), network, both, team)
         tables.append((tables[0][0][:0], distances))
     profiles, distances = (pd.concat(part) for part in zip(*tables, strict=True))
     for wall in WALLS:

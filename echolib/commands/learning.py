@@ -42,7 +42,7 @@ def add_commands(add: Add) -> None:
         help="of each clip to propose, the most doubtful (default 2)",
     )
     add_split(command, "all")
-    add_workers(command, "processes that share the clips", default=None)
+    add_workers(command, "processes that share the clips", default=None, cluster=False)
     add_device(command)
     add_force(command, "queue")
 
@@ -52,8 +52,6 @@ def queue(arguments: argparse.Namespace) -> None:
     from ..corrections.queue import correction_queue, write_queue
     from ..networks.models import load_model
 
-    if arguments.scheduler:
-        raise ValueError("--scheduler is for studies; a queue is made here: --workers.")
     if len(arguments.weights) > 2:
         raise ValueError("--weights takes a masks network and a landmarks network, no third one.")
     check_file(arguments.out, ".csv", arguments.force)
@@ -85,6 +83,7 @@ def say_change(folder: str, weights: str, network: "Encoder", bar: bool) -> None
     from ..corrections.learning import (
         LESSON_FILE,
         compare,
+        mean_dice,
         read_lesson,
         score_change,
         unseen_frames,
@@ -99,10 +98,10 @@ def say_change(folder: str, weights: str, network: "Encoder", bar: bool) -> None
         print(f"{weights} has seen all corrected patients")
         return
     cases = score_change(load_model(lesson.start), network, frames)
-    found, means = compare(cases), cases.groupby("patient")[["before", "after"]].mean().mean()
+    found, (before, after) = compare(cases), mean_dice(cases)
     print(
-        f"from {lesson.start} to {weights}, Dice changed from {means.before:.3f} to "
-        f"{means.after:.3f} on {found.patients} corrected patients that it has not seen: by "
+        f"from {lesson.start} to {weights}, Dice changed from {before:.3f} to "
+        f"{after:.3f} on {found.patients} corrected patients that it has not seen: by "
         f"{found.mean:+.3f} (95 % {found.low:+.3f} to {found.high:+.3f})"
     )
 

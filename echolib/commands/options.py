@@ -32,13 +32,20 @@ def add_device(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_workers(command: argparse.ArgumentParser, workers: str, default: int | None = 1) -> None:
-    """Add `--workers` and `--scheduler`, of which one is given. workers: what the first counts."""
+def add_workers(
+    command: argparse.ArgumentParser, workers: str, default: int | None = 1, cluster: bool = True
+) -> None:
+    """Add `--workers` and `--scheduler`, of which one is given. workers: what the first counts.
+
+    cluster: False for work that is done on this machine only, without `--scheduler`.
+    """
     some = command.add_mutually_exclusive_group()
     count = "one per core" if default is None else default
     some.add_argument(
         "--workers", type=int, default=default, metavar="N", help=f"{workers} (default {count})"
     )
+    if not cluster:
+        return
     some.add_argument(
         "--scheduler", default="", metavar="ADDRESS",
         help="of a Dask cluster that does the work, such as tcp://10.0.0.1:8786; see CLUSTER.md",

@@ -10,7 +10,7 @@ from ..metrics import case_scores
 from ..statistics import bootstrap_interval
 from .document import outlined_frames
 from .folder import Folder
-from .outline import leaflet_mask, ventricle_mask
+from .outline import leaflets_mask, ventricle_mask
 from .rows import ejection
 
 COLUMNS = (
@@ -113,8 +113,7 @@ def _drawn(document: dict[str, Any]) -> dict[tuple[int, str], np.ndarray]:
         if ventricle and _by_hand([ventricle]):
             masks[int(number), "ventricle"] = ventricle_mask(ventricle["points"], shape)
         if leaflets:
-            several = [leaflet_mask(each["points"], each["width"], shape) for each in leaflets]
-            masks[int(number), "leaflets"] = np.any(several, axis=0)
+            masks[int(number), "leaflets"] = leaflets_mask(leaflets, shape)
     return masks
 
 

@@ -27,7 +27,7 @@ from ..files import atomic_path, make_folder, read_json, remove_leftovers, write
 from ..locks import one_at_a_time, remove_dead_lock
 from .document import FORMAT, LONGEST_TEXT, check_document, without_record
 from .entries import Entry, Signature, checksum, read_entry, safe_name, signature, write_entry
-from .outline import leaflet_mask, ventricle_mask
+from .outline import leaflets_mask, ventricle_mask
 from .tables import join_tables
 from .videos import OtherClipError, Source, bring_video, origin
 
@@ -155,12 +155,11 @@ class Folder:
 
         EchoNet-Dynamic's tables have no place for them.
         """
-        found = {}
-        for frame, content, shape in self._readable(clip, annotator):
-            drawn = [leaflet_mask(x["points"], x["width"], shape) for x in content["leaflets"]]
-            if drawn:
-                found[frame] = np.any(drawn, axis=0)
-        return found
+        return {
+            frame: leaflets_mask(content["leaflets"], shape)
+            for frame, content, shape in self._readable(clip, annotator)
+            if content["leaflets"]
+        }
 
     def _readable(
         self, clip: str, annotator: str | None

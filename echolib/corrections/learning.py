@@ -257,11 +257,11 @@ def _lesson(
     crossed: bool,
 ) -> Lesson:  # fmt: skip
     """A lesson by the cases of held-out patients, and by remembered frames that are unseen."""
-    means = cases.groupby("patient")[["before", "after"]].mean().mean()
+    before, after = mean_dice(cases)
     return Lesson(
         difference=compare(cases),
-        before=float(means.before),
-        after=float(means.after),
+        before=before,
+        after=after,
         crossed=crossed,
         remembered_before=float(score_frames(start, unseen).mean()),
         remembered_after=float(score_frames(network, unseen).mean()),
@@ -294,6 +294,12 @@ def score_change(before: Encoder, after: Encoder, frames: FrameSet) -> pd.DataFr
     """One row per frame: clip, frame, patient, and Dice of two networks, before and after."""
     table = frames.table[["clip", "frame", "patient"]].copy()
     return table.assign(before=score_frames(before, frames), after=score_frames(after, frames))
+
+
+def mean_dice(cases: pd.DataFrame) -> tuple[float, float]:
+    """Mean Dice before and after, each patient counted once. cases: as for `compare`."""
+    before, after = cases.groupby("patient")[["before", "after"]].mean().mean()
+    return float(before), float(after)
 
 
 def compare(cases: pd.DataFrame) -> PairedDifference:

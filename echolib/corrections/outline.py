@@ -5,7 +5,9 @@ The editor of the frame browser computes the same curves and masks in JavaScript
 integers, and are kept to 0.01 px.
 """
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -110,6 +112,12 @@ def leaflet_mask(points: np.ndarray, width: float, shape: tuple[int, int]) -> np
         across = x - start[0] - share * along[0], y - start[1] - share * along[1]
         mask[top:bottom, left:right] |= across[0] ** 2 + across[1] ** 2 <= radius**2
     return mask
+
+
+def leaflets_mask(leaflets: Sequence[Mapping[str, Any]], shape: tuple[int, int]) -> np.ndarray:
+    """(H, W) bool mask of leaflets as a document holds them, all in one."""
+    masks = [leaflet_mask(each["points"], each["width"], shape) for each in leaflets]
+    return np.any(masks, axis=0)
 
 
 def outline_points(mask: np.ndarray, per_wall: int = PER_WALL) -> tuple[np.ndarray, int]:
