@@ -68,8 +68,10 @@ class FrameBrowser(anywidget.AnyWidget):
     _keywords = traitlets.List(traitlets.Unicode()).tag(sync=True)
     _content = traitlets.Dict().tag(sync=True)
     _edit = traitlets.Dict().tag(sync=True)  # what the editor must know of the open clip
-    _frame_version = traitlets.Int(0).tag(sync=True)  # how many times Python has set the frame
-    # From the page: the last `_frame_version` that it received, and the frame that it shows.
+    # How many times Python has set the frame, and to which. Sent with each setting, also to the
+    # frame that Python knows of: a page that plays has left it since.
+    _python_frame = traitlets.List([0, 0]).tag(sync=True)
+    # From the page: the last number of settings that it received, and the frame that it shows.
     _page_frame = traitlets.List([0, 0]).tag(sync=True)
 
     def __init__(
@@ -194,10 +196,10 @@ class FrameBrowser(anywidget.AnyWidget):
         it yet. Then `playing` in the same message is ignored, too.
         """
         state = {name: value for name, value in sync_data.items() if name != "frame"}
-        version, frame = state.get("_page_frame", (None, 0))
-        if version == self._frame_version:
+        settings, frame = state.get("_page_frame", (None, 0))
+        if settings == self._python_frame[0]:
             state["frame"] = frame
-        elif version is not None:
+        elif settings is not None:
             state.pop("playing", None)
         self._setting_from_page = True
         try:
@@ -207,16 +209,28 @@ class FrameBrowser(anywidget.AnyWidget):
 
     @traitlets.validate("frame")
     def _clamp_frame(self, proposal: traitlets.Bunch) -> int:
-        """Limit the frame to the clip: from its first frame to its last."""
-        last = 0 if self._view is None else len(self._view.frames) - 1
-        return min(max(proposal.value, 0), last)
+        """Limit the frame to the clip: from its first frame to its last.
 
-    @traitlets.observe("frame", "value")
-    def _link_frame_and_value(self, change: traitlets.Bunch) -> None:
-        self.frame = change.new
-        self.value = self.frame  # which `_clamp_frame` may have changed
-        if change.name == "frame" and not self._setting_from_page:
-            self._frame_version += 1
+        Called with each setting, where an observer is called with a change alone.
+        """
+        last = 0 if self._view is None else len(self._view.frames) - 1
+        frame = min(max(proposal.value, 0), last)
+        if not self._setting_from_page:
+            self._count_frame(frame)
+        return frame
+
+    def _count_frame(self, frame: int) -> None:
+        self._python_frame = [self._python_frame[0] + 1, frame]
+
+    @traitlets.observe("frame")
+    def _set_value(self, change: traitlets.Bunch) -> None:
+        self.value = change.new
+
+    @traitlets.observe("value")
+    def _set_frame(self, change: traitlets.Bunch) -> None:
+        if change.new != self.frame:
+            self.frame = change.new
+            self.value = self.frame  # which `_clamp_frame` may have changed
 
     @traitlets.validate("clip")
     def _check_clip(self, proposal: traitlets.Bunch) -> str:
@@ -252,7 +266,7 @@ class FrameBrowser(anywidget.AnyWidget):
         with self.hold_sync():
             self.playing, self.error, self._content = False, "", content
             self.frame = first_frame(content)
-            self._frame_version += 1
+            self._count_frame(self.frame)  # where the page opens a clip, nothing else counts it
             self.shown = self.shown + self._new_layers(view)
             self._open_editor()
 

@@ -233,6 +233,12 @@ def test_an_outdated_frame_of_the_page_does_not_override_python(lab):
         shown.wait(frame=20)
         shown.python_becomes("b.frame", "20")
         assert shown.python("b.frame") == shown.data()
+    # Set to what Python knows of: the page has left it since
+    lab.run("b.frame = 0; b.playing = True")
+    chromium.wait_until(lab.page, lambda: None if int(shown.data()) > 1 else "it does not play")
+    known = lab.run("time.sleep(0.3); b.playing = False; b.frame = b.frame; print(b.frame)")
+    shown.root.get_by_label("Play").wait_for()
+    shown.wait(frame=known)
 
 
 def test_another_widget_of_the_page_may_set_the_frame(lab):

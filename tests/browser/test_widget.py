@@ -198,25 +198,54 @@ def test_a_clip_opens_at_its_first_labelled_frame_or_at_its_first():
 
 def test_an_outdated_frame_from_the_page_is_ignored():
     browser = make_browser(make_view("A"), make_view("B"))
-    browser.set_state({"_page_frame": [browser._frame_version, 3], "frame": 3})
+    browser.set_state({"_page_frame": [browser._python_frame[0], 3], "frame": 3})
     assert browser.frame == browser.value == 3
-    before = browser._frame_version
+    before = browser._python_frame[0]
     browser.clip = "B"
     browser.set_state({"_page_frame": [before, 5], "frame": 5, "playing": True, "gamma": 0.5})
     assert (browser.frame, browser.playing, browser.gamma) == (1, False, 0.5)
-    browser.set_state({"_page_frame": [browser._frame_version, 5], "frame": 5})
+    browser.set_state({"_page_frame": [browser._python_frame[0], 5], "frame": 5})
     assert browser.frame == 5
-    before = browser._frame_version
+    before = browser._python_frame[0]
     browser.frame = 2
     browser.set_state({"_page_frame": [before, 6], "frame": 6})
     assert browser.frame == 2
+
+
+def frames_in(messages):
+    """What messages to the page say of the frame: how often it was set, and to which."""
+    states = [message["state"] for message in messages]
+    return [state["_python_frame"] for state in states if "_python_frame" in state]
+
+
+def test_a_frame_is_sent_each_time_it_is_set(monkeypatch):
+    browser = make_browser()
+    sent = []
+    monkeypatch.setattr(browser, "_send", lambda message, buffers=None: sent.append(message))
+    browser.frame = browser.frame  # as known here: a page that plays has left it since
+    browser.frame = 99
+    browser.value = 99
+    last = len(browser.view.frames) - 1
+    assert browser.frame == browser.value == last
+    counts, frames = zip(*frames_in(sent), strict=True)
+    assert frames == (1, last, last) and len(set(counts)) == 3
+
+
+def test_a_clip_opened_at_the_frame_that_python_knows_of_sends_it(monkeypatch):
+    browser = make_browser(make_view("A"), make_view("B"))
+    browser.set_state({"_page_frame": [browser._python_frame[0], 1]})
+    sent = []
+    monkeypatch.setattr(browser, "_send", lambda message, buffers=None: sent.append(message))
+    browser.clip = "B"
+    assert browser.frame == 1
+    assert [frame for _, frame in frames_in(sent)] == [1]
 
 
 def test_a_frame_from_the_page_is_not_sent_back(monkeypatch):
     browser = make_browser()
     sent = []
     monkeypatch.setattr(browser, "_send", lambda message, buffers=None: sent.append(message))
-    browser.set_state({"_page_frame": [browser._frame_version, 3], "gamma": 0.5})
+    browser.set_state({"_page_frame": [browser._python_frame[0], 3], "gamma": 0.5})
     assert browser.frame == 3
     assert "gamma" in sent[0]["state"]  # unlike the frame, which the page may have left by now
     assert not any("frame" in message["state"] for message in sent)

@@ -21,7 +21,7 @@ function render({ model, el }) {
   let difference = null; // the text, the swatch and the box of the layer "difference"
   let fitted = []; // the width and the window's height that the pictures were last fitted to
   let saving = null; // while a clip is being saved: what tells this run from others
-  let frameVersion = 0; // the last `_frame_version` received from Python
+  let settings = model.get("_python_frame")[0]; // how often Python had set the frame, when last read
 
   const get = (name) => model.get(name);
   const editor = new Editor(page, model, {
@@ -66,7 +66,7 @@ function render({ model, el }) {
     await Promise.all(parts.map(([number, bytes]) => received.receive(number, bytesOf(bytes))));
     if (newest !== received) return; // another clip was opened in the meantime
     clip = received;
-    frame = clamp(get("frame"));
+    takeFrame();
     lens = new Lens(clip, () => get("zoom"), (zoom) => set("zoom", zoom), draw);
     page.slider.max = clip.count - 1;
     for (const control of [page.slider, page.play, page.previous, page.next, page.speed]) {
@@ -79,7 +79,7 @@ function render({ model, el }) {
     editor.open(clip);
     buildPictures();
     root.dataset.clip = content.clip;
-    acceptFrameVersion();
+    sendFrame();
     if (get("playing")) play();
     requestPart();
   }
@@ -273,12 +273,19 @@ function render({ model, el }) {
 
   const isOpen = () => clip && clip.content.serial === get("_content").serial;
 
-  // The frame is sent with the last version received from Python. If Python has meanwhile opened
-  // another clip or set another frame, the version is out of date and Python ignores the frame.
+  // The frame that Python has set since this was last called, or else the one that a page shows.
+  function takeFrame() {
+    const [count, number] = get("_python_frame");
+    frame = clamp(count === settings ? get("frame") : number);
+    settings = count;
+  }
+
+  // The frame is sent with the number of settings received from Python. If Python has meanwhile
+  // opened another clip or set another frame, the number is out of date and Python ignores the frame.
   function setFrameTraits() {
     if (!isOpen()) return;
     model.set("frame", frame);
-    model.set("_page_frame", [frameVersion, frame]);
+    model.set("_page_frame", [settings, frame]);
   }
 
   function sendFrame() {
@@ -287,9 +294,10 @@ function render({ model, el }) {
     model.save_changes();
   }
 
-  function acceptFrameVersion() {
+  function acceptFrame() {
     if (!isOpen()) return;
-    frameVersion = get("_frame_version");
+    takeFrame(); // a clip that plays continues from here
+    draw();
     sendFrame();
   }
 
@@ -494,13 +502,10 @@ function render({ model, el }) {
     "change:_content": open,
     "change:error": open,
     "msg:custom": receive,
-    "change:frame": () => {
-      if (!isOpen() || get("frame") === frame) return;
-      frame = clamp(get("frame")); // a clip that plays continues from here
-      draw();
-      sendFrame(); // another widget of the page may have set the frame, by jslink
+    "change:_python_frame": acceptFrame,
+    "change:frame": () => { // another widget of the page may have set it, by jslink
+      if (get("frame") !== frame) acceptFrame();
     },
-    "change:_frame_version": acceptFrameVersion,
     "change:playing": () => (get("playing") ? play() : stop()),
     "change:edit": switchEditor,
     "change:_edit": switchEditor,

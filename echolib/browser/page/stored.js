@@ -2,7 +2,8 @@
 
 class Stored {
   constructor({ state, contents, on }) {
-    this.state = { playing: false, edit: false, error: "", _content: {}, ...state };
+    this.state = { playing: false, edit: false, error: "", _content: {}, _python_frame: [0, 0],
+      ...state };
     this.contents = new Map(contents.map((content) => [content.clip, content]));
     this.onAtFirst = on;
     this.listeners = [];
