@@ -3,8 +3,10 @@
 The settings reach nbval's notebooks too, whose kernels inherit this process's environment.
 """
 
+import faulthandler
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -30,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(TESTED_RUN, ECHOLIB_FIGURES=f"{config.echolib_folder}/figures")
     # a conftest's own hooks are called for the tests below it only, a plugin's for notebooks too
     config.pluginmanager.register(EachAlone())
+    config.pluginmanager.register(EndsAfterFailure(config))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -54,6 +57,21 @@ class EachAlone:
         os.environ["ECHOLIB_DATA"] = f"{item.config.echolib_folder}/{_one_name(item.path)}"
         if item.get_closest_marker("gpu") and not _has_gpu():
             pytest.skip("no CUDA device here")
+
+
+class EndsAfterFailure:
+    """Ends a test that has failed and then hangs, as Chromium may when it is closed.
+
+    pytest's own limit (pyproject.toml) is over at the failure: an interactive debugger may follow.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.limit = float(config.getini("faulthandler_timeout"))
+        self.errors = os.dup(sys.__stderr__.fileno())  # before a test's output is captured
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_exception_interact(self) -> None:
+        faulthandler.dump_traceback_later(self.limit, file=self.errors, exit=True)
 
 
 def _one_name(path: Path) -> str:

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(chromium.missing() is not None, reason=str(chrom
 
 SHAPE, SCALE, COUNT = HEART_SHAPE, 7, HEART_COUNT  # px, canvas px per px of a frame, frames
 OPACITY = 40 / 255  # of an edited mask
+REST = 150  # ms after which the areas of all frames are counted anew
 LAST = 12  # index of the second hinge in a proposal; 6 is the apex
 
 
@@ -440,6 +441,7 @@ def test_a_leaflet_is_a_curve_with_a_width(page):
     assert state(page).startswith("no leaflet 1 here")
     act(page, "begin")
     page.locator("input.width").fill("4")
+    page.wait_for_timeout(2 * REST)  # all areas are counted, which must not undo what is typed
     page.locator("input.width").blur()
     press(page, "ArrowDown", on=".handle >> nth=1")
     (leaflet,) = document(page)["frames"]["0"]["leaflets"]

@@ -108,6 +108,7 @@ class Editor {
     });
     panel.width.addEventListener("change", () => {
       const width = Math.min(Math.max(Number(panel.width.value), 0.5), 20);
+      panel.width.value = width;
       this.act(() => this.edits.widen(this.frame, this.part, width));
     });
     panel.unreadable.input.addEventListener("change", () => this.act(() =>
@@ -258,7 +259,7 @@ class Editor {
     panel.buttons["set-es"].setAttribute("aria-pressed", clip.es === this.frame);
     panel.part.value = this.part;
     panel.widthBox.hidden = shape?.width === undefined;
-    panel.width.value = shape?.width ?? LEAFLET_WIDTH;
+    if (document.activeElement !== panel.width) panel.width.value = shape?.width ?? LEAFLET_WIDTH;
     panel.unreadable.input.checked = edits.record(this.frame).answer !== "";
     panel.answer.value = clip.answer;
     panel.fills.input.checked = edits.fills;
