@@ -1,10 +1,12 @@
 """A real Dask cluster of processes on this machine, and tasks for its workers."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,14 @@ class Cluster:
         self._processes: list[subprocess.Popen] = []
         self._folder = tempfile.TemporaryDirectory(prefix="echolib-cluster-")
         line = f"scheduler --host 127.0.0.1 --port {port} --no-dashboard --no-jupyter"
-        self.scheduler = self._start(line, stderr=subprocess.PIPE, text=True)
-        self._log = self.scheduler.stderr  # kept open: a scheduler whose log is closed fails
-        self.address = next(text.split()[-1] for text in self._log if NAMED in text)
+        # A file: a scheduler would wait for ever to write into a pipe that nobody empties
+        log = Path(self._folder.name) / "scheduler.log"
+        with log.open("w") as errors:
+            self.scheduler = self._start(line, stderr=errors)
+        while not (named := re.search(rf"{NAMED}\s+(\S+)\n", log.read_text(encoding="utf-8"))):
+            assert self.scheduler.poll() is None, log.read_text(encoding="utf-8")
+            time.sleep(0.02)
+        self.address = named[1]
         for _ in range(workers):
             self.add_worker()
 
@@ -50,7 +57,6 @@ class Cluster:
             process.kill()
         for process in self._processes:
             process.wait()
-        self._log.close()
         self._folder.cleanup()
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 import matplotlib
@@ -32,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(TESTED_RUN, ECHOLIB_FIGURES=f"{config.echolib_folder}/figures")
     # a conftest's own hooks are called for the tests below it only, a plugin's for notebooks too
     config.pluginmanager.register(EachAlone())
-    config.pluginmanager.register(EndsAfterFailure(config))
+    config.pluginmanager.register(Ends(config))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -59,15 +60,23 @@ class EachAlone:
             pytest.skip("no CUDA device here")
 
 
-class EndsAfterFailure:
-    """Ends a test that has failed and then hangs, as Chromium may when it is closed.
+class Ends:
+    """Ends a test that hangs: in Chromium with its Chromium, after a failure with its process.
 
-    pytest's own limit (pyproject.toml) is over at the failure: an interactive debugger may follow.
+    A Chromium that hangs is busy, and all other tests are slow beside it. pytest's own limit
+    (pyproject.toml) is over at a failure, as a debugger may follow; a fixture may hang after it.
     """
+
+    CHROMIUM = 180.0  # s
 
     def __init__(self, config: pytest.Config) -> None:
         self.limit = float(config.getini("faulthandler_timeout"))
         self.errors = os.dup(sys.__stderr__.fileno())  # before a test's output is captured
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+        with chromium.limited(self.CHROMIUM):
+            return (yield)
 
     @pytest.hookimpl(trylast=True)
     def pytest_exception_interact(self) -> None:

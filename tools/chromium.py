@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -101,6 +102,28 @@ def open_chromium() -> Iterator["Browser"]:
             yield browser
         finally:
             browser.close()
+
+
+@contextlib.contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """A block in which this process's Chromiums and their drivers are killed after `seconds`.
+
+    What playwright asks of a page, and the end of one, may wait for ever. Then it raises.
+    """
+    timer = threading.Timer(seconds, _kill_all)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _kill_all() -> None:
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.name().startswith("chrom") or "playwright" in " ".join(process.cmdline()):
+                process.kill()
 
 
 class Watch:
@@ -281,12 +304,15 @@ class Notebook:
         return f"The page complains of:\n{complaints}\nThe server's log:\n{self.server.log()}"
 
     def run_all(self) -> list[str]:
-        """Run all cells by Lab's own command; returns the text that each of them printed."""
+        """Run all cells by Lab's own command; returns the text that each of them printed.
+
+        They may take long: the first one imports the package.
+        """
         self.page.evaluate(
             "() => void window.jupyterapp.commands.execute('notebook:run-all-cells')"
         )
         count = self.page.evaluate(f"() => {{ {PANEL} return panel.content.widgets.length; }}")
-        return [self._printed(index) for index in range(count)]
+        return [self._printed(index, START) for index in range(count)]
 
     def run(self, source: str) -> str:
         """Run one more cell at the end; returns what it printed. Raises AssertionError."""
@@ -313,10 +339,11 @@ class Notebook:
             "cells.deleteCellRange(0, cells.cells.length); }"
         )
 
-    def _printed(self, index: int) -> str:
+    def _printed(self, index: int, seconds: float = PATIENCE) -> str:
         self._wait(
             f"() => ({CELL})({index}).count !== null && {self._idle()}",
             f"cell {index} did not come to its end",
+            seconds,
         )
         outputs = self.page.evaluate(CELL, index)["outputs"]
         for output in outputs:
