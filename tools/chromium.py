@@ -61,6 +61,14 @@ NEXT_FRAME = """() => new Promise(done => {
   requestAnimationFrame(() => done(null));
   setTimeout(done, 1000, null);
 })"""
+# Focus an element and listen for the next key; then: whether it was this element that heard it.
+LISTEN = """element => {
+  window.keyTarget = null;
+  addEventListener("keydown", event => { window.keyTarget = event.target; },
+    {capture: true, once: true});
+  element.focus();
+}"""
+HEARD = "element => element === window.keyTarget"
 PANEL = "const panel = window.jupyterapp.shell.currentWidget;"
 # Lab saves what is asked of a cell in its model; a cell that is added at the end is run by Lab's
 # own command, as with shift and enter. Nobody waits for the command here, see `Notebook._printed`.
@@ -179,6 +187,21 @@ def wait_until(page: "Page", check: Callable[[], str | None], seconds: float = P
     while (found := check()) is not None:
         assert time.monotonic() < end, f"after {seconds:g} s: {found}"
         page.evaluate(NEXT_FRAME)
+
+
+def press(element: "Locator", key: str) -> None:
+    """Press a key on an element, again where another one has taken the focus at that moment.
+
+    JupyterLab does so some time after a cell has run. Raises AssertionError.
+    """
+    handle = element.element_handle()
+
+    def check() -> str | None:
+        handle.evaluate(LISTEN)
+        element.page.keyboard.press(key)
+        return None if handle.evaluate(HEARD) else f"another element hears the key {key}"
+
+    wait_until(element.page, check)
 
 
 class LabServer:

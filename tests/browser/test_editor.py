@@ -55,9 +55,10 @@ def empty_file(folder):
 # --- what a test does and sees -------------------------------------------------------------------
 
 
-def press(page, *keys, on=ROOT):
-    page.locator(on).first.focus()
-    for key in keys:
+def press(page, first, *others, on=ROOT):
+    """Press keys: the first on an element, the others where the editor then has the focus."""
+    chromium.press(page.locator(on).first, first)
+    for key in others:
         page.keyboard.press(key)
 
 

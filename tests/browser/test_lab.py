@@ -22,7 +22,6 @@ import ipywidgets as widgets
 from echolib.browser import FrameBrowser, browse
 from tests.browser.truth import *
 """
-HAS_FOCUS = "element => element === document.activeElement"
 PLAIN = """
 b = FrameBrowser(make_views())
 b.smooth, b.shown, b.frame = False, [], 0
@@ -59,7 +58,7 @@ class ShownBrowser:
                 lambda name=name, value=value: (
                     None
                     if self.data(name) == str(value)
-                    else f"data-{name} is {self.data(name)}, not {value}"
+                    else f"data-{name} is {self.data(name)}, not {value}: {self.data('state')}"
                 ),
             )
 
@@ -69,27 +68,8 @@ class ShownBrowser:
 
     def press(self, *keys, on=None):
         """Press keys on an element of the page, by default the browser itself."""
-        self._focus(on or self.root)
         for key in keys:
-            self.page.keyboard.press(key)
-
-    def _focus(self, element):
-        """Focus an element until it keeps the focus for three frames.
-
-        Some time after a cell has run, JupyterLab moves the focus to the next cell.
-        """
-        kept = 0
-
-        def check():
-            nonlocal kept
-            kept = kept + 1 if element.evaluate(HAS_FOCUS) else 0
-            if kept == 3:
-                return None
-            if not kept:
-                element.focus()
-            return f"the focus is taken away.\n{self.lab.report()}"
-
-        chromium.wait_until(self.page, check)
+            chromium.press(on or self.root, key)
 
     def canvas(self, panel=0):
         return chromium.read_canvas(self.root.locator("canvas.picture").nth(panel))
@@ -268,10 +248,9 @@ def test_every_key_is_explained_in_one_line(lab):
 
 def test_frame_and_clip_are_saved_from_lab(lab, tmp_path):
     shown = show(lab)
-    shown.root.focus()
     for key, name, count in (("f", "one frame 0.png", 1), ("v", "one.apng", COUNT)):
         with lab.page.expect_download() as download:
-            lab.page.keyboard.press(key)
+            shown.press(key)
         assert download.value.suggested_filename == name
         download.value.save_as(tmp_path / name)
         frames, _ = read_saved(tmp_path / name)
