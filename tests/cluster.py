@@ -68,8 +68,8 @@ def double(number: int) -> int:
     return 2 * number
 
 
-def made_once(number: int, parts: Parts, dying: int = -1, killed: int = 0) -> int:
-    """Twice the number, as a part of a run; each time that it is made, its file gets a line.
+def kept_once(number: int, parts: Parts, dying: int = -1, killed: int = 0) -> int:
+    """Twice the number, as a part of a run; each time that it is kept, its file gets a line.
 
     dying: the number at which a process is killed the first time. killed: that process; 0: this.
     """
@@ -81,6 +81,7 @@ def made_once(number: int, parts: Parts, dying: int = -1, killed: int = 0) -> in
         os.kill(killed or os.getpid(), signal.SIGKILL)
         if killed:
             signal.pause()  # nothing more is done for a scheduler that is gone
+    made = parts.save(name, [name], 2 * number)
     with (parts.folder / f"{name}.log").open("a") as file:
-        file.write("made\n")
-    return parts.save(name, [name], 2 * number)
+        file.write("kept\n")
+    return made
