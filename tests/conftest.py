@@ -33,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(TESTED_RUN, ECHOLIB_FIGURES=f"{config.echolib_folder}/figures")
     # a conftest's own hooks are called for the tests below it only, a plugin's for notebooks too
     config.pluginmanager.register(EachAlone())
-    config.pluginmanager.register(Ends(config))
+    config.pluginmanager.register(HangLimits(config))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -60,14 +60,14 @@ class EachAlone:
             pytest.skip("no CUDA device here")
 
 
-class Ends:
+class HangLimits:
     """Ends a test that hangs: in Chromium with its Chromium, after a failure with its process.
 
     A Chromium that hangs is busy, and all other tests are slow beside it. pytest's own limit
     (pyproject.toml) is over at a failure, as a debugger may follow; a fixture may hang after it.
     """
 
-    CHROMIUM = 180.0  # s
+    SECONDS = 180.0  # that a test may keep a Chromium
 
     def __init__(self, config: pytest.Config) -> None:
         self.limit = float(config.getini("faulthandler_timeout"))
@@ -75,7 +75,7 @@ class Ends:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self) -> Generator[None, object, object]:
-        with chromium.limited(self.CHROMIUM):
+        with chromium.limited(self.SECONDS):
             return (yield)
 
     @pytest.hookimpl(trylast=True)

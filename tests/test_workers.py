@@ -81,11 +81,11 @@ def test_warnings_of_all_workers_are_given_here(cluster):
 
 
 def test_an_error_of_a_task_is_raised_here(cluster):
-    message = r"[34]\.avi: expected a clip, found a number"  # two at a time: either may be first
+    message = r"3\.avi: expected a clip, found a number"
     with pytest.raises(DataError, match=f"^{message}"):
         list(spread(refused, [3, 4], workers=2))
     with pytest.raises(ValueError, match=rf"The worker tcp\S+ on .*: {message}\. What is finished"):
-        list(spread(refused, [3, 4], scheduler=cluster.address))
+        list(spread(refused, [3, 4], scheduler=cluster.address, together=2))  # one after the other
 
 
 def test_a_worker_computes_as_the_command_was_told(cluster, monkeypatch, tmp_path):
@@ -100,13 +100,13 @@ def test_a_process_that_is_killed_is_explained(parts):
     with pytest.raises(ValueError, match=r"One of the 2 worker processes ended .*fewer --workers"):
         list(spread(task, NUMBERS, workers=2))
     assert list(spread(task, NUMBERS, workers=2)) == DOUBLED
-    assert_each_kept_once(parts)
+    assert_each_kept_once(parts, unlogged=1)  # the other process, ended between part and line
 
 
-def assert_each_kept_once(parts: Parts) -> None:
-    for number in NUMBERS:
-        log = parts.folder / f"{number:03}.log"  # none where its process was ended before the line
-        assert not log.exists() or log.read_text() == "kept\n"
+def assert_each_kept_once(parts: Parts, unlogged: int = 0) -> None:
+    logs = [parts.folder / f"{number:03}.log" for number in NUMBERS]
+    there = [log.read_text() for log in logs if log.exists()]
+    assert there == ["kept\n"] * len(there) and len(there) >= len(logs) - unlogged
     left = [path.name for path in parts.folder.iterdir() if path.name.startswith(".")]
     assert left == []
 
