@@ -67,7 +67,7 @@ def training_steps(folder: Path) -> Callable[[], int]:
     job = Training(model, *parts, folder, TrainingConfig())
 
     def step() -> int:
-        job._optimise(job.model, job.optimizer, job.progress.step, job.progress.bf16)
+        job._next_step()
         job.progress.step += 1
         return job.config.batch
 

@@ -119,12 +119,17 @@ def training_of(name: str, folder, **settings: object) -> Training:
     return Training(network(target, frames), *parts, folder, config)
 
 
+def loss_of(training: Training, bf16: bool) -> Tensor:
+    batch = training.batches.batch(0)
+    return training._loss(training.model, training.answers, *batch, bf16)
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_a_training_computes_on_the_device(cuda, tmp_path, name):
     training = training_of(name, tmp_path, frozen=1)
     assert training.device.type == "cuda" and training.precision == "bf16"
     for bf16 in (False, True):
-        assert training._loss(training.model, training.answers, 0, bf16).device.type == "cuda"
+        assert loss_of(training, bf16).device.type == "cuda"
     with torch.autocast("cuda", torch.bfloat16):
         answer = training.model.contract(training.batches.batch(0)[0])[-1]
     assert answer.device.type == "cuda" and answer.dtype == torch.bfloat16
@@ -135,7 +140,7 @@ def test_a_training_computes_on_the_device(cuda, tmp_path, name):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_each_loss_computes_on_the_device(cuda, tmp_path, loss):
     training = training_of("regions beside it", tmp_path, loss=loss)
-    assert training._loss(training.model, training.answers, 0, True).device.type == "cuda"
+    assert loss_of(training, True).device.type == "cuda"
 
 
 def test_corrupted_images_return_to_the_device(cuda, tmp_path):

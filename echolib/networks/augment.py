@@ -137,7 +137,9 @@ def _move(landmarks: Tensor, matrix: Tensor, bend: Tensor, mirrored: Tensor, siz
     reversed.
     """
     old = (2 * landmarks + 1) / size - 1
-    back = torch.linalg.inv(matrix[:, :, :2]).transpose(1, 2)
+    (a, b), (c, d) = matrix[:, :, :2].permute(1, 2, 0)
+    back = torch.stack([torch.stack([d, -c], 1), torch.stack([-b, a], 1)], 1)  # inverse, transposed
+    back = back / (a * d - b * c)[:, None, None]
     new = (old - matrix[:, None, :, 2]) @ back
     for _ in range(30):
         moved = grid_sample(bend, new[:, None], align_corners=False, padding_mode="border")

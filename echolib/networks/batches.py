@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from ..data.frames import FrameSet, with_neighbours
 from ..errors import DataError
@@ -66,25 +66,44 @@ class Batches:
         self.per_epoch = max(1, len(self.images) // config.batch)
         self._task, self._config, self._own = task, config, team.share(self.size)
         self._augmenter = Augmenter(config.augmentation, team.device, config.seed)
+        self._epoch, self._order = -1, torch.empty(0)
 
     def grey_levels(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of grey levels, 0 to 1, over about a thousand images."""
         pixels = self.images[:: max(1, len(self.images) // 1000)].float() / 255
         return pixels.mean(), pixels.std()
 
+    @property
+    def generator(self) -> Generator:
+        """Of the augmentation's random numbers; `chosen` sets it for each step."""
+        return self._augmenter.generator
+
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Images (n, inputs, S, S) float and targets of a step, of this process's share."""
-        epoch, place = divmod(step, self.per_epoch)
-        order = np.random.default_rng([self._config.seed, epoch]).permutation(len(self.images))
-        chosen = order[place * self._config.batch : (place + 1) * self._config.batch]
-        rows = torch.from_numpy(chosen[self._own]).to(self.images.device)
+        """Images (n, inputs, S, S) float and labels of a step, of this process's share."""
+        return self.augmented(*self.chosen(step))
+
+    def chosen(self, step: int) -> tuple[Tensor, Tensor]:
+        """Images (n, inputs, S, S) uint8 and targets of a step, not yet augmented."""
+        rows = self._rows(step)
         self._augmenter.reseed(step, self._own, self.size)
-        images = self._corrupted(self.images[rows], step).float() / 255
-        images, targets = self._task.augment(self._augmenter, images, self.targets[rows])
-        return images.contiguous(memory_format=torch.channels_last), targets
+        return self._corrupted(self.images[rows], step), self.targets[rows]
+
+    def augmented(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """What `chosen` gave as images float and labels, after a random change on the device."""
+        images, labels = self._task.augment(self._augmenter, images.float() / 255, targets)
+        return images.contiguous(memory_format=torch.channels_last), labels
+
+    def _rows(self, step: int) -> Tensor:
+        """Numbers of the frames of a step, on the device; each epoch has its own random order."""
+        epoch, place = divmod(step, self.per_epoch)
+        if epoch != self._epoch:
+            order = np.random.default_rng([self._config.seed, epoch]).permutation(len(self.images))
+            self._epoch, self._order = epoch, torch.from_numpy(order).to(self.images.device)
+        chosen = self._order[place * self._config.batch : (place + 1) * self._config.batch]
+        return chosen[self._own]
 
     def _corrupted(self, images: Tensor, step: int) -> Tensor:
-        """Corrupt a share of the images (n, 1, S, S) uint8."""
+        """Corrupt a share of the images (n, inputs, S, S) uint8, each of one frame."""
         config = self._config
         if not config.corrupted:
             return images

@@ -187,8 +187,8 @@ class LandmarkRegressor(Encoder):
         height, width = images.shape[-2:]
         features = self.contract(images)[-1].mean(dim=(2, 3)).float()
         with torch.autocast(images.device.type, enabled=False):  # bf16 would round to 0.2 px
-            shares = self.head(features).view(len(images), -1, 2)
-        return (shares + 0.5) * shares.new_tensor([width, height])
+            x, y = self.head(features).view(len(images), -1, 2).unbind(2)
+        return torch.stack([(x + 0.5) * width, (y + 0.5) * height], dim=2)
 
 
 MODELS = {model.__name__: model for model in (UNet, LandmarkUNet, LandmarkRegressor)}

@@ -122,7 +122,7 @@ class LandmarkTask:
 
     def labels(self, targets: Tensor) -> Tensor:
         """The model's landmarks, (N, K, 2)."""
-        return targets[:, self.chosen]
+        return torch.stack([targets[:, number] for number in self.chosen], dim=1)
 
     def augment(self, augmenter: Augmenter, images: Tensor, targets: Tensor) -> list[Tensor]:
         """Images, and the model's landmarks (N, K, 2)."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -27,6 +28,7 @@ from .checkpoints import (
     save_checkpoint,
     training_identity,
 )
+from .graph import StepGraph
 from .models import WEIGHTS_FILE, Encoder, first_levels, save_model
 from .plan import Progress, TrainingConfig, warm_up_and_cosine
 from .tasks import task_of
@@ -35,16 +37,18 @@ from .threads import watched
 
 CHECKPOINT_FILE = "checkpoint.pt"
 HISTORY_FILE = "history.csv"
-LONGEST_ROUND = 200  # steps between two validations, at most
+LONGEST_ROUND = {"cpu": 200, "cuda": 1000}  # steps between two validations, at most
 TIMED_STEPS = 3  # steps that are timed to plan a training by minutes
 
 
-def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
-    """Exponential moving average of a weight, with a smaller decay in the first steps."""
+def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+    """Exponential moving average of weights, with a smaller decay in the first steps."""
 
-    def average(averaged: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
-        kept = torch.clamp(torch.as_tensor((1 + updates) / (10 + updates)), max=decay)
-        return averaged.lerp(current, 1 - kept)
+    def average(averaged: list[Tensor], current: list[Tensor], updates: Tensor) -> None:
+        kept = ((1 + updates) / (10 + updates)).clamp(max=decay)
+        changes = torch._foreach_sub(current, averaged)  # a few kernels for all weights
+        torch._foreach_mul_(changes, 1 - kept)
+        torch._foreach_add_(averaged, changes)
 
     return average
 
@@ -102,8 +106,11 @@ class Training:
         for level in first_levels(self.model, settings.frozen):
             level.requires_grad_(False)
         self.answers = self.team.answers(self.task, self.model)
-        self.averaged = AveragedModel(self.model, avg_fn=moving_average(settings.average)).eval()
+        self.averaged = AveragedModel(
+            self.model, multi_avg_fn=moving_average(settings.average)
+        ).eval()
         self.optimizer = self._optimizer(self.model, settings.learning_rate)
+        self._graph: StepGraph | None = None
         self.checkpoint = self.folder / CHECKPOINT_FILE
         if self.checkpoint.is_file():
             if not resume:
@@ -117,7 +124,9 @@ class Training:
 
     def _optimizer(self, model: nn.Module, rate: float) -> AdamW:
         weights = [weight for weight in model.parameters() if weight.requires_grad]
-        return AdamW(weights, lr=rate, weight_decay=self.config.weight_decay)
+        capturable = self.device.type == "cuda"  # its state lies on the GPU, for `StepGraph`
+        decay = self.config.weight_decay
+        return AdamW(weights, lr=rate, weight_decay=decay, capturable=capturable)
 
     # --- Plan ----------------------------------------------------------------------------------
 
@@ -159,7 +168,8 @@ class Training:
     def _round_length(self) -> int:
         """Steps to the next validation: an epoch, but a tenth of the plan at most."""
         steps, tenth = self.progress.steps, max(1, self.progress.steps // 10)
-        return min(self._per_epoch, LONGEST_ROUND, tenth, steps - self.progress.step)
+        longest = LONGEST_ROUND[self.device.type]
+        return min(self._per_epoch, longest, tenth, steps - self.progress.step)
 
     # --- Steps ---------------------------------------------------------------------------------
 
@@ -171,22 +181,47 @@ class Training:
         answers: of the model, as `Team.answers` gives them.
         """
         with watched(self.device, self.config.batch, (self.folder, bf16)):
-            loss = self._loss(model, answers, step, bf16)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
+            frames, targets = self.batches.chosen(step)
+            return self._descend(model, answers, optimizer, bf16, frames, targets)
+
+    def _descend(
+        self,
+        model: Encoder,
+        answers: Answers,
+        optimizer: AdamW,
+        bf16: bool,
+        frames: Tensor,
+        targets: Tensor,
+    ) -> Tensor:
+        """The part of a step that runs on the device alone: see `_optimise`."""
+        images, labels = self.batches.augmented(frames, targets)
+        loss = self._loss(model, answers, images, labels, bf16)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
         return loss.detach()
 
-    def _loss(self, model: Encoder, answers: Answers, step: int, bf16: bool) -> Tensor:
-        """Loss of a model in training mode about the batch of a step, of this process's share."""
-        images, targets = self.batches.batch(step)
+    def _loss(
+        self, model: Encoder, answers: Answers, images: Tensor, labels: Tensor, bf16: bool
+    ) -> Tensor:
+        """Loss of a model in training mode about this process's share of a batch."""
         model.train()
         for level in first_levels(model, self.config.frozen):
             level.eval()  # so that the statistics of its batch normalisation stay, too
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             answer = answers(images)
-        return self.team.weight(len(images), self.batches.size) * self.task.loss(answer, targets)
+        return self.team.weight(len(images), self.batches.size) * self.task.loss(answer, labels)
+
+    def _next_step(self) -> Tensor:
+        """The next step of this training; returns the loss, until the step after it."""
+        state = self.progress
+        if self.device.type != "cuda" or self.team.size > 1:
+            return self._optimise(self.model, self.answers, self.optimizer, state.step, state.bf16)
+        if self._graph is None:
+            step = partial(self._descend, self.model, self.answers, self.optimizer, state.bf16)
+            self._graph = StepGraph(step, self.optimizer, self.batches.generator)
+        return self._graph(*self.batches.chosen(state.step))
 
     def validate(self) -> tuple[float, float]:
         """Mean Dice and loss of the averaged weights on validation frames, by the first process."""
@@ -227,9 +262,7 @@ class Training:
         while state.step < last:
             for group in self.optimizer.param_groups:
                 group["lr"] = self._learning_rate(state.step)
-            total += self._optimise(
-                self.model, self.answers, self.optimizer, state.step, state.bf16
-            )
+            total += self._next_step()
             state.step += 1
             self.averaged.update_parameters(self.model)
             bar.update()
