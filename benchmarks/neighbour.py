@@ -67,8 +67,7 @@ def training_steps(folder: Path) -> Callable[[], int]:
     job = Training(model, *parts, folder, TrainingConfig())
 
     def step() -> int:
-        job._next_step()
-        job.progress.step += 1
+        job.step()
         return job.config.batch
 
     return step

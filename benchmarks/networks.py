@@ -5,21 +5,30 @@ memory layouts, and the faster one counts.
 """
 
 import math
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import cast
 
+import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torchvision.models.segmentation import deeplabv3_resnet50
 
 from echolib.config import bf16_pays, device
+from echolib.data.frame_checks import COLUMNS
+from echolib.data.frames import FrameSet
 from echolib.networks.losses import bce_dice_loss
 from echolib.networks.models import SIZE, Encoder, UNet, count_parameters, new_model
+from echolib.networks.plan import TrainingConfig
+from echolib.networks.training import Training
 
 OURS, MONAI = "echolib folded U-Net", "MONAI residual U-Net"
 BATCH, GPU_BATCH = 16, 256  # frames
+EPOCH = 14_920  # traced frames of EchoNet-Dynamic's training clips
 LAYOUTS = (torch.channels_last, torch.contiguous_format)
 
 
@@ -175,3 +184,57 @@ def peak_memory(name: str, work: str, images: Tensor, bf16: bool) -> float:
     for _ in range(2):  # the first step makes the optimiser's state
         WORKS[work](contestant, images, bf16)
     return torch.cuda.max_memory_allocated(images.device) / 2**20
+
+
+# --- An epoch of a training -----------------------------------------------------------------------
+
+
+def noise_frames(count: int) -> FrameSet:
+    """Frames of noise, whose label is one disc; the last 64 are the validation split."""
+    generator = np.random.default_rng(0)
+    y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2
+    masks = np.repeat([np.hypot(x, y) < SIZE / 4], count, axis=0)
+    table = pd.DataFrame({"patient": np.arange(count).astype(str), "source": "noise", "frame": 0})
+    table = table.assign(clip=table.patient, phase="", fps=np.nan, spacing=np.nan)
+    table = table.assign(split="train", height=SIZE, width=SIZE)
+    table.loc[count - 64 :, "split"] = "val"
+    images = generator.integers(0, 256, (count, SIZE, SIZE), np.uint8)
+    return FrameSet(images, masks, None, table[COLUMNS])
+
+
+def epoch_rows(rounds: int) -> Iterator[dict]:
+    """Seconds of an epoch of a `Training`, augmented, in each round, and the memory on a GPU.
+
+    The first epoch of each network, in which its CUDA graph is recorded, does not count.
+    """
+    both = noise_frames(EPOCH + 64)
+    parts = both.split("train"), both.split("val")
+    front = {"data": f"noise, {EPOCH:,} frames, batches of 16, augmented"}
+    jobs: dict[str, Training] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in (OURS, MONAI):
+            if (network := build(name)) is None:
+                yield front | {"work": "epoch", "unit": "s", "peer": name, "value": math.nan}
+                continue
+            config = TrainingConfig(epochs=rounds + 1)
+            jobs[name] = job = Training(network, *parts, Path(folder, name), config)
+            if job.device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats(job.device)
+            epoch(job)
+            if job.device.type == "cuda":
+                used = torch.cuda.max_memory_allocated(job.device) / 2**20
+                what = {"work": "memory of an epoch, with the frames", "unit": "MiB"}
+                yield front | what | {"peer": name, "round": 0, "value": used}
+        for number in range(rounds):
+            for name in list(jobs)[:: -1 if number % 2 else 1]:
+                what = {"work": "epoch", "unit": "s", "peer": name, "round": number}
+                yield front | what | {"value": epoch(jobs[name])}
+
+
+def epoch(job: Training) -> float:
+    """Do an epoch's steps, without validation and checkpoint; returns the seconds."""
+    started = time.perf_counter()
+    for _ in range(job.batches.per_epoch):
+        loss = job.step()
+    loss.item()  # waits for the device
+    return time.perf_counter() - started

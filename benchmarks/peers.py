@@ -3,6 +3,7 @@
     python -m benchmarks.peers
     python -m benchmarks.peers --camus ../shared/camus --minutes 5 --seeds 3
     python -m benchmarks.peers --study STUDY
+    python -m benchmarks.peers --epoch
 
 The first command measures the speed of networks on noise of 112 x 112 px, in float32 and, where
 `config.bf16_pays`, in bfloat16; on a GPU also the memory. Each round asks every network in turn,
@@ -18,6 +19,9 @@ goes on where it was.
 The third packs a study in EchoNet-Dynamic's layout, and reads epochs of its traced frames: packed,
 packed and augmented, and by a loader that opens each AVI for each sample. The system has the files
 in its memory by then.
+
+The fourth trains the same two networks on as many frames of noise as EchoNet-Dynamic's training
+clips have traced, and takes the time of an epoch; it is for a GPU, where that is a second.
 
 Each command writes medians over the rounds, or seeds, to benchmarks/peers.csv, beside those of
 other machines, and prints them as the README shows them. The machine must be quiet. MONAI is no
@@ -48,7 +52,7 @@ from echolib.networks.threads import thread_watch
 from echolib.networks.training import Training
 
 from .loading import PACKED, data_rows
-from .networks import MONAI, OURS, build, network_rows
+from .networks import MONAI, OURS, build, epoch_rows, network_rows
 
 TABLE = project_root() / "benchmarks" / "peers.csv"
 BUILD = project_root() / "build" / "peers"
@@ -199,6 +203,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0, help="of each training")
     parser.add_argument("--seeds", type=int, default=3, help="number of trainings of a network")
     parser.add_argument("--study", type=Path, help="folder in EchoNet-Dynamic's layout, to read")
+    parser.add_argument("--epoch", action="store_true", help="time an epoch of a training")
     parser.add_argument("--out", type=Path, default=TABLE, help="table to write")
     options = parser.parse_args()
     where = machine()
@@ -207,6 +212,8 @@ def main() -> None:
         rows = training_rows(options.camus, options.minutes, options.seeds)
     elif options.study:
         rows = data_rows(options.study, options.rounds)
+    elif options.epoch:
+        rows = epoch_rows(options.rounds)
     else:
         rows = network_rows(options.rounds, options.seconds, options.batch)
     table = summary(pd.DataFrame(rows))

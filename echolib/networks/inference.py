@@ -107,13 +107,13 @@ def _masks(
 # --- Answers about squares ------------------------------------------------------------------------
 
 
-def predict(network: Encoder, images: np.ndarray, batch: int = BATCH) -> np.ndarray:
+def predict(network: Encoder, images: np.ndarray, batch: int | None = None) -> np.ndarray:
     """Answers of a network about square images (N, S, S) uint8.
 
     A network of three inputs takes (N, 3, S, S), see `FrameSet.inputs`. Returns the cavity's
     probabilities (N, S, S) float32 of a masks network, or landmarks (N, K, 2) float32 px of a
-    landmarks network; `square_masks` turns both into masks. The network runs on
-    `config.device()`, in bfloat16 if `config.bf16_pays`.
+    landmarks network; `square_masks` turns both into masks. batch: as for `run.raw_answers`. The
+    network runs on `config.device()`, in bfloat16 if `config.bf16_pays`.
     """
     if finds_landmarks(network):
         return np.concatenate(list(raw_answers(network, images, batch)))
@@ -121,11 +121,11 @@ def predict(network: Encoder, images: np.ndarray, batch: int = BATCH) -> np.ndar
 
 
 def predict_regions(
-    network: Encoder, images: np.ndarray, batch: int = BATCH, first: int | None = None
+    network: Encoder, images: np.ndarray, batch: int | None = None, first: int | None = None
 ) -> np.ndarray:
     """Probabilities (N, outputs, S, S) float32 of all regions of a masks network.
 
-    images: as for `predict`. first: the number of regions to return, default all.
+    images, batch: as for `predict`. first: the number of regions to return, default all.
     """
     answers = (torch.from_numpy(a[:, :first]) for a in raw_answers(network, images, batch))
     return np.concatenate([answer.sigmoid().numpy() for answer in answers])

@@ -10,22 +10,25 @@ from ..config import bf16_pays, device
 from .models import Encoder
 from .threads import watched
 
-BATCH = 64
+BATCH = 64  # images at a time
+GPU_BATCH = 256  # where there are thousands: an H100 waits for Python with 64
 
 
 def raw_answers(
     network: Encoder,
     images: np.ndarray,
-    batch: int = BATCH,
+    batch: int | None = None,
     ask: Callable[[Tensor], Tensor] | None = None,
 ) -> Iterator[np.ndarray]:
     """Yield a network's raw answers batch by batch, float32.
 
-    images: (N, S, S) uint8, or (N, inputs, S, S) for a network of several inputs. ask: the
-    network's function that answers, by default its forward pass. Runs on `config.device()`, in
-    bfloat16 if `config.bf16_pays`. Raises ValueError for another number of inputs.
+    images: (N, S, S) uint8, or (N, inputs, S, S) for a network of several inputs. batch: images at
+    a time, by default `GPU_BATCH` on a GPU and `BATCH` elsewhere. ask: the network's function that
+    answers, by default its forward pass. Runs on `config.device()`, in bfloat16 if
+    `config.bf16_pays`. Raises ValueError for another number of inputs.
     """
     place = device()
+    batch = batch or (GPU_BATCH if place.type == "cuda" else BATCH)
     network = network.to(place).to(memory_format=torch.channels_last).eval()
     images = images if images.ndim == 4 else images[:, None]
     inputs = network.arguments.get("inputs", 1)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import cast
 
@@ -13,13 +13,13 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
-from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
 from ..config import bf16_pays
 from ..data.frames import FrameSet
 from ..errors import DataError
 from ..files import remove_leftovers, write_table
+from .average import MovingAverage
 from .batches import Batches, Validation, check_learnable
 from .checkpoints import (
     length_of,
@@ -39,18 +39,6 @@ CHECKPOINT_FILE = "checkpoint.pt"
 HISTORY_FILE = "history.csv"
 LONGEST_ROUND = {"cpu": 200, "cuda": 1000}  # steps between two validations, at most
 TIMED_STEPS = 3  # steps that are timed to plan a training by minutes
-
-
-def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
-    """Exponential moving average of weights, with a smaller decay in the first steps."""
-
-    def average(averaged: list[Tensor], current: list[Tensor], updates: Tensor) -> None:
-        kept = ((1 + updates) / (10 + updates)).clamp(max=decay)
-        changes = torch._foreach_sub(current, averaged)  # a few kernels for all weights
-        torch._foreach_mul_(changes, 1 - kept)
-        torch._foreach_add_(averaged, changes)
-
-    return average
 
 
 Answers = Callable[[Tensor], Tensor]  # from images to a network's answer
@@ -106,11 +94,8 @@ class Training:
         for level in first_levels(self.model, settings.frozen):
             level.requires_grad_(False)
         self.answers = self.team.answers(self.task, self.model)
-        self.averaged = AveragedModel(
-            self.model, multi_avg_fn=moving_average(settings.average)
-        ).eval()
+        self.averaged = MovingAverage(self.model, settings.average).eval()
         self.optimizer = self._optimizer(self.model, settings.learning_rate)
-        self._graph: StepGraph | None = None
         self.checkpoint = self.folder / CHECKPOINT_FILE
         if self.checkpoint.is_file():
             if not resume:
@@ -213,15 +198,25 @@ class Training:
             answer = answers(images)
         return self.team.weight(len(images), self.batches.size) * self.task.loss(answer, labels)
 
-    def _next_step(self) -> Tensor:
-        """The next step of this training; returns the loss, until the step after it."""
+    def step(self) -> Tensor:
+        """Do the next step; returns its loss on the device, until the next one."""
         state = self.progress
-        if self.device.type != "cuda" or self.team.size > 1:
-            return self._optimise(self.model, self.answers, self.optimizer, state.step, state.bf16)
-        if self._graph is None:
-            step = partial(self._descend, self.model, self.answers, self.optimizer, state.bf16)
-            self._graph = StepGraph(step, self.optimizer, self.batches.generator)
-        return self._graph(*self.batches.chosen(state.step))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate(state.step)
+        if self.device.type == "cuda" and self.team.size == 1:
+            loss = self._graph(*self.batches.chosen(state.step))
+        else:
+            loss = self._optimise(self.model, self.answers, self.optimizer, state.step, state.bf16)
+        state.step += 1
+        self.averaged.update_parameters(self.model)
+        return loss
+
+    @cached_property
+    def _graph(self) -> StepGraph:
+        """The step as a CUDA graph, for a training on one GPU."""
+        bf16 = self.progress.bf16
+        step = partial(self._descend, self.model, self.answers, self.optimizer, bf16)
+        return StepGraph(step, self.optimizer, self.batches.generator)
 
     def validate(self) -> tuple[float, float]:
         """Mean Dice and loss of the averaged weights on validation frames, by the first process."""
@@ -260,11 +255,7 @@ class Training:
         first, last = state.step, state.step + self._round_length
         total = torch.zeros((), device=self.device)
         while state.step < last:
-            for group in self.optimizer.param_groups:
-                group["lr"] = self._learning_rate(state.step)
-            total += self._next_step()
-            state.step += 1
-            self.averaged.update_parameters(self.model)
+            total += self.step()
             bar.update()
         loss = float(self.team.mean(total)) / (last - first)
         speed = (last - first) * self.config.batch / (time.perf_counter() - started)

@@ -46,6 +46,14 @@ def measured(monkeypatch, folder, *arguments):
     return pd.read_csv(path)
 
 
+def test_an_epoch_is_timed(small, monkeypatch, tmp_path):
+    monkeypatch.setattr(networks, "EPOCH", 32)
+    table = measured(monkeypatch, tmp_path, "--epoch", "--rounds", 1)
+    table = table[table.work == "epoch"]
+    assert set(table.peer) == {OURS, MONAI} and (table.value > 0).all()
+    assert set(table.data) == {"noise, 32 frames, batches of 16, augmented"}
+
+
 # --- Networks -------------------------------------------------------------------------------------
 
 

@@ -7,17 +7,20 @@ import sys
 import textwrap
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from skimage.morphology import dilation
+from torch import nn
 
 from echolib.errors import DataError
 from echolib.geometry import SUBSETS
-from echolib.networks import inference
+from echolib.networks import TARGETS, inference
 from echolib.networks.augment import Augmentation
+from echolib.networks.average import MovingAverage
 from echolib.networks.checkpoints import planned_length, save_checkpoint
 from echolib.networks.models import LandmarkRegressor, LandmarkUNet, UNet, load_model, new_model
 from echolib.networks.training import Training, TrainingConfig
@@ -466,6 +469,42 @@ def test_training_runs_on_a_gpu_in_bf16(tmp_path):
     training = Training(UNet(4, depth=2), *parts, tmp_path, replace(CONFIG, epochs=20))
     assert training.progress.bf16
     assert training.run(progress=False).val_dice.max() > 0.9
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_step_as_a_graph_is_the_step_itself(tmp_path, target):
+    """Random changes, gradients and the optimizer are those of steps without a graph."""
+    losses = {}
+    frames = ventricle_set(48)
+    for name in ("graph", "steps"):
+        torch.manual_seed(0)
+        parts = frames.split("train"), frames.split("val")
+        model = new_model(target, width=4, depth=2)
+        training = Training(model, *parts, tmp_path / name, TrainingConfig(epochs=30, batch=8))
+        if name == "steps":
+            own = training.model, training.answers, training.optimizer, True
+            training.__dict__["_graph"] = partial(training._descend, *own)
+        losses[name] = [training.step().item() for _ in range(20)]
+    assert losses["graph"] == pytest.approx(losses["steps"], rel=1e-3)
+    assert len(set(losses["graph"])) == 20  # each step has its own batch
+
+
+def test_the_average_follows_the_weights():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    average = MovingAverage(network, decay=0.6)
+    expected = network[0].weight.detach().clone()
+    for update in range(20):
+        with torch.no_grad():
+            network[0].weight.normal_()
+            network[1].running_mean.normal_()
+        average.update_parameters(network)
+        share = min(0.6, (1 + update) / (10 + update)) if update else 0.0
+        expected = share * expected + (1 - share) * network[0].weight.detach()
+    assert torch.allclose(average.module[0].weight, expected, atol=1e-6)
+    assert torch.equal(average.module[1].running_mean, network[1].running_mean)
+    assert average.n_averaged == 20
 
 
 def test_neighbours_cannot_be_corrupted(tmp_path):
