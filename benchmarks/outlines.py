@@ -150,7 +150,7 @@ def main() -> None:
         print(part.groupby(["phase", "data"]).mean().round(0).astype(int).to_string())
     print(f"\n{options.weights} against the label: distance in px, outward; area: ratio; dice")
     grouped = distances.groupby(["phase", "data"])[[*WALLS, "area", "dice"]]
-    print(grouped.mean().round(2).to_string())
+    print(grouped.mean().round(3).to_string())
     print("\nStandard deviation over frames")
     print(grouped.std().round(2).to_string())
 
