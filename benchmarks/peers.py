@@ -21,7 +21,7 @@ packed and augmented, and by a loader that opens each AVI for each sample. The s
 in its memory by then.
 
 The fourth trains the same two networks on as many frames of noise as EchoNet-Dynamic's training
-clips have traced, and takes the time of an epoch; it is for a GPU, where that is a second.
+clips have traced, and takes the time of an epoch. It is meant for a GPU.
 
 Each command writes medians over the rounds, or seeds, to benchmarks/peers.csv, beside those of
 other machines, and prints them as the README shows them. The machine must be quiet. MONAI is no

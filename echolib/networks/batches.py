@@ -103,7 +103,7 @@ class Batches:
         return chosen[self._own]
 
     def _corrupted(self, images: Tensor, step: int) -> Tensor:
-        """Corrupt a share of the images (n, inputs, S, S) uint8, each of one frame."""
+        """Corrupt a share of the images (n, 1, S, S) uint8."""
         config = self._config
         if not config.corrupted:
             return images

@@ -31,25 +31,31 @@ class StepGraph:
     ) -> None:
         self._step, self._optimizer, self._generator = step, optimizer, generator
         self._done = 0
-        self._stream = torch.cuda.Stream()
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, frames: Tensor, targets: Tensor) -> Tensor:
         """Do a step on a batch; returns its loss, which the next step may overwrite."""
-        if self._done < EAGER_STEPS:
-            self._done += 1
-            self._stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self._stream):
-                loss = self._step(frames, targets)
-            torch.cuda.current_stream().wait_stream(self._stream)
-            return loss
-        if self._graph is None:
-            self._graph = self._record(frames, targets)
-        self._frames.copy_(frames)
-        self._targets.copy_(targets)
-        self._rate.fill_(self._optimizer.param_groups[0]["lr"])
-        self._graph.replay()
-        return self._loss
+        with torch.cuda.device(frames.device):
+            if self._done < EAGER_STEPS:
+                return self._eager(frames, targets)
+            if self._graph is None:
+                self._graph = self._record(frames, targets)
+            self._frames.copy_(frames)
+            self._targets.copy_(targets)
+            self._rate.fill_(self._optimizer.param_groups[0]["lr"])
+            self._graph.replay()
+            return self._loss
+
+    def _eager(self, frames: Tensor, targets: Tensor) -> Tensor:
+        """A step as it is, on the stream that will record, as torch asks for."""
+        if not self._done:
+            self._stream = torch.cuda.Stream()
+        self._done += 1
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            loss = self._step(frames, targets)
+        torch.cuda.current_stream().wait_stream(self._stream)
+        return loss
 
     def _record(self, frames: Tensor, targets: Tensor) -> torch.cuda.CUDAGraph:
         """Record a step; nothing is computed, and no weight changes."""

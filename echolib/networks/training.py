@@ -37,7 +37,7 @@ from .threads import watched
 
 CHECKPOINT_FILE = "checkpoint.pt"
 HISTORY_FILE = "history.csv"
-LONGEST_ROUND = {"cpu": 200, "cuda": 1000}  # steps between two validations, at most
+LONGEST_ROUND, GPU_ROUND = 200, 1000  # steps between two validations, at most
 TIMED_STEPS = 3  # steps that are timed to plan a training by minutes
 
 
@@ -153,7 +153,7 @@ class Training:
     def _round_length(self) -> int:
         """Steps to the next validation: an epoch, but a tenth of the plan at most."""
         steps, tenth = self.progress.steps, max(1, self.progress.steps // 10)
-        longest = LONGEST_ROUND[self.device.type]
+        longest = GPU_ROUND if self.device.type == "cuda" else LONGEST_ROUND
         return min(self._per_epoch, longest, tenth, steps - self.progress.step)
 
     # --- Steps ---------------------------------------------------------------------------------
