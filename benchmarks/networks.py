@@ -8,6 +8,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -29,6 +30,7 @@ from echolib.networks.training import Training
 OURS, MONAI = "echolib folded U-Net", "MONAI residual U-Net"
 BATCH, GPU_BATCH = 16, 256  # frames
 EPOCH = 14_920  # traced frames of EchoNet-Dynamic's training clips
+VALIDATION = 64  # frames that a training wants beside them
 LAYOUTS = (torch.channels_last, torch.contiguous_format)
 
 
@@ -180,24 +182,38 @@ def peak_memory(name: str, work: str, images: Tensor, bf16: bool) -> float:
     if network is None:
         return math.nan
     contestant = Contestant(network, torch.channels_last)
-    torch.cuda.reset_peak_memory_stats(images.device)
-    for _ in range(2):  # the first step makes the optimiser's state
-        WORKS[work](contestant, images, bf16)
-    return torch.cuda.max_memory_allocated(images.device) / 2**20
+    with most_memory(images.device) as found:
+        for _ in range(2):  # the first step makes the optimiser's state
+            WORKS[work](contestant, images, bf16)
+    return found[0]
+
+
+@contextmanager
+def most_memory(place: torch.device) -> Iterator[list[float]]:
+    """A list that holds, after the block, the most memory of a GPU that was taken in it, MiB.
+
+    It counts what lay there before the block, too. On a CPU the list stays empty.
+    """
+    found: list[float] = []
+    if place.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(place)
+    yield found
+    if place.type == "cuda":
+        found.append(torch.cuda.max_memory_allocated(place) / 2**20)
 
 
 # --- An epoch of a training -----------------------------------------------------------------------
 
 
 def noise_frames(count: int) -> FrameSet:
-    """Frames of noise, whose label is one disc; the last 64 are the validation split."""
+    """Frames of noise, whose label is one disc; the last `VALIDATION` are the validation split."""
     generator = np.random.default_rng(0)
     y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2
     masks = np.repeat([np.hypot(x, y) < SIZE / 4], count, axis=0)
     table = pd.DataFrame({"patient": np.arange(count).astype(str), "source": "noise", "frame": 0})
     table = table.assign(clip=table.patient, phase="", fps=np.nan, spacing=np.nan)
     table = table.assign(split="train", height=SIZE, width=SIZE)
-    table.loc[count - 64 :, "split"] = "val"
+    table.loc[count - VALIDATION :, "split"] = "val"
     images = generator.integers(0, 256, (count, SIZE, SIZE), np.uint8)
     return FrameSet(images, masks, None, table[COLUMNS])
 
@@ -205,30 +221,32 @@ def noise_frames(count: int) -> FrameSet:
 def epoch_rows(rounds: int) -> Iterator[dict]:
     """Seconds of an epoch of a `Training`, augmented, in each round, and the memory on a GPU.
 
-    The first epoch of each network, in which its CUDA graph is recorded, does not count.
+    The first epoch of each network, in which its CUDA graph is recorded, gives the memory, and its
+    time does not count. Values are NaN for a network whose library is not installed.
     """
-    both = noise_frames(EPOCH + 64)
+    both = noise_frames(EPOCH + VALIDATION)
     parts = both.split("train"), both.split("val")
-    front = {"data": f"noise, {EPOCH:,} frames, batches of 16, augmented"}
+    front = {"data": f"noise, {EPOCH:,} frames, batches of 16, augmented", "round": 0}
+    time_of = {"work": "epoch", "unit": "s"}
+    memory_of = {"work": "memory of an epoch, with the frames", "unit": "MiB"}
     jobs: dict[str, Training] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in (OURS, MONAI):
             if (network := build(name)) is None:
-                yield front | {"work": "epoch", "unit": "s", "peer": name, "value": math.nan}
+                yield front | time_of | {"peer": name, "value": math.nan}
                 continue
-            config = TrainingConfig(epochs=rounds + 1)
-            jobs[name] = job = Training(network, *parts, Path(folder, name), config)
-            if job.device.type == "cuda":
-                torch.cuda.reset_peak_memory_stats(job.device)
-            epoch(job)
-            if job.device.type == "cuda":
-                used = torch.cuda.max_memory_allocated(job.device) / 2**20
-                what = {"work": "memory of an epoch, with the frames", "unit": "MiB"}
-                yield front | what | {"peer": name, "round": 0, "value": used}
+            place = device()
+            before = torch.cuda.memory_allocated(place) / 2**20 if place.type == "cuda" else 0.0
+            with most_memory(place) as found:
+                config = TrainingConfig(epochs=rounds + 1)
+                jobs[name] = Training(network, *parts, Path(folder, name), config)
+                epoch(jobs[name])
+            for most in found:
+                yield front | memory_of | {"peer": name, "value": most - before}
         for number in range(rounds):
             for name in list(jobs)[:: -1 if number % 2 else 1]:
-                what = {"work": "epoch", "unit": "s", "peer": name, "round": number}
-                yield front | what | {"value": epoch(jobs[name])}
+                value = epoch(jobs[name])
+                yield front | time_of | {"peer": name, "round": number, "value": value}
 
 
 def epoch(job: Training) -> float:

@@ -21,7 +21,7 @@ from ..masks import PackedMasks
 from ..metrics import case_scores
 from .models import Encoder, finds_landmarks
 from .orientation import find_orientation, outline_upright
-from .run import BATCH, raw_answers
+from .run import batch_size, raw_answers
 
 THRESHOLD = 0.5
 
@@ -97,8 +97,9 @@ def _masks(
     rounded: Sequence[bool] | None = None,
 ) -> Iterator[np.ndarray]:
     """Yield a mask (H, W) bool per frame. rounded: as for `source_mask`, per frame."""
-    for start in range(0, len(frames), BATCH):
-        batch = slice(start, start + BATCH)
+    together = batch_size()
+    for start in range(0, len(frames), together):
+        batch = slice(start, start + together)
         squares = [box.image(frame) for frame, box in zip(frames[batch], boxes[batch], strict=True)]
         for index, answer in enumerate(predict(network, np.stack(squares)), start):
             yield source_mask(answer, boxes[index], rounded is not None and rounded[index])
@@ -193,7 +194,7 @@ class Case:
 def predict_cases(network: Encoder, frames: Iterable[LabelledFrame]) -> Iterator[Case]:
     """Outline labelled frames, each by itself, and score them in the geometry of their source."""
     iterator = iter(frames)
-    while batch := list(islice(iterator, BATCH)):
+    while batch := list(islice(iterator, batch_size())):
         boxes = [sector_box(frame.image[None], network.size) for frame in batch]
         rounded = [
             finds_landmarks(network)

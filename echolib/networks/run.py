@@ -10,8 +10,12 @@ from ..config import bf16_pays, device
 from .models import Encoder
 from .threads import watched
 
-BATCH = 64  # images at a time
-GPU_BATCH = 256  # where there are thousands: an H100 waits for Python with 64
+BATCH, GPU_BATCH = 64, 256  # images at a time: with 64 an H100 waits for Python
+
+
+def batch_size() -> int:
+    """Number of images that a network is asked about at a time, on `config.device()`."""
+    return GPU_BATCH if device().type == "cuda" else BATCH
 
 
 def raw_answers(
@@ -23,12 +27,12 @@ def raw_answers(
     """Yield a network's raw answers batch by batch, float32.
 
     images: (N, S, S) uint8, or (N, inputs, S, S) for a network of several inputs. batch: images at
-    a time, by default `GPU_BATCH` on a GPU and `BATCH` elsewhere. ask: the network's function that
-    answers, by default its forward pass. Runs on `config.device()`, in bfloat16 if
-    `config.bf16_pays`. Raises ValueError for another number of inputs.
+    a time, by default `batch_size()`. ask: the network's function that answers, by default its
+    forward pass. Runs on `config.device()`, in bfloat16 if `config.bf16_pays`. Raises ValueError
+    for another number of inputs.
     """
     place = device()
-    batch = batch or (GPU_BATCH if place.type == "cuda" else BATCH)
+    batch = batch or batch_size()
     network = network.to(place).to(memory_format=torch.channels_last).eval()
     images = images if images.ndim == 4 else images[:, None]
     inputs = network.arguments.get("inputs", 1)

@@ -46,14 +46,6 @@ def measured(monkeypatch, folder, *arguments):
     return pd.read_csv(path)
 
 
-def test_an_epoch_is_timed(small, monkeypatch, tmp_path):
-    monkeypatch.setattr(networks, "EPOCH", 32)
-    table = measured(monkeypatch, tmp_path, "--epoch", "--rounds", 1)
-    table = table[table.work == "epoch"]
-    assert set(table.peer) == {OURS, MONAI} and (table.value > 0).all()
-    assert set(table.data) == {"noise, 32 frames, batches of 16, augmented"}
-
-
 # --- Networks -------------------------------------------------------------------------------------
 
 
@@ -86,6 +78,20 @@ def test_a_round_measures_every_work_and_leaves_out_what_is_not_installed(
     speeds = table.value[there & (table.work != "parameters")]  # so small a network has 0.000 M
     assert (speeds > 0).all() and table.value[~there].isna().all()
     assert f"| {OURS} |" in capsys.readouterr().out
+
+
+def test_an_epoch_is_timed(small, monkeypatch, tmp_path):
+    monkeypatch.setattr(networks, "EPOCH", 32)
+    table = measured(monkeypatch, tmp_path, "--epoch", "--rounds", 1)
+    table = table[table.work == "epoch"]
+    assert set(table.peer) == {OURS, MONAI} and (table.value > 0).all()
+    assert set(table.data) == {"noise, 32 frames, batches of 16, augmented"}
+
+
+def test_an_epoch_of_what_is_not_installed_is_left_out(no_monai, monkeypatch, tmp_path):
+    monkeypatch.setattr(networks, "EPOCH", 16)
+    table = measured(monkeypatch, tmp_path, "--epoch", "--rounds", 1).set_index("peer")
+    assert table.value[OURS] > 0 and math.isnan(table.value[MONAI])
 
 
 # --- Time to a Dice -------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from echolib.data.frames import LabelledFrame, to_square
 from echolib.metrics import dice
 from echolib.networks import run
 from echolib.networks.inference import (
-    BATCH,
     clean_mask,
     outline,
     outline_landmarks,
@@ -25,6 +24,7 @@ from echolib.networks.inference import (
     square_masks,
 )
 from echolib.networks.models import load_model
+from echolib.networks.run import BATCH
 from echolib.phantom.single_frames import draw_frame_set
 from tests.makers import frame_set
 
