@@ -10,6 +10,12 @@ All at 112 x 112 px, by wall (septal, lateral, apex, base) and phase (ED, ES):
   `area`: the ratio of the two areas, `dice`. On CAMUS training patients, and on phantom frames as a
   check that what remains is a difference between both kinds of frames. `--cycle` adds, on CAMUS,
   the outline of a clip: the mean of two networks, of which one is given ED and ES of the heart.
+- `edge`: where along the normal, px outward, the grey has risen half-way from the cavity's to the
+  brightest outside: quantiles over frames. Where the phantom's quantiles lie further apart than the
+  real ones, its walls show less of where the expert's line is.
+- `foreseen`: which part of the variance of `distance` a linear regression on what can be seen along
+  the network's own outline foresees in other patients. Nothing would be left to foresee if
+  phantoms taught how pictures and lines of real hearts belong together.
 
 It works the other way round too, and takes seconds where a training on phantoms takes minutes: the
 outlines of weights that were trained on CAMUS show where its experts would draw on phantom frames.
@@ -22,7 +28,7 @@ picture unlike the real ones. Nothing of CAMUS is written, and such weights stay
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +45,9 @@ from echolib.ventricle.clip import Networks, load_networks
 from .realism import CAVITY, SIZE, axis_of, phantom_frames, real_frames
 
 STEPS = (-8, -6, -4, -2, 0, 2, 4, 6, 8)  # px outward from the outline
+RISE = np.arange(-5.0, 12.0, 0.5)  # px outward: where the half-way rise of the grey is looked for
+QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+FOLDS, RIDGE = 8, 60.0  # of the regression: groups of patients, penalty
 WALLS = ("septal", "lateral", "apex", "base")
 PHASES = ("ED", "ES")
 SMALLEST = 80  # px: smaller cavities have no walls to speak of
@@ -77,14 +86,64 @@ def outline_of(regions: np.ndarray) -> Outline:
     return Outline(points, normals, walls)
 
 
-def grey_profile(image: np.ndarray, outline: Outline) -> dict[tuple[str, int], float]:
+class Measured(NamedTuple):
+    """Tables, a row a frame: grey across the label, its half-way rise, what can be seen along the
+    network's outline, and the distance of the two.
+    """
+
+    profiles: pd.DataFrame
+    edges: pd.DataFrame
+    seen: pd.DataFrame
+    distances: pd.DataFrame
+
+
+def grey_profile(
+    image: np.ndarray, outline: Outline, steps: Iterable[float] = STEPS
+) -> dict[tuple[str, float], float]:
     """Mean grey of one frame by wall and step across the outline."""
     found = {}
-    for step in STEPS:
+    for step in steps:
         place = (outline.points + step * outline.normals).T[::-1]
         grey = ndimage.map_coordinates(image.astype(float), place, order=1, mode="nearest")
         found |= {(wall, step): mean for wall, mean in outline.by_wall(grey).items()}
     return found
+
+
+def edge_places(image: np.ndarray, outline: Outline) -> dict[str, float]:
+    """By wall, px outward from the outline: where the grey has risen half-way to its outer peak."""
+    grey = grey_profile(ndimage.gaussian_filter(image.astype(float), 0.7), outline, RISE)
+    found = {}
+    for wall in WALLS:
+        curve = ndimage.gaussian_filter1d([grey[wall, step] for step in RISE], 1.5)
+        above = curve >= (curve[0] + curve[RISE >= 0].max()) / 2
+        found[wall] = RISE[np.argmax(above)] if above[1:].any() else np.nan
+    return found
+
+
+def seen_along(image: np.ndarray, mask: np.ndarray) -> dict[object, float]:
+    """What can be seen of a network's outline without a label: grey by wall and step, also less
+    that on the outline, the mask's area, its proportions and its place.
+    """
+    smooth = ndimage.gaussian_filter(image.astype(float), 1.0)
+    grey = grey_profile(smooth, outline_of(np.where(mask, CAVITY, 0)))
+    found: dict[object, float] = {**grey}
+    found |= {("rise", *key): value - grey[key[0], 0] for key, value in grey.items() if key[1]}
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    found |= {"area": mask.sum(), "proportions": np.ptp(rows) / max(np.ptp(columns), 1)}
+    return found | {"top": rows[0], "bottom": rows[-1], "middle": columns.mean()}
+
+
+def foreseen_share(seen: pd.DataFrame, values: pd.Series, patients: np.ndarray) -> float:
+    """Share of the values' variance that ridge regression on `seen` foresees in other patients."""
+    features = ((seen - seen.mean()) / (seen.std() + 1e-9)).clip(-4, 4).fillna(0.0).to_numpy()
+    known, answers = values.fillna(values.mean()).to_numpy(), np.zeros(len(values))
+    for fold in range(FOLDS):
+        other = patients % FOLDS != fold
+        middle, used = known[other].mean(), features[other]
+        penalty = RIDGE * np.eye(used.shape[1])
+        weights = np.linalg.solve(used.T @ used + penalty, used.T @ (known[other] - middle))
+        answers[~other] = features[~other] @ weights + middle
+    return float(1 - ((known - answers) ** 2).mean() / known.var())
 
 
 def signed_distances(mask: np.ndarray, outline: Outline) -> dict[str, float]:
@@ -95,8 +154,8 @@ def signed_distances(mask: np.ndarray, outline: Outline) -> dict[str, float]:
 
 def measure(
     frames: Iterator, network: Encoder, name: str, team: Networks | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Profiles and distances, a row a frame each.
+) -> Measured:
+    """Outline frames and measure them.
 
     frames: ED and ES in turn, with regions. team: where ED and ES are of one heart, `network` and
     the one that sees the beat, which outline together.
@@ -107,18 +166,33 @@ def measure(
         hearts = -1, len(PHASES), SIZE, SIZE
         together = team.predict(images.reshape(hearts), answers.reshape(hearts), [(0, 1)])
         answers = together.reshape(answers.shape)
-    profiles, distances = [], []
+    rows: list[list[dict]] = [[], [], [], []]
     for index, mask in enumerate(square_masks(answers, SIZE)):
         image, regions = images[index], labels[index]
-        if (regions == CAVITY).sum() <= SMALLEST:
+        if (regions == CAVITY).sum() <= SMALLEST or not mask.any():
             continue
         row, outline = {"data": name, "phase": PHASES[index % 2]}, outline_of(regions)
-        profiles.append(row | grey_profile(image, outline))
-        if mask.any():
-            scores = {"area": mask.sum() / (regions == CAVITY).sum()}
-            scores["dice"] = dice(mask, regions == CAVITY)
-            distances.append(row | signed_distances(mask, outline) | scores)
-    return pd.DataFrame(profiles), pd.DataFrame(distances)
+        scores = {"area": mask.sum() / (regions == CAVITY).sum()}
+        scores["dice"] = dice(mask, regions == CAVITY)
+        found = (
+            row | grey_profile(image, outline), row | edge_places(image, outline),
+            row | {"heart": index // len(PHASES)} | seen_along(image, mask),
+            row | signed_distances(mask, outline) | scores,
+        )  # fmt: skip
+        for table, one in zip(rows, found, strict=True):
+            table.append(one)
+    return Measured(*map(pd.DataFrame, rows))
+
+
+def foreseen_table(seen: pd.DataFrame, distances: pd.DataFrame) -> pd.DataFrame:
+    """`foreseen_share` of the distance at each wall, a row for each phase and kind of frames."""
+    rows = {}
+    for key, part in seen.groupby(["phase", "data"]):
+        known = distances[(distances[["phase", "data"]] == list(key)).all(axis=1)]
+        features = part.drop(columns=["phase", "data", "heart"])
+        hearts = part.heart.to_numpy()
+        rows[key] = {wall: foreseen_share(features, known[wall], hearts) for wall in WALLS}
+    return pd.DataFrame(rows).T.rename_axis(["phase", "data"])
 
 
 def main() -> None:
@@ -140,19 +214,23 @@ def main() -> None:
     tables = [measure(frames, network, name) for name, frames in sources.items()]
     if options.cycle:
         team, both = load_networks([options.weights, options.cycle]), f"CAMUS, with {options.cycle}"
-        _, distances = measure(real_frames(options.camus), network, both, team)
-        tables.append((tables[0][0][:0], distances))
-    profiles, distances = (pd.concat(part) for part in zip(*tables, strict=True))
+        together = measure(real_frames(options.camus), network, both, team)
+        tables.append(together._replace(profiles=tables[0].profiles[:0], edges=tables[0].edges[:0]))
+    profiles, edges, seen, distances = (pd.concat(part) for part in zip(*tables, strict=True))
     for wall in WALLS:
         part = profiles[["data", "phase", *[(wall, step) for step in STEPS]]]
         part.columns = ["data", "phase", *STEPS]
         print(f"\nGrey across the {wall} outline, px outward")
         print(part.groupby(["phase", "data"]).mean().round(0).astype(int).to_string())
+    print("\nHalf-way rise of the grey, px outward from the outline: quantiles")
+    print(edges.groupby(["phase", "data"])[list(WALLS)].quantile(QUANTILES).unstack().to_string())
     print(f"\n{options.weights} against the label: distance in px, outward; area: ratio; dice")
     grouped = distances.groupby(["phase", "data"])[[*WALLS, "area", "dice"]]
     print(grouped.mean().round(3).to_string())
     print("\nStandard deviation over frames")
     print(grouped.std().round(2).to_string())
+    print("\nShare of the distances' variance that is foreseen by what the outline shows")
+    print(foreseen_table(seen, distances).round(2).to_string())
 
 
 if __name__ == "__main__":
