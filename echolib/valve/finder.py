@@ -29,7 +29,6 @@ from ..masks import PackedMasks
 from ..networks.inference import outline, predict_regions
 from ..networks.models import Encoder, UNet, find_weights, load_model
 
-BATCH = 32
 MAX_SIZE = 2048  # px, side of a square
 SETTINGS_FILE = "valve.json"  # beside the networks of a finder
 BOX_FRAMES = 24  # frames of a clip, evenly spread, from which its box is found
@@ -127,7 +126,7 @@ class ValveFinder:
     ) -> np.ndarray:
         """Outputs (n, outputs, S, S) of the network of whole frames, for the chosen frames."""
         images = _squares(frames, chosen, place, self.whole.arguments["inputs"])
-        return predict_regions(self.whole, images, BATCH)
+        return predict_regions(self.whole, images)
 
     def _wide_regions(self, frames: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, Crop]:
         """Outputs (n, outputs, S, S) of the second run, for the chosen frames, and its crop.
@@ -198,13 +197,13 @@ def _mean_over_views(
 ) -> np.ndarray:
     """Probabilities (n, S, S) of the leaflets, averaged over rotated and zoomed views."""
     if views == PLAIN_VIEW:
-        return predict_regions(model, images, BATCH, first=1)[:, 0]
+        return predict_regions(model, images, first=1)[:, 0]
     total = np.zeros((len(images), *images.shape[2:]), np.float32)
     coverage = np.zeros(images.shape[2:], np.float32)
     ones = torch.ones(1, 1, *images.shape[2:])
     for degrees, zoom in views:
         view = _rotate_and_zoom(torch.from_numpy(images).float(), degrees, zoom)
-        answer = predict_regions(model, view.round().byte().numpy(), BATCH, first=1)
+        answer = predict_regions(model, view.round().byte().numpy(), first=1)
         total += _rotate_and_zoom(torch.from_numpy(answer), -degrees, 1 / zoom)[:, 0].numpy()
         inside = _rotate_and_zoom(ones, degrees, zoom)
         coverage += _rotate_and_zoom(inside, -degrees, 1 / zoom)[0, 0].numpy()
