@@ -110,13 +110,17 @@ def grey_profile(
 
 
 def edge_places(image: np.ndarray, outline: Outline) -> dict[str, float]:
-    """By wall, px outward from the outline: where the grey has risen half-way to its outer peak."""
+    """By wall, px outward from the outline: where the grey has risen half-way to its outer peak.
+
+    NaN where it is not a grey level brighter outside than well inside.
+    """
     grey = grey_profile(ndimage.gaussian_filter(image.astype(float), 0.7), outline, RISE)
     found = {}
     for wall in WALLS:
         curve = ndimage.gaussian_filter1d([grey[wall, step] for step in RISE], 1.5)
-        above = curve >= (curve[0] + curve[RISE >= 0].max()) / 2
-        found[wall] = RISE[np.argmax(above)] if above[1:].any() else np.nan
+        inside, peak = curve[0], curve[RISE >= 0].max()
+        half = np.argmax(curve >= (inside + peak) / 2)
+        found[wall] = RISE[half] if peak > inside + 1 else np.nan
     return found
 
 
