@@ -42,15 +42,13 @@ from echolib.networks.inference import predict, square_masks
 from echolib.networks.models import Encoder, load_model
 from echolib.ventricle.clip import Networks, load_networks
 
-from .realism import CAVITY, SIZE, axis_of, phantom_frames, real_frames
+from .realism import CAVITY, PHASES, SIZE, SMALLEST, axis_of, phantom_frames, real_frames
 
 STEPS = (-8, -6, -4, -2, 0, 2, 4, 6, 8)  # px outward from the outline
 RISE = np.arange(-5.0, 12.0, 0.5)  # px outward: where the half-way rise of the grey is looked for
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 FOLDS, RIDGE = 8, 60.0  # of the regression: groups of patients, penalty
 WALLS = ("septal", "lateral", "apex", "base")
-PHASES = ("ED", "ES")
-SMALLEST = 80  # px: smaller cavities have no walls to speak of
 APEX_LEVEL, SIDE_LEVELS, BASE_LEVEL = 0.12, (0.2, 0.85), 0.93  # of the way from tip to base
 
 

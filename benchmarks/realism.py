@@ -26,6 +26,8 @@ from echolib.phantom.scene import draw_scan, label_map
 
 SIZE = 112
 CAVITY, WALL, ATRIUM = 1, 2, 3
+PHASES = ("ED", "ES")
+SMALLEST = 80  # px: smaller cavities have no shape and no walls to speak of
 LEVELS = (0.15, 0.3, 0.5, 0.7, 0.9)  # of the way from tip to base
 RINGS = ((-6, -3), (-3, 0), (0, 2), (2, 5), (5, 9), (9, 16))  # px outward from the outline
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -35,7 +37,7 @@ def real_frames(folder: Path):
     """Image, regions (0 to 3) and mm per px of every labelled CAMUS training frame."""
     names = (folder / "database_split" / "subgroup_training.txt").read_text().split()
     for name in names:
-        for phase in ("ED", "ES"):
+        for phase in PHASES:
             path = folder / "database_nifti" / name / f"{name}_4CH_{phase}.nii.gz"
             image, spacing, _ = read_nifti(path)
             labels, _, _ = read_nifti(path.with_name(f"{name}_4CH_{phase}_gt.nii.gz"))
@@ -160,7 +162,7 @@ def measure(frames) -> pd.DataFrame:
     """A row of quantities a frame."""
     rows = []
     for image, regions, spacing, shown in frames:
-        if (regions == CAVITY).sum() > 80 and (regions == WALL).any():
+        if (regions == CAVITY).sum() > SMALLEST and (regions == WALL).any():
             found = measure_shape(regions, spacing, shown)
             rows.append(found | measure_grey(image, regions, shown))
     return pd.DataFrame(rows)

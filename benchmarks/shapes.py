@@ -28,12 +28,10 @@ from echolib.geometry import CHORDS, Tracing, axis_directions, mask_to_tracing
 from echolib.phantom.common import CYCLE_STREAM
 from echolib.phantom.scene import draw_scan, label_map
 
-from .realism import CAVITY, SIZE, real_frames
+from .realism import CAVITY, PHASES, SIZE, SMALLEST, real_frames
 
-PHASES = ("ED", "ES")
 SHOWN = (1, 2, 3, 5, 7, 9, 11, 13, 15, 17, 18, 19)  # chords, of 20
 MIDDLE = 9
-SMALLEST = 80  # px: smaller cavities have no shape to speak of
 
 Masks = tuple[np.ndarray, np.ndarray]  # of a heart at end-diastole and end-systole
 

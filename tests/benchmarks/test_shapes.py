@@ -7,7 +7,7 @@ from benchmarks import shapes
 
 
 def half_ellipse(length: float, half_width: float, apex: float = 20.0) -> np.ndarray:
-    """Mask of the upper part of an ellipse, its base straight and as wide as 0.6 of the middle."""
+    """Mask of the upper part of an ellipse, its base straight and 0.8 of its greatest width."""
     y, x = np.mgrid[:112, :112]
     share = (y - apex) / length
     inside = np.abs(x - 56) <= half_width * np.sqrt(np.clip(1 - (2 * share / 1.25 - 1) ** 2, 0, 1))
