@@ -39,7 +39,7 @@ from scipy import ndimage
 from echolib.geometry import axis_directions, mask_outline
 from echolib.metrics import dice
 from echolib.networks.inference import predict, square_masks
-from echolib.networks.models import Encoder, load_model
+from echolib.networks.models import load_model
 from echolib.ventricle.clip import Networks, load_networks
 
 from .realism import CAVITY, PHASES, SIZE, SMALLEST, axis_of, phantom_frames, real_frames
@@ -84,15 +84,30 @@ def outline_of(regions: np.ndarray) -> Outline:
     return Outline(points, normals, walls)
 
 
-class Measured(NamedTuple):
-    """Tables, a row a frame: grey across the label, its half-way rise, what can be seen along the
-    network's outline, and the distance of the two.
+class Labelled(NamedTuple):
+    """Frames of one kind with the same number of regions, (n, S, S) each, ED and ES in turn.
+
+    outlines: of each frame, None where its cavity is too small to be measured.
     """
 
-    profiles: pd.DataFrame
-    edges: pd.DataFrame
-    seen: pd.DataFrame
-    distances: pd.DataFrame
+    name: str
+    images: np.ndarray
+    regions: np.ndarray
+    outlines: list[Outline | None]
+
+    def measured(self) -> Iterator[tuple[int, Outline, dict[str, object]]]:
+        """Index, outline and first columns of the row of each frame that is measured."""
+        for index, outline in enumerate(self.outlines):
+            if outline is not None:
+                yield index, outline, {"data": self.name, "phase": PHASES[index % len(PHASES)]}
+
+
+def labelled(name: str, frames: Iterator) -> Labelled:
+    """Read frames that end-diastole and end-systole take in turn, with regions."""
+    images, regions = (np.stack(part) for part in list(zip(*frames, strict=True))[:2])
+    large = [(one == CAVITY).sum() > SMALLEST for one in regions]
+    found = [outline_of(one) if good else None for one, good in zip(regions, large, strict=True)]
+    return Labelled(name, images, regions, found)
 
 
 def grey_profile(
@@ -154,36 +169,40 @@ def signed_distances(mask: np.ndarray, outline: Outline) -> dict[str, float]:
     return outline.by_wall(ndimage.map_coordinates(inward, outline.points.T[::-1], order=1))
 
 
-def measure(
-    frames: Iterator, network: Encoder, name: str, team: Networks | None = None
-) -> Measured:
-    """Outline frames and measure them.
+def measure_labels(frames: Labelled) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Grey across the labels, and its half-way rise, a row a frame."""
+    profiles, edges = [], []
+    for index, outline, row in frames.measured():
+        profiles.append(row | grey_profile(frames.images[index], outline))
+        edges.append(row | edge_places(frames.images[index], outline))
+    return pd.DataFrame(profiles), pd.DataFrame(edges)
 
-    frames: ED and ES in turn, with regions. team: where ED and ES are of one heart, `network` and
-    the one that sees the beat, which outline together.
+
+def measure_answers(frames: Labelled, answers: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What can be seen along a network's outlines, and their distances, a row a frame.
+
+    answers: probabilities (n, S, S). Frames without an answer are left out.
     """
-    images, labels = (np.stack(part) for part in list(zip(*frames, strict=True))[:2])
-    answers = predict(network, images)
-    if team is not None:
-        hearts = -1, len(PHASES), SIZE, SIZE
-        together = team.predict(images.reshape(hearts), answers.reshape(hearts), [(0, 1)])
-        answers = together.reshape(answers.shape)
-    rows: list[list[dict]] = [[], [], [], []]
-    for index, mask in enumerate(square_masks(answers, SIZE)):
-        image, regions = images[index], labels[index]
-        if (regions == CAVITY).sum() <= SMALLEST or not mask.any():
-            continue
-        row, outline = {"data": name, "phase": PHASES[index % 2]}, outline_of(regions)
-        scores = {"area": mask.sum() / (regions == CAVITY).sum()}
-        scores["dice"] = dice(mask, regions == CAVITY)
-        found = (
-            row | grey_profile(image, outline), row | edge_places(image, outline),
-            row | {"heart": index // len(PHASES)} | seen_along(image, mask),
-            row | signed_distances(mask, outline) | scores,
-        )  # fmt: skip
-        for table, one in zip(rows, found, strict=True):
-            table.append(one)
-    return Measured(*map(pd.DataFrame, rows))
+    seen, distances = [], []
+    masks = square_masks(answers, SIZE)
+    for index, outline, row in frames.measured():
+        mask, cavity = masks[index], frames.regions[index] == CAVITY
+        if mask.any():
+            seen.append(
+                row | {"heart": index // len(PHASES)} | seen_along(frames.images[index], mask)
+            )
+            scores = {"area": mask.sum() / cavity.sum(), "dice": dice(mask, cavity)}
+            distances.append(row | signed_distances(mask, outline) | scores)
+    return pd.DataFrame(seen), pd.DataFrame(distances)
+
+
+def outlined_together(team: Networks, images: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """Probabilities (n, S, S) of a clip's outline: answers of single frames, and the network that
+    sees the beat. ED and ES, in turn, are of one heart.
+    """
+    hearts = -1, len(PHASES), SIZE, SIZE
+    together = team.predict(images.reshape(hearts), answers.reshape(hearts), [(0, 1)])
+    return together.reshape(answers.shape)
 
 
 def foreseen_table(seen: pd.DataFrame, distances: pd.DataFrame) -> pd.DataFrame:
@@ -208,17 +227,21 @@ def main() -> None:
     options = parser.parse_args()
     network = load_model(options.weights)
     half = options.frames // 2
-    sources = {
-        "CAMUS": real_frames(options.camus),
-        "physical": phantom_frames(half, options.seed, plain=False),
-        "plain": phantom_frames(half, options.seed, plain=True),
-    }
-    tables = [measure(frames, network, name) for name, frames in sources.items()]
+    sources = [
+        labelled("CAMUS", real_frames(options.camus)),
+        labelled("physical", phantom_frames(half, options.seed, plain=False)),
+        labelled("plain", phantom_frames(half, options.seed, plain=True)),
+    ]
+    answers = [predict(network, frames.images) for frames in sources]
+    outlined = list(zip(sources, answers, strict=True))
     if options.cycle:
-        team, both = load_networks([options.weights, options.cycle]), f"CAMUS, with {options.cycle}"
-        together = measure(real_frames(options.camus), network, both, team)
-        tables.append(together._replace(profiles=tables[0].profiles[:0], edges=tables[0].edges[:0]))
-    profiles, edges, seen, distances = (pd.concat(part) for part in zip(*tables, strict=True))
+        team, real = load_networks([options.weights, options.cycle]), sources[0]
+        together = outlined_together(team, real.images, answers[0])
+        outlined.append((real._replace(name=f"CAMUS, with {options.cycle}"), together))
+    labels = [measure_labels(frames) for frames in sources]
+    profiles, edges = (pd.concat(part) for part in zip(*labels, strict=True))
+    found = [measure_answers(frames, masks) for frames, masks in outlined]
+    seen, distances = (pd.concat(part) for part in zip(*found, strict=True))
     for wall in WALLS:
         part = profiles[["data", "phase", *[(wall, step) for step in STEPS]]]
         part.columns = ["data", "phase", *STEPS]

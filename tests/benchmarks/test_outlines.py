@@ -62,3 +62,37 @@ def test_a_larger_outline_lies_outward() -> None:
     larger = ndimage.binary_dilation(regions == CAVITY, iterations=2)
     distances = outlines.signed_distances(larger, outlines.outline_of(regions))
     assert distances["septal"] == pytest.approx(2, abs=0.6)
+
+
+def test_what_networks_miss_is_foreseen_by_phase_and_kind() -> None:
+    """Of two kinds of frames, the outline of one is drawn the larger the brighter its wall is."""
+    generator, rows = np.random.default_rng(1), []
+    for data in ("told", "random"):
+        for heart in range(200):
+            for phase in outlines.PHASES:
+                rows.append(
+                    {"data": data, "phase": phase, "heart": heart, "grey": generator.normal()}
+                )
+    seen = pd.DataFrame(rows)
+    away = pd.Series(generator.normal(size=len(seen))).where(seen.data == "random", 2 * seen.grey)
+    distances = seen[["data", "phase"]].assign(**dict.fromkeys(outlines.WALLS, away))
+    shares = outlines.foreseen_table(seen, distances)
+    assert list(shares.columns) == list(outlines.WALLS)
+    assert (shares.xs("told", level="data") > 0.9).all(axis=None)
+    assert (shares.xs("random", level="data") < 0.1).all(axis=None)
+
+
+def test_labels_and_answers_are_measured_frame_by_frame() -> None:
+    regions = heart()
+    small = np.where(ndimage.binary_erosion(regions == CAVITY, iterations=15), CAVITY, 0)
+    image = np.where(regions == WALL, 150, 40).astype(np.uint8)
+    pairs = [(image, regions), (image, small.astype(np.uint8)), (image, regions), (image, regions)]
+    frames = outlines.labelled("drawn", iter(pairs))
+    assert [outline is None for outline in frames.outlines] == [False, True, False, False]
+    profiles, edges = outlines.measure_labels(frames)
+    assert len(profiles) == len(edges) == 3
+    answers = np.stack([regions == CAVITY] * 4).astype(np.float32)
+    answers[3] = 0
+    seen, distances = outlines.measure_answers(frames, answers)
+    assert list(seen.heart) == [0, 1] and list(distances.phase) == ["ED", "ED"]
+    assert distances.area.tolist() == distances.dice.tolist() == [1, 1]
