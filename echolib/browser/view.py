@@ -91,19 +91,18 @@ class View:
     def __post_init__(self) -> None:
         """Check every field, and give colours to the layers and curves that have none."""
         _check_frames(self)
-        fps, spacing = _checked_positive(self, "fps"), _checked_positive(self, "spacing")
         layers, curves = tuple(self.layers), tuple(self.curves)
         _check_layers(self, layers)
         _check_curves(self, curves)
         layers = _coloured_layers(_checked_colours(self, "layer", layers))
         checked = {
-            "fps": fps,
-            "spacing": spacing,
+            **{name: _checked_positive(self, name) for name in ("fps", "spacing")},
             "layers": layers,
             "curves": _coloured_curves(_checked_colours(self, "curve", curves), layers),
             "marks": _checked_marks(self),
             "labels": _checked_labels(self),
             "numbers": _checked_numbers(self),
+            "start": None if self.start is None else _checked_index(self, "start", self.start),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -283,14 +282,18 @@ def _check_curves(view: View, curves: tuple[Curve, ...]) -> None:
             raise _mismatch(view, where, "at least one value", "only NaN. Leave the curve out.")
 
 
+def _checked_index(view: View, what: str, frame: object, more: str = "") -> int:
+    index = int(frame) if isinstance(frame, Integral) else -1
+    if not 0 <= index < len(view):
+        raise _mismatch(view, what, f"a frame from 0 to {len(view) - 1}", f"{frame!r}{more}.")
+    return index
+
+
 def _checked_marks(view: View) -> dict[int, str]:
-    last = len(view) - 1
     if not isinstance(view.marks, Mapping):
         raise _mismatch(view, "marks", "a mapping {frame index: text}", _describe(view.marks))
-    for frame in view.marks:
-        if not (isinstance(frame, Integral) and 0 <= frame <= last):
-            expected = f"frame indices from 0 to {last}"
-            raise _mismatch(view, "marks", expected, f"{frame!r} ({view.marks[frame]}).")
+    for frame, text in view.marks.items():
+        _checked_index(view, "marks", frame, f" ({text})")
     return {int(frame): str(text) for frame, text in sorted(view.marks.items())}
 
 

@@ -728,7 +728,7 @@ def test_a_title_replaces_the_name():
         ({"doubt": np.full(WHOLE, 1.5)}, "doubt: expected values from 0 to 1, found 1.5"),
         ({"doubt": np.full(WHOLE, np.inf)}, "doubt: expected values from 0 to 1"),
         ({"doubt": np.zeros((5, *SHAPE))}, r"layer 'doubt', heat: expected \(6, 24, 32\)"),
-        ({"marks": {6: "ED"}}, "marks: expected frame indices from 0 to 5"),
+        ({"marks": {6: "ED"}}, "marks: expected a frame from 0 to 5"),
         ({"labels": ["ED"]}, "labels: expected a text for each of 6 frames"),
         ({"fps": 0}, "fps: expected a number above 0"),
         ({"spacing": -1}, "spacing: expected a number above 0"),
