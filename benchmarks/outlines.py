@@ -10,9 +10,10 @@ All at 112 x 112 px, by wall (septal, lateral, apex, base) and phase (ED, ES):
   `area`: the ratio of the two areas, `dice`. On CAMUS training patients, and on phantom frames as a
   check that what remains is a difference between both kinds of frames. `--cycle` adds, on CAMUS,
   the outline of a clip: the mean of two networks, of which one is given ED and ES of the heart.
-- `edge`: where along the normal, px outward, the grey has risen half-way from the cavity's to the
-  brightest outside: quantiles over frames. Where the phantom's quantiles lie further apart than the
-  real ones, its walls show less of where the expert's line is.
+- `edge`: where along the normal, px outward, the grey has risen by a quarter from the cavity's to
+  the brightest outside: quantiles over frames. Where the phantom's quantiles lie further apart than
+  the real ones, its walls show less of where the expert's line is. CAMUS experts draw the septum
+  where it begins to brighten, to half a px.
 - `foreseen`: which part of the variance of `distance` a linear regression on what can be seen along
   the network's own outline foresees in other patients. Nothing would be left to foresee if
   phantoms taught how pictures and lines of real hearts belong together.
@@ -45,7 +46,8 @@ from echolib.ventricle.clip import Networks, load_networks
 from .realism import CAVITY, PHASES, SIZE, SMALLEST, axis_of, phantom_frames, real_frames
 
 STEPS = (-8, -6, -4, -2, 0, 2, 4, 6, 8)  # px outward from the outline
-RISE = np.arange(-5.0, 12.0, 0.5)  # px outward: where the half-way rise of the grey is looked for
+RISE = np.arange(-5.0, 12.0, 0.5)  # px outward: where the rise of the grey is looked for
+RISEN = 0.25  # share of the rise at the place that is measured
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 FOLDS, RIDGE = 8, 60.0  # of the regression: groups of patients, penalty
 WALLS = ("septal", "lateral", "apex", "base")
@@ -123,7 +125,7 @@ def grey_profile(
 
 
 def edge_places(image: np.ndarray, outline: Outline) -> dict[str, float]:
-    """By wall, px outward from the outline: where the grey has risen half-way to its outer peak.
+    """By wall, px outward from the outline: where the grey has risen by `RISEN` to its outer peak.
 
     NaN where it is not a grey level brighter outside than well inside.
     """
@@ -132,8 +134,8 @@ def edge_places(image: np.ndarray, outline: Outline) -> dict[str, float]:
     for wall in WALLS:
         curve = ndimage.gaussian_filter1d([grey[wall, step] for step in RISE], 1.5)
         inside, peak = curve[0], curve[RISE >= 0].max()
-        half = np.argmax(curve >= (inside + peak) / 2)
-        found[wall] = RISE[half] if peak > inside + 1 else np.nan
+        place = np.argmax(curve >= inside + RISEN * (peak - inside))
+        found[wall] = RISE[place] if peak > inside + 1 else np.nan
     return found
 
 
@@ -170,7 +172,7 @@ def signed_distances(mask: np.ndarray, outline: Outline) -> dict[str, float]:
 
 
 def measure_labels(frames: Labelled) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Grey across the labels, and its half-way rise, a row a frame."""
+    """Grey across the labels, and where it rises, a row a frame."""
     profiles, edges = [], []
     for index, outline, row in frames.measured():
         profiles.append(row | grey_profile(frames.images[index], outline))
@@ -247,7 +249,7 @@ def main() -> None:
         part.columns = ["data", "phase", *STEPS]
         print(f"\nGrey across the {wall} outline, px outward")
         print(part.groupby(["phase", "data"]).mean().round(0).astype(int).to_string())
-    print("\nHalf-way rise of the grey, px outward from the outline: quantiles")
+    print("\nWhere the grey has risen by a quarter, px outward from the outline: quantiles")
     print(edges.groupby(["phase", "data"])[list(WALLS)].quantile(QUANTILES).unstack().to_string())
     print(f"\n{options.weights} against the label: distance in px, outward; area: ratio; dice")
     grouped = distances.groupby(["phase", "data"])[[*WALLS, "area", "dice"]]
