@@ -10,8 +10,8 @@ square. The first command goes through all effects with a small network and a sh
 first. Each finished condition is a row on the disk, and a stopped run goes on where it was. "all"
 is trained with two seeds: differences no larger than theirs mean nothing. `--part 0 2` and
 `--part 1 2` share the conditions between two processes; `--table` trains nothing, but gathers the
-rows there are in `ablation.csv` and prints them. In the repository are the first table, of version
-2 of the phantom (`ablation.csv`), and the second one, of version 5 (`ablation_shipped.csv`).
+rows there are in `ablation.csv` and prints them. The table in the repository is the first one, and
+was measured with version 2 of the phantom.
 """
 
 import argparse
