@@ -7,11 +7,11 @@ Every condition draws its own phantom frames, trains the same network for the sa
 and is scored on the 399 CAMUS training patients (never on the validation patients), in the packed
 square. The first command goes through all effects with a small network and a short training; with
 `--shipped`, network, hearts and steps are those of `lv`, for the effects that mattered most in the
-first. Each finished condition is a row on the disk, and a stopped run goes on where it was. "all"
-is trained with two seeds: differences no larger than theirs mean nothing. `--part 0 2` and
-`--part 1 2` share the conditions between two processes; `--table` trains nothing, but gathers the
-rows there are in `ablation.csv` and prints them. The table in the repository is the first one, and
-was measured with version 2 of the phantom.
+first. Each finished condition is a row on the disk, and a stopped run goes on where it was, unless
+that was with another version of the phantom. "all" is trained with two seeds: differences no larger
+than theirs mean nothing. `--part 0 2` and `--part 1 2` share the conditions between two processes;
+`--table` trains nothing, but gathers the rows there are in `ablation.csv` and prints them. The
+table in the repository is the first one, and was measured with version 2 of the phantom.
 """
 
 import argparse
@@ -150,6 +150,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "ablation.csv"
     rows = pd.read_csv(path).to_dict("records") if path.is_file() else []
+    rows = [row for row in rows if row.get("phantom") == VERSION]
     done = {row["condition"] for row in rows}
     for condition in listed(chosen["frames"], chosen["steps"])[first::parts]:
         if condition.name in done:
