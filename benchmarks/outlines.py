@@ -87,7 +87,7 @@ def outline_of(regions: np.ndarray) -> Outline:
 
 
 class Labelled(NamedTuple):
-    """Frames of one kind with the same number of regions, (n, S, S) each, ED and ES in turn.
+    """Frames of one kind and their regions, (n, S, S) each, ED and ES in turn.
 
     outlines: of each frame, None where its cavity is too small to be measured.
     """
