@@ -13,7 +13,7 @@ All at 112 x 112 px, by wall (septal, lateral, apex, base) and phase (ED, ES):
 - `edge`: where along the normal, px outward, the grey has risen by a quarter from the cavity's to
   the brightest outside: quantiles over frames. Where the phantom's quantiles lie further apart than
   the real ones, its walls show less of where the expert's line is. CAMUS experts draw the septum
-  where it begins to brighten, to half a px.
+  where it begins to brighten: its quantiles from 0.1 to 0.9 span 1 px at ED and 1.5 px at ES.
 - `foreseen`: which part of the variance of `distance` a linear regression on what can be seen along
   the network's own outline foresees in other patients. Nothing would be left to foresee if
   phantoms taught how pictures and lines of real hearts belong together.

@@ -91,7 +91,7 @@ def _level(chord: int) -> str:
 
 def measure(hearts: Iterable[Masks]) -> dict[str, pd.DataFrame]:
     """Tables of hearts, a row each: "ED" and "ES" of `shape`, and "systole"."""
-    rows: dict[str, list[dict]] = {"ED": [], "ES": [], "systole": []}
+    rows: dict[str, list[dict]] = {name: [] for name in (*PHASES, "systole")}
     for masks in hearts:
         if min(mask.sum() for mask in masks) > SMALLEST:
             for phase, mask in zip(PHASES, masks, strict=True):

@@ -96,7 +96,8 @@ class View:
         _check_curves(self, curves)
         layers = _coloured_layers(_checked_colours(self, "layer", layers))
         checked = {
-            **{name: _checked_positive(self, name) for name in ("fps", "spacing")},
+            "fps": _checked_positive(self, "fps"),
+            "spacing": _checked_positive(self, "spacing"),
             "layers": layers,
             "curves": _coloured_curves(_checked_colours(self, "curve", curves), layers),
             "marks": _checked_marks(self),
@@ -292,9 +293,8 @@ def _checked_index(view: View, what: str, frame: object, more: str = "") -> int:
 def _checked_marks(view: View) -> dict[int, str]:
     if not isinstance(view.marks, Mapping):
         raise _mismatch(view, "marks", "a mapping {frame index: text}", _describe(view.marks))
-    for frame, text in view.marks.items():
-        _checked_index(view, "marks", frame, f" ({text})")
-    return {int(frame): str(text) for frame, text in sorted(view.marks.items())}
+    found = [(_checked_index(view, "marks", x, f" ({y})"), str(y)) for x, y in view.marks.items()]
+    return dict(sorted(found))
 
 
 def _checked_labels(view: View) -> tuple[str, ...] | None:

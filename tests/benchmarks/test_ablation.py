@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from benchmarks import ablation
 
@@ -23,6 +24,33 @@ def test_each_condition_leaves_out_what_its_name_says() -> None:
         assert condition.name.startswith(left_out)
     names = [row.name for row in ablation.conditions(**hearts_and_steps(ablation.SHORT))]
     assert len(names) == len(set(names))
+
+
+def test_a_stopped_run_keeps_only_rows_of_this_phantom(tmp_path, monkeypatch) -> None:
+    trained = []
+
+    def run(condition: ablation.Condition, *_) -> dict:
+        trained.append(condition.name)
+        return {"condition": condition.name, "dice": 0.9, "phantom": ablation.VERSION}
+
+    monkeypatch.setattr(ablation, "run", run)
+    out = tmp_path / "part-0-of-1"
+    out.mkdir()
+    there = [("all", ablation.VERSION), ("without valves", ablation.VERSION - 1)]
+    table = pd.DataFrame(there, columns=["condition", "phantom"]).assign(dice=0.8)
+    table.to_csv(out / "ablation.csv", index=False)
+    monkeypatch.setattr("sys.argv", ["ablation", "camus", "--out", str(tmp_path), "--shipped"])
+    ablation.main()
+    names = [row.name for row in ablation.shipped_conditions(1, 1)]
+    assert trained == names[1:]
+    assert list(pd.read_csv(out / "ablation.csv").condition) == names
+
+
+def test_a_table_of_nothing_is_refused(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("sys.argv", ["ablation", "camus", "--out", str(tmp_path), "--table"])
+    with pytest.raises(SystemExit):
+        ablation.main()
+    assert "No finished conditions" in capsys.readouterr().err
 
 
 def hearts_and_steps(settings: dict[str, int]) -> dict[str, int]:

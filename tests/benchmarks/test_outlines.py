@@ -68,11 +68,10 @@ def test_what_networks_miss_is_foreseen_by_phase_and_kind() -> None:
     """Of two kinds of frames, the outline of one is drawn the larger the brighter its wall is."""
     generator, rows = np.random.default_rng(1), []
     for data in ("told", "random"):
-        for heart in range(200):
+        for number in range(200):
             for phase in outlines.PHASES:
-                rows.append(
-                    {"data": data, "phase": phase, "heart": heart, "grey": generator.normal()}
-                )
+                row = {"data": data, "phase": phase, "heart": number}
+                rows.append(row | {"grey": generator.normal()})
     seen = pd.DataFrame(rows)
     away = pd.Series(generator.normal(size=len(seen))).where(seen.data == "random", 2 * seen.grey)
     distances = seen[["data", "phase"]].assign(**dict.fromkeys(outlines.WALLS, away))
