@@ -28,6 +28,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from echolib.corrections.folder import Folder
+from echolib.corrections.simulated import mask_document
+from echolib.corrections.videos import origin
+from echolib.data import open_data
+
 from .fuzz_mutators import split_safetensors
 
 PYTHON = (sys.executable, "-P", "-m", "echolib")
@@ -55,9 +60,21 @@ COMMANDS = {  # {out} is the folder of a run
     "--frames 8 --severities 3 --corruptions speckle gain clutter",
     "calibrate": "calibrate {in}/study --out {out}/function.json --weights {in}/net --split all "
     "--force",
+    "queue": "queue {in}/study --weights {in}/net --out {out}/queue.csv",
+    "train corrections": "train {in}/corrected --start {in}/net --remember {in}/packed --epochs 2 "
+    "--out {out}/net --resume",
     "mitral train": "mitral train {in}/mitral --out {out}/finder --epochs 0.1 --folds 2",
     "mitral segment": "mitral segment {in}/mitral/test.pkl --out {out}/masks --force",
 }
+
+
+def make_corrections(study: Path, folder: Path, clips: int = 6) -> None:
+    """Write a folder of corrections whose annotator draws what the study's experts drew."""
+    data, corrections = open_data(study), Folder(folder)
+    for name in data.table.index[data.table.split == "train"][:clips]:
+        clip = data.clip(name)
+        masks = {frame.frame: frame.mask for frame in data.labelled(name, clip)[0]}
+        corrections.keep(mask_document(clip, masks), **origin(data, name))
 
 
 class Commands:
@@ -231,6 +248,7 @@ def main(arguments: list[str] | None = None) -> int:
         for line in tqdm(INPUTS, "inputs", disable=None):
             if fault := commands.finish(line, Path(folder) / "setup" / "out"):
                 raise SystemExit(f"{line}: {fault}")
+        make_corrections(commands.inputs / "study", commands.inputs / "corrected")
         print(f"{'command':18}{'kills':>7}{'equal':>7}{'too late':>10}{'findings':>10}", flush=True)
         for name in options.only:
             verdicts = Counter(check(commands, name, options.kills, options.seed))

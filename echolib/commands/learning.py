@@ -1,12 +1,14 @@
 """What to correct first, and learning from corrections, from a shell."""
 
 import argparse
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DataError
+from ..locks import one_at_a_time
 from .options import add_device, add_force, add_split, add_workers, check_file
-from .shared import Add, open_clips, open_packed, report_problems
+from .shared import KEPT_CLIPS, Add, open_clips, open_packed, report_problems
 
 if TYPE_CHECKING:
     from ..corrections.folder import Folder
@@ -54,25 +56,33 @@ def queue(arguments: argparse.Namespace) -> None:
 
     if len(arguments.weights) > 2:
         raise ValueError("--weights takes a masks network and a landmarks network, no third one.")
-    check_file(arguments.out, ".csv", arguments.force)
+    out = Path(arguments.out)
+    check_file(out, ".csv", arguments.force)
     network, *others = [load_model(name) for name in arguments.weights]
     corrected: list[str] = []
     if arguments.corrected:
         corrected = open_corrections(arguments.corrected).clips()
         say_change(arguments.corrected, arguments.weights[0], network, not arguments.quiet)
     problems: list[Problem] = []
-    table = correction_queue(
-        open_clips(arguments.data), network, others[0] if others else None,
-        arguments.split, arguments.frames, corrected, arguments.workers, not arguments.quiet,
-        problems,
-    )  # fmt: skip
-    write_queue(table, arguments.out)
+    data, arguments.kept = open_clips(arguments.data), KEPT_CLIPS
+    unfinished = out.with_name(f".{out.name}.partial")
+    with one_at_a_time(out):
+        try:
+            table = correction_queue(
+                data, network, others[0] if others else None, arguments.split, arguments.frames,
+                corrected, arguments.workers, not arguments.quiet, problems, unfinished,
+            )  # fmt: skip
+            write_queue(table, out)
+        except DataError:  # there is nothing to order
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        shutil.rmtree(unfinished)
     report_problems(problems)
     first = table[table.place <= SHOWN]
     for place, frames in first.groupby("place"):
         shown = ", ".join(map(str, frames.frame))
         print(f"{place}. {frames['clip'].iloc[0]}, frames {shown}: worth {frames.worth.mean():.2f}")
-    print(f"{table.place.max()} clips in {arguments.out}")
+    print(f"{table.place.max()} clips in {out}")
 
 
 def say_change(folder: str, weights: str, network: "Encoder", bar: bool) -> None:

@@ -5,14 +5,16 @@ Where a network is sure, a correction teaches it little. The doubts are those of
 """
 
 import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from .. import __version__
 from ..data.clips import Clip
 from ..data.frames import Dataset
 from ..data.problems import Problem, problem_summary
@@ -21,8 +23,9 @@ from ..data.tables import read_table, to_numbers
 from ..errors import DataError
 from ..files import write_table
 from ..networks.inference import predict, square_masks
-from ..networks.models import Encoder, finds_landmarks
+from ..networks.models import Encoder, finds_landmarks, weights_digest
 from ..networks.orientation import find_orientation
+from ..parts import Parts
 from ..robustness.doubt import DOUBTS, augmented_doubt, disagreement, entropy
 from ..workers import clip_workers, spread
 
@@ -68,8 +71,7 @@ def order_frames(doubts: pd.DataFrame, proposed: int = PROPOSED) -> pd.DataFrame
     of which `place` numbers the clips from 1, and the doubts. Raises ValueError for a number of
     frames below 1.
     """
-    if proposed < 1:
-        raise ValueError(f"The frames proposed per clip must be 1 or more, not {proposed}.")
+    _check_proposed(proposed)
     measured = [name for name in DOUBTS if name in doubts]
     worth = doubts[measured].rank(pct=True).mean(axis=1)
     frames = doubts.assign(worth=worth).sort_values("worth", ascending=False, kind="stable")
@@ -95,15 +97,18 @@ def correction_queue(
     workers: int | None = 1,
     progress: bool = True,
     problems: list[Problem] | None = None,
+    folder: str | Path | None = None,
 ) -> pd.DataFrame:
     """Order the clips of a data set, with or without labels, as `order_frames` does.
 
     corrected: names of clips that are left out. workers: processes that share the clips, None for
     what pays; the order does not depend on it. problems: list to which clips that cannot be read
-    are added. Raises ValueError for models of the wrong kind or of two sizes, and DataError where
-    nothing is left to order.
+    are added. folder: where the doubts of finished clips are kept, so that the same call goes on
+    after an interruption; those of other clips or networks in it are removed. Raises ValueError for
+    models of the wrong kind or of two sizes, and DataError where nothing is left to order.
     """
     check_models(masks_model, landmarks_model)
+    _check_proposed(proposed)  # before hours of work
     table = data.table[(data.table.split == split) | (split == "all")]
     clips = [clip for clip in table.index if clip not in set(corrected)]
     if not clips:
@@ -111,18 +116,25 @@ def correction_queue(
             f"{data.folder}: none of the {len(table)} clips of the split {split!r} is left to "
             "correct. Choose another split or another data set."
         )
-    task = partial(_doubts_or_problem, data=data, models=(masks_model, landmarks_model))
+    models = masks_model, landmarks_model
+    parts = None if folder is None else Parts.or_anew(folder, _identity(data, models))
+    task = partial(_doubts, data=data, models=models, parts=parts)
     made = spread(task, clips, clip_workers(workers, len(clips)))
-    bar = tqdm(made, "doubt", len(clips), unit="clip", disable=not progress)
-    found: list[Problem] = []
-    tables = list(_readable(bar, found))
+    results = list(tqdm(made, "doubt", len(clips), unit="clip", disable=not progress))
+    found = [Problem(**result["problem"]) for result in results if result["problem"]]
     if problems is not None:
         problems += found
-    if not tables:
+    rows = [row for result in results for row in result["frames"]]
+    if not rows:
         raise DataError(
             f"{data.folder}: none of its {len(clips)} clips can be read.\n{problem_summary(found)}"
         )
-    return order_frames(pd.concat(tables, ignore_index=True), proposed)
+    return order_frames(pd.DataFrame(rows), proposed)
+
+
+def _check_proposed(proposed: int) -> None:
+    if proposed < 1:
+        raise ValueError(f"The frames proposed per clip must be 1 or more, not {proposed}.")
 
 
 def check_models(masks_model: Encoder, landmarks_model: Encoder | None) -> None:
@@ -146,30 +158,36 @@ def check_models(masks_model: Encoder, landmarks_model: Encoder | None) -> None:
         )
 
 
-def _doubts_or_problem(
-    name: str, data: Dataset, models: tuple[Encoder, Encoder | None]
-) -> pd.DataFrame | Problem:
-    """The doubts about a clip, with its name and patient; a Problem where it cannot be read."""
+def _identity(data: Dataset, models: tuple[Encoder, Encoder | None]) -> dict[str, Any]:
+    """What doubts that are kept must have in common with a run that goes on."""
+    networks = [None if model is None else weights_digest(model) for model in models]
+    return {"echolib": __version__, "data": data.fingerprint(), "networks": networks}
+
+
+def _doubts(
+    name: str, data: Dataset, models: tuple[Encoder, Encoder | None], parts: Parts | None
+) -> dict[str, Any]:
+    """Rows of the doubts about a clip's frames ("frames"), or why it cannot be read ("problem").
+
+    They come from the clip's part, if there is one; a clip that cannot be read has none, so that
+    the next run tries it again.
+    """
+    part = f"{data.table.index.get_loc(name):06}"
+    if parts is not None and (rows := parts.load(part, [name])) is not None:
+        return {"frames": rows, "problem": None}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of a spacing, say: it plays no part
-            doubts = frame_doubts(data.clip(name), *models)
+            table = frame_doubts(data.clip(name), *models)
     except DataError as error:
-        return Problem(name, None, str(error).replace(f"{data.folder}/", ""))
-    doubts.insert(0, "clip", name)
-    doubts.insert(1, "patient", data.table.patient[name])
-    return doubts
-
-
-def _readable(
-    made: Iterable[pd.DataFrame | Problem], problems: list[Problem]
-) -> Iterator[pd.DataFrame]:
-    """Yield the tables, and add the problems among them to a list."""
-    for one in made:
-        if isinstance(one, Problem):
-            problems.append(one)
-        else:
-            yield one
+        problem = Problem(name, None, str(error).replace(f"{data.folder}/", ""))
+        return {"frames": [], "problem": vars(problem)}
+    table.insert(0, "clip", name)
+    table.insert(1, "patient", str(data.table.patient[name]))
+    rows = table.to_dict("records")
+    if parts is not None:
+        parts.save(part, [name], rows)
+    return {"frames": rows, "problem": None}
 
 
 # --- The file -------------------------------------------------------------------------------------

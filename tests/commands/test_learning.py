@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from echolib.commands.parser import main
+from echolib.corrections import queue
 from echolib.corrections.folder import MARKER, Folder
 from echolib.corrections.learning import read_lesson
 from echolib.corrections.queue import read_queue
@@ -65,6 +66,27 @@ def test_a_queue_is_written_and_its_first_clips_are_named(tmp_path, capsys, stud
     fails(capsys, command, "exists already", "--force")
     assert main([*command, "--force", "--frames", "1", "--split", "val", "--workers", "1"]) == 0
     assert len(read_queue(out)) == 1 and len(pd.read_csv(out)) == 1
+    assert [path.name for path in tmp_path.iterdir() if "queue" in path.name] == ["queue.csv"]
+
+
+def test_a_queue_that_was_stopped_goes_on(tmp_path, capsys, study, start, monkeypatch):
+    out = tmp_path / "queue.csv"
+    command = ["queue", str(study), "--weights", str(start), "--out", str(out), "--workers", "1"]
+    assert main(command) == 0
+    whole = out.read_bytes()
+    capsys.readouterr()
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(queue, "write_queue", stop)
+    assert main([*command, "--force"]) != 0
+    assert "finished clips are kept" in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.setattr(queue, "frame_doubts", stop)  # all of it is there
+    assert main([*command, "--force"]) == 0
+    assert out.read_bytes() == whole
+    assert [path.name for path in tmp_path.iterdir() if "queue" in path.name] == ["queue.csv"]
 
 
 def test_a_queue_leaves_out_what_is_corrected(tmp_path, capsys, study, start):
@@ -86,7 +108,10 @@ def test_a_queue_says_what_is_wrong(tmp_path, capsys, study, start):
     fails(capsys, ["queue", study, *out, "--frames", 0], "1 or more, not 0")
     fails(capsys, ["queue", study, *out[2:], "--weights", start, start], "finds no landmarks")
     fails(capsys, ["queue", study, *out[2:], "--weights", start, start, start], "no third")
-    assert not (tmp_path / "queue.csv").exists()
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.avi").write_bytes(b"no video")
+    fails(capsys, ["queue", tmp_path / "clips", *out], "none of its 1 clips can be read")
+    assert not [path for path in tmp_path.iterdir() if "queue" in path.name]
 
 
 def test_a_network_learns_from_corrections_and_says_how_it_went(tmp_path, capsys, study, start):

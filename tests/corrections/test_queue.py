@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from echolib.corrections import queue
 from echolib.corrections.queue import (
     COLUMNS,
     SAMPLED,
@@ -116,6 +117,41 @@ def test_clips_of_which_none_can_be_read_are_no_queue(tmp_path):
     (tmp_path / "a.avi").write_bytes(b"no video")
     with pytest.raises(DataError, match="none of its 1 clips can be read"):
         correction_queue(LooseClips(tmp_path), MASKS, progress=False)
+
+
+def test_a_queue_that_was_stopped_goes_on_with_the_clips_that_are_left(tmp_path, monkeypatch):
+    data, folder = open_data(EchoNetFolder(tmp_path / "data", clips=4).write()), tmp_path / "parts"
+    (tmp_path / "data" / "Videos" / "0X0001.avi").write_bytes(b"no video")
+    whole = correction_queue(data, MASKS, LANDMARKS, progress=False)
+    looked_at: list[str] = []
+
+    def doubts_until(stop_at: str):
+        def measured(clip: Clip, *models) -> pd.DataFrame:
+            if clip.name == stop_at:
+                raise KeyboardInterrupt
+            looked_at.append(clip.name)
+            return frame_doubts(clip, *models)
+
+        return measured
+
+    monkeypatch.setattr(queue, "frame_doubts", doubts_until("0X0002"))
+    with pytest.raises(KeyboardInterrupt):
+        correction_queue(data, MASKS, LANDMARKS, progress=False, folder=folder)
+    monkeypatch.setattr(queue, "frame_doubts", doubts_until(""))
+    problems = []
+    table = correction_queue(
+        data, MASKS, LANDMARKS, progress=False, problems=problems, folder=folder
+    )
+    assert looked_at == ["0X0000", "0X0002", "0X0003"]
+    assert [problem.file for problem in problems] == ["0X0001"]  # it is tried again
+    pd.testing.assert_frame_equal(table, whole)
+    looked_at.clear()
+    rest = correction_queue(
+        data, MASKS, LANDMARKS, corrected=["0X0000"], progress=False, folder=folder
+    )
+    assert looked_at == [] and set(rest["clip"]) == {"0X0002", "0X0003"}
+    correction_queue(data, MASKS, progress=False, folder=folder)  # another network: anew
+    assert looked_at == ["0X0000", "0X0002", "0X0003"]
 
 
 def test_a_queue_needs_no_labels(tmp_path):
