@@ -180,62 +180,20 @@ class Folder:
         spacing: float | None = None,
         split: str = "",
         patient: str = "",
+        tables: bool = True,
     ) -> None:
         """Write a document, bring its clip into the folder, and derive the tables anew.
 
         source: the clip's file, the clip, or its frames (T, H, W) uint8; needed until its video is
         in the folder. spacing: mm per px, by default that of the source. split, patient: of the
-        clip in its data set, see `origin`. When this returns, all of it is on disk.
+        clip in its data set, see `origin`. tables: False to derive them once for many documents,
+        with `write_tables`. When this returns, all of it is on disk.
 
         Raises DataError for a damaged document, one of another clip of the same name, one that
         somebody else has changed since this object read it, and where nothing can be written. Where
         the clip cannot be brought, or the tables cannot be written, the document is kept all the
         same, and the error says so.
         """
-        failure = self._keep(document, source, spacing, split, patient)
-        with _writing(self.path, "The correction itself is kept, but not in the tables."):
-            self._write_tables()
-        if failure:
-            raise DataError(failure)
-
-    def add(self, documents: list[dict[str, Any]], data: Dataset | None = None) -> list[Problem]:
-        """Keep documents, such as those of `read_download`, under the annotators that they name.
-
-        data: the data set of the clips. Returns a problem for each that could not be kept, or whose
-        clip is not in the folder.
-        """
-        problems = []
-        for document in documents:
-            clip = str(document.get("clip"))[:LONGEST_TEXT]
-            try:
-                failure = self._keep(document, **(origin(data, clip) if data else {}))
-            except (DataError, OSError) as error:
-                failure = str(error)
-            if failure:
-                problems.append(Problem(f"{clip}.json", None, failure))
-        self.write_tables()
-        return problems
-
-    def write_tables(self) -> None:
-        """Derive the tables from the documents. Raises DataError where they cannot be written."""
-        with _writing(self.path):
-            self._write_tables()
-
-    def _write_tables(self) -> None:
-        with one_at_a_time(self.path / DOCUMENTS):
-            for name, text in join_tables(self.entries(), self._videos()).items():
-                with atomic_path(self.path / name) as temporary:
-                    temporary.write_text(text, encoding="utf-8", newline="\n")
-
-    def _keep(
-        self,
-        document: dict[str, Any],
-        source: Source | None = None,
-        spacing: float | None = None,
-        split: str = "",
-        patient: str = "",
-    ) -> str:
-        """Write a document and bring its clip; returns why the clip could not be brought, or ""."""
         document = check_document(document, "The correction")
         if split not in ("", *SPLITS):
             raise ValueError(f"split: expected one of {list(SPLITS)} or none, found {split!r}.")
@@ -253,9 +211,40 @@ class Folder:
             now = signature(path)
             self._entries[str(path)] = now, entry
             self._seen[path] = now, checksum(document)
+        if tables:
+            with _writing(self.path, "The correction itself is kept, but not in the tables."):
+                self._write_tables()
         if failure:
-            failure += f" The correction itself is kept in {path}, but not yet in the tables."
-        return failure
+            raise DataError(
+                f"{failure} The correction itself is kept in {path}, but not yet in the tables."
+            )
+
+    def add(self, documents: list[dict[str, Any]], data: Dataset | None = None) -> list[Problem]:
+        """Keep documents, such as those of `read_download`, under the annotators that they name.
+
+        data: the data set of the clips. Returns a problem for each that could not be kept, or whose
+        clip is not in the folder.
+        """
+        problems = []
+        for document in documents:
+            clip = str(document.get("clip"))[:LONGEST_TEXT]
+            try:
+                self.keep(document, **(origin(data, clip) if data else {}), tables=False)
+            except (DataError, OSError) as error:
+                problems.append(Problem(f"{clip}.json", None, str(error)))
+        self.write_tables()
+        return problems
+
+    def write_tables(self) -> None:
+        """Derive the tables from the documents. Raises DataError where they cannot be written."""
+        with _writing(self.path):
+            self._write_tables()
+
+    def _write_tables(self) -> None:
+        with one_at_a_time(self.path / DOCUMENTS):
+            for name, text in join_tables(self.entries(), self._videos()).items():
+                with atomic_path(self.path / name) as temporary:
+                    temporary.write_text(text, encoding="utf-8", newline="\n")
 
     def _check(
         self,

@@ -226,7 +226,7 @@ class TestTables:
     def test_tables_that_a_kill_left_behind_are_made_anew(self, place, clip, monkeypatch):
         folder = Folder(place, "anna")
         folder.keep(document(frames={2: frame(18.0), 5: frame(15.0)}), clip)
-        folder._keep(document())  # as if the process had ended then
+        folder.keep(document(), tables=False)  # as if the process had ended then
         os.utime(place / "documents/anna/0X0001.json", ns=(2**62, 2**62))
         assert traced(place) == [5, 2]
         Folder(place)
