@@ -18,8 +18,6 @@ from .view import Curve, Layer, View
 if TYPE_CHECKING:
     from ..ventricle.clip import ClipFunction
 
-MAX_DIFFERENCE = 1.0  # largest mean difference, in grey levels, between two copies of one frame
-
 
 def view_of_clip(clip: Clip) -> View:
     """Make the view of a clip; for a ValveClip with its labelled leaflets and its box."""
@@ -72,13 +70,11 @@ def view_of_labelled(data: Dataset, name: str) -> View:
     Warns of labels that are left out because they cannot be shown.
     """
     clip = data.clip(name)
-    labelled, problems = data.labelled(name)
+    labelled, problems = data.labelled(name, clip)
     reasons = [str(problem) for problem in problems if problem.action == "left out"]
-    places = [_index_in_clip(clip.frames, frame) for frame in labelled]
-    if None in places:
+    indexed = {frame.frame: frame for frame in labelled if frame.frame < len(clip.frames)}
+    if len(indexed) < len(labelled):
         reasons.append("a labelled frame does not occur in the clip")
-    pairs = zip(places, labelled, strict=True)
-    indexed = {index: frame for index, frame in pairs if index is not None}
     if reasons:
         listed = "; ".join(reasons)
         warnings.warn(f"{data.name}, {name}: labels left out: {listed}", stacklevel=2)
@@ -99,27 +95,10 @@ def _tracings(
     if hasattr(data, "tracing_rows"):  # the expert's own long axis and chords
         rows = data.tracing_rows(clip.name)
         for index in points:
-            frame_rows = rows[labelled[index].frame]
+            frame_rows = rows[index]
             if frame_rows.shape[1] == 4:
                 lines[index] = traced_lines(rows_to_tracing(frame_rows)[0])
     return tracing_layers(len(clip.frames), points, {i: x for i, x in lines.items() if len(x)})
-
-
-def _index_in_clip(frames: np.ndarray, labelled: LabelledFrame) -> int | None:
-    """Find the index of a labelled frame in its clip by comparing pixels; None if it is not there.
-
-    CAMUS numbers its two labelled frames 0 and 1 wherever they lie in the sequence, so the number
-    alone is not enough.
-    """
-    image, number = labelled.image, labelled.frame
-    if image.shape != frames.shape[1:]:
-        return None
-    if number < len(frames) and np.array_equal(frames[number], image):
-        return number
-    image = image.astype(np.int16)
-    differences = [float(np.abs(frame - image).mean()) for frame in frames]
-    nearest = int(np.argmin(differences))
-    return nearest if differences[nearest] <= MAX_DIFFERENCE else None
 
 
 def view_of_set(frames: FrameSet, rows: Sequence[int], name: str) -> View:

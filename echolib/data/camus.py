@@ -11,6 +11,7 @@ import warnings
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 from scipy import ndimage
@@ -27,6 +28,7 @@ CAVITY, WALL, ATRIUM = 1, 2, 3
 PHASES = ("ED", "ES")
 REGIONS = (CAVITY, WALL, ATRIUM)  # a FrameSet numbers its regions in the same way
 VALUES_SHOWN = 8  # of a label, in a message
+MAX_DIFFERENCE = 1.0  # largest mean difference, in grey levels, between two copies of one frame
 SPLIT_FILES = {"train": "training", "val": "validation", "test": "testing"}
 
 
@@ -121,10 +123,13 @@ class Camus:
     ) -> tuple[list[LabelledFrame], list[Problem]]:
         """The end-diastolic and the end-systolic frame of one view, and the problems found.
 
-        read: not needed, because these frames have files of their own.
+        These frames have files of their own. Their numbers are those that they have in the half
+        sequence, where they are found by their pixels; one that does not occur in it gets a number
+        after its last, with a problem. Without a sequence they are 0 and 1, as in `clip`.
         """
         record = self.table.loc[clip]
         frames, problems = [], []
+        sequence = self._sequence(clip, read)
         for index, phase in enumerate(PHASES):
             path = _image_file(record.path, f"{clip}_{phase}")
             try:
@@ -137,16 +142,35 @@ class Camus:
                 reason = str(error).replace(f"{record.path}/", "")
                 problems.append(Problem(path.name, None, reason))
                 continue
+            number = index
+            if sequence is not None:
+                place = _place(image, sequence)
+                number = len(sequence) + index if place is None else place
+                if place is None:
+                    more.append("the image does not occur in the half sequence of the view")
             problems += [Problem(path.name, None, note, "noted") for note in (*notes, *more)]
             frames.append(
                 LabelledFrame(
                     image=image, mask=mask, landmarks=landmarks, clip=clip,
-                    frame=index, phase=phase, split=record.split, patient=record.patient,
+                    frame=number, phase=phase, split=record.split, patient=record.patient,
                     source=self.name, fps=number_or_none(record.fps), spacing=spacing,
                     regions=_regions(labels),
                 )
             )  # fmt: skip
         return frames, problems
+
+    def _sequence(self, clip: str, read: Clip | None) -> np.ndarray | None:
+        """The frames of the half sequence, also if it was `read`; None where none can be read."""
+        if nifti_file(self.table.path[clip], f"{clip}_half_sequence") is None:
+            return None
+        if read is None:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", UserWarning)  # whoever wants the clip gets them
+                    read = self.clip(clip)
+            except DataError:  # who reads the clip learns why
+                return None
+        return read.frames
 
     def clip(self, clip: str) -> Clip:
         """The half sequence of a view, or its two labelled frames where there is no sequence.
@@ -176,11 +200,11 @@ class Camus:
         return Clip(clip, frames, number_or_none(record.fps), spacing)
 
     def fingerprint(self) -> str:
-        """Hash of the splits and of the names and sizes of the labelled files."""
+        """Hash of the splits and of the names and sizes of the views' files."""
         digest = hashlib.sha256()
         for clip, record in self.table.iterrows():
             digest.update(f"{clip} {record.split}".encode())
-            for path in sorted(record.path.glob(f"{clip}_E?*.nii*")):
+            for path in sorted(record.path.glob(f"{clip}_*.nii*")):
                 digest.update(f"{path.name} {path.stat().st_size}".encode())
         return digest.hexdigest()[:12]
 
@@ -208,6 +232,15 @@ def _read_image(path: Path) -> tuple[np.ndarray, float | None, list[str]]:
         raise DataError(f"{path}: expected one image, found {len(pixels)}.")
     image, more = to_uint8(pixels)
     return image, spacing, [*notes, *more]
+
+
+def _place(image: np.ndarray, frames: np.ndarray) -> int | None:
+    """The number of the frame (T, H, W) that is nearest to an image, None if none is a copy."""
+    if image.shape != frames.shape[1:]:
+        return None
+    differences = [float(cv2.absdiff(frame, image).mean()) for frame in frames]
+    nearest = int(np.argmin(differences))
+    return nearest if differences[nearest] <= MAX_DIFFERENCE else None
 
 
 def _mask(labels: np.ndarray, shape: tuple[int, ...], path: Path) -> tuple[np.ndarray, list[str]]:

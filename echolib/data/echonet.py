@@ -264,12 +264,30 @@ def _check_not_empty(mask: np.ndarray) -> None:
         raise ValueError("the outline covers no pixel of the image")
 
 
+def _once_around(outline: np.ndarray) -> np.ndarray:
+    """An outline (m, 2) without its repetitions: a table that was appended twice holds two.
+
+    A second time around would empty the mask, because what lies inside twice counts as outside.
+    """
+    count = len(outline)
+    for times in range(count // 3, 1, -1):
+        if count % times == 0 and (outline == np.tile(outline[: count // times], (times, 1))).all():
+            return outline[: count // times]
+    return outline
+
+
 def _polygon_label(rows: np.ndarray, shape: tuple[int, int]):
     """Mask, landmarks, outline and notes from a polygon (m, 2) of EchoNet-Pediatric."""
     outline = rows[np.isfinite(rows).all(axis=1)]
     notes = []
     if len(outline) < len(rows):
         notes.append(f"{len(rows) - len(outline)} points without numbers left out")
+    once = _once_around(outline)
+    if len(once) < len(outline):
+        notes.append(
+            f"{len(outline) - len(once)} points of an outline that is given again left out"
+        )
+        outline = once
     if len(outline) < 3 or polygon_area(outline) < 1:
         raise ValueError(f"{len(outline)} usable points enclose no area")
     if crosses_itself(outline):

@@ -22,6 +22,7 @@ RANGES = {  # what the numbers of a clip can be; others are unknown
     "FPS": RATES,
     "NumberOfFrames": (1.0, 1e6),
 }
+MAX_EF_DIFFERENCE = 1.0  # points between EF and that of the volumes, which are rounded
 PEDIATRIC_SPLITS = {**{str(fold): "train" for fold in range(8)}, "8": "val", "9": "test"}
 WORDS_SHOWN = 5  # of the column Split, in a message
 COLUMNS = ["patient", "split", "fps", "EF", "ESV", "EDV", "frames", "path"]
@@ -59,6 +60,7 @@ class FileList:
             ),
             **{column: self._numbers(table, column) for column in RANGES},
         )
+        self._check_ef(table, pediatric)
         table["patient"] = table["clip"].map(_patient) if pediatric else table["clip"]
         if patients is not None:
             table["patient"] = [patients.get(clip) or clip for clip in table["clip"]]
@@ -92,6 +94,23 @@ class FileList:
                 kind = f"{column} of {{}} is {{!r}}; expected {low:g} to {high:g}: it is unknown"
             self._report(row, kind, name, text, action="noted")
         return numbers.where(possible)
+
+    def _check_ef(self, table: pd.DataFrame, pediatric: bool) -> None:
+        """Make per cent of shares, and note where EF is not that of the volumes beside it.
+
+        In EchoNet-Pediatric it need not be: its EF comes from two views.
+        """
+        if 0 < table.EF.max() <= 1:  # no heart that beats ejects 1 per cent or less
+            table["EF"] *= 100
+            kind = "EF is a share in all rows; it was multiplied by 100"
+            self.problems.append(Problem.of(FILE_LIST, None, kind, action="mended"))
+        if pediatric:
+            return
+        by_volumes = 100 * (table.EDV - table.ESV) / table.EDV.where(table.EDV > 0)
+        for row in table.index[(table.EF - by_volumes).abs() > MAX_EF_DIFFERENCE]:
+            kind = "EF of {} is {:g} %, but its EDV and ESV give {:.1f} %"
+            values = clip_name(table.FileName[row]), table.EF[row], by_volumes[row]
+            self._report(row, kind, *values, action="noted")
 
     def _with_known_split(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows that name a clip and one of the splits."""

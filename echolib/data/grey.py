@@ -11,6 +11,14 @@ from ..memory import require_memory
 # grey levels; a pixel is coloured if its channels differ by more, lit if it is brighter
 COLOUR_SPREAD = 20
 TINTED_SHARE = 0.5  # of the lit pixels: where more are coloured, the whole display is tinted
+NEUTRAL = (
+    0.06  # difference of the channels, as share of the brightness, below which nothing is tinted
+)
+TINT_LEVEL, TINT_STEP, TINT_PIXELS = (
+    40,
+    3,
+    100,
+)  # pixels brighter than this, every third, at least 100
 RIM = np.ones((3, 3), np.uint8)
 GROWTH = 16  # frames by which the array grows where more come than a file announces
 AT_ONCE = 8  # frames that exist beside the grey ones while a file is decoded: RGB, and more
@@ -22,9 +30,13 @@ class GreyFrames:
     An ECG trace, a Doppler box or a menu is not an echo, but its brightness would look like a
     strong one. Tissue is grey, so clearly coloured pixels become black, as the background of an
     echocardiogram is. A rim of 1 px around them becomes black too: JPEG and MPEG store colour at
-    half the resolution, which leaves a bright edge without colour. Where most of the lit pixels of
-    a clip are coloured, the whole display is tinted (sepia, blue). Colour then carries no
-    information: the brightness is kept, and a warning is given.
+    half the resolution, which leaves a bright edge without colour.
+
+    A display can be tinted as a whole (sepia, blue, a film of a screen). Its channels then differ
+    in the same ratio nearly everywhere, and by more levels the brighter a pixel is: pixels of that
+    tint are tissue, and only those of another colour become black. Where most of the lit pixels are
+    coloured nevertheless, colour carries no information, and the brightness of all is kept. Of both
+    a warning is given.
     """
 
     def __init__(
@@ -48,6 +60,7 @@ class GreyFrames:
         self._frames: np.ndarray | None = None
         self._burned_in: dict[int, np.ndarray] = {}  # bits, of the frames that have coloured pixels
         self._coloured = self._lit = 0
+        self._tinted = False
 
     def __len__(self) -> int:
         return self.count
@@ -69,10 +82,11 @@ class GreyFrames:
         if frames is None:
             return np.empty((0, 0, 0), np.uint8)
         frames.resize((self.count, *frames.shape[1:]), refcheck=False)
-        if self._coloured > TINTED_SHARE * self._lit:
+        all_coloured = self._coloured > TINTED_SHARE * self._lit
+        if self._tinted or all_coloured:
             message = f"{self.name}: the whole display is tinted; its brightness is used."
             warnings.warn(message, stacklevel=2)
-        else:
+        if not all_coloured:
             size = frames.shape[1] * frames.shape[2]
             for index, bits in self._burned_in.items():
                 burned_in = np.unpackbits(bits, count=size).view(bool)
@@ -85,6 +99,9 @@ class GreyFrames:
         weakest = cv2.min(cv2.min(red, green), blue)
         coloured = (cv2.subtract(strongest, weakest) > COLOUR_SPREAD).astype(np.uint8)
         brightness = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        if coloured.any() and (tint := _tint(frame)) is not None:
+            self._tinted = True
+            coloured &= _differs(frame, tint).astype(np.uint8)
         lit = brightness > COLOUR_SPREAD
         self._lit += int(np.count_nonzero(lit))
         self._coloured += int(np.count_nonzero(coloured[lit]))
@@ -117,3 +134,31 @@ class GreyFrames:
         pixels = (count + AT_ONCE) * height * width
         what = f"{self.name}: {count} frames of {width} x {height} px"
         require_memory(what, pixels, self.stored)
+
+
+def _tint(frame: np.ndarray) -> np.ndarray | None:
+    """The channels (3,) of a tinted display as shares of the brightness; None if it is not tinted.
+
+    Most of the brighter pixels must agree on the tint, and more of them than are grey without it.
+    """
+    pixels = frame[::TINT_STEP, ::TINT_STEP].reshape(-1, 3)
+    brightness = cv2.cvtColor(pixels[None], cv2.COLOR_RGB2GRAY)[0]
+    pixels = pixels[brightness > TINT_LEVEL]
+    if len(pixels) < TINT_PIXELS:
+        return None
+    tint = np.median(pixels / brightness[brightness > TINT_LEVEL][:, None], axis=0)
+    if np.ptp(tint) < NEUTRAL:
+        return None
+    grey = np.ptp(pixels, axis=1) <= COLOUR_SPREAD
+    agree = ~_differs(pixels[None], tint)[0]
+    return tint if agree.mean() > max(TINTED_SHARE, grey.mean()) else None
+
+
+def _differs(frame: np.ndarray, tint: np.ndarray) -> np.ndarray:
+    """Whether pixels (H, W, 3) have another colour than a tint, (H, W) bool.
+
+    The tint is divided out. Files store colour at half the resolution: beside an edge a pixel has
+    half the tint of its neighbour, so colours may differ by as much more.
+    """
+    plain = frame / tint.astype(np.float32)
+    return np.ptp(plain, axis=2) > COLOUR_SPREAD + np.ptp(tint) * 255 / 2

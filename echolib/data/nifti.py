@@ -36,9 +36,11 @@ def read_nifti(path: Path) -> tuple[np.ndarray, float | None, list[str]]:
     """Read the pixels of a NIfTI file, their spacing in mm per px, and notes in words.
 
     The pixels are (H, W) or (T, H, W), upright with the probe on top; CAMUS stores columns first.
-    Axes of length 1 are left out. The spacing is None, with a note, where the file gives one that
-    no heart scan has. Raises DataError for a missing or broken file, for pixels that are not
-    square or no numbers, and for more of them than the limit of memory allows.
+    Axes of length 1 are left out. A file whose matrix says that it was turned, mirrored or
+    transposed since is brought back, with a note, see `_turned_back`. The spacing is None, with a
+    note, where the file gives one that no heart scan has. Raises DataError for a missing or broken
+    file, for pixels that are not square or no numbers, and for more of them than the limit of
+    memory allows.
     """
     import nibabel  # here, because few readers need it
 
@@ -68,7 +70,8 @@ def read_nifti(path: Path) -> tuple[np.ndarray, float | None, list[str]]:
         raise DataError(f"{path}: expected grey levels, found pixels from {low:g} to {high:g}.")
     spacing, notes = _spacing(path, [float(zooms[axis]) for axis in axes[:2]])
     pixels = pixels.reshape([pixels.shape[axis] for axis in axes])
-    return np.ascontiguousarray(pixels.T), spacing, notes
+    pixels, turned = _turned_back(pixels, axes, image)
+    return np.ascontiguousarray(pixels.T), spacing, notes + turned
 
 
 def _axes(image: Any) -> list[int]:
@@ -78,6 +81,35 @@ def _axes(image: Any) -> list[int]:
         shape = " x ".join(map(str, image.shape))
         raise ValueError(f"expected an image (2 axes) or a sequence (3 axes), found {shape}")
     return axes
+
+
+def _turned_back(pixels: np.ndarray, axes: list[int], image: Any) -> tuple[np.ndarray, list[str]]:
+    """Pixels (columns, rows, ...) in the orientation of CAMUS, and a note where they were not.
+
+    The matrix of CAMUS leads its columns to the left (L) and its rows to the back (P), and
+    everybody who reorients a file, as to RAS, writes a matrix that says so. A matrix that leads
+    elsewhere and has no offset says nothing: it is what tools write that know no orientation, and
+    the pixels stay as they are.
+    """
+    import nibabel
+
+    if not (image.header["sform_code"] > 0 or image.header["qform_code"] > 0):
+        return pixels, []
+    codes = nibabel.aff2axcodes(image.affine)
+    columns, rows = (codes[axis] if axis < len(codes) else None for axis in axes[:2])
+    swapped = columns in ("A", "P") and rows in ("L", "R")
+    if swapped:
+        pixels, columns, rows = pixels.swapaxes(0, 1), rows, columns
+    flipped = [
+        axis
+        for axis, (code, other) in enumerate([(columns, "R"), (rows, "A")])
+        if code == other and image.affine[axis, 3] != 0
+    ]
+    if not (swapped or flipped):
+        return pixels, []
+    stored = "".join(str(code) for code in codes)
+    note = f"stored in the orientation {stored} instead of LPS: turned back as its matrix says"
+    return np.flip(pixels, tuple(flipped)), [note]
 
 
 def _check_memory(path: Path, image: Any) -> None:

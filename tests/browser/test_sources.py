@@ -270,7 +270,7 @@ class LargeDataSet:
         self.read.append(name)
         return Clip(name, FRAMES)
 
-    def labelled(self, name):
+    def labelled(self, name, read=None):
         return [], []
 
 

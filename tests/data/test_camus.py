@@ -108,6 +108,56 @@ def test_full_downloads_add_a_view_a_sequence_and_a_frame_rate(folder):
     assert data.clip("patient0002_4CH").frames.shape == (2, HEIGHT, WIDTH)
 
 
+@pytest.mark.parametrize("order", ["RAS", "LAS", "RPS", "PLS", "ARS"])
+def test_a_file_that_was_reoriented_is_turned_back(tmp_path, order):
+    """As by `nibabel.as_closest_canonical`, TorchIO's ToCanonical or MONAI's Orientation."""
+    pixels = np.random.default_rng(0).integers(0, 255, (30, 40, 1), dtype=np.uint8)
+    image = nibabel.Nifti1Image(pixels, np.diag([-0.3, -0.3, 1, 1]))
+    path = tmp_path / "image.nii.gz"
+    nibabel.save(image, path)
+    expected, spacing, notes = read_nifti(path)
+    assert expected.shape == (40, 30) and notes == []
+    change = nibabel.orientations.ornt_transform(
+        nibabel.io_orientation(image.affine), nibabel.orientations.axcodes2ornt(order)
+    )
+    nibabel.save(image.as_reoriented(change), path)
+    found, found_spacing, notes = read_nifti(path)
+    np.testing.assert_array_equal(found, expected)
+    assert found_spacing == pytest.approx(spacing) and f"{order} instead of LPS" in notes[0]
+
+
+@pytest.mark.parametrize("matrix", [np.eye(4), np.diag([0.3, 0.3, 1, 1])])
+def test_a_matrix_without_an_offset_says_nothing_of_the_orientation(tmp_path, matrix):
+    pixels = np.random.default_rng(0).integers(0, 255, (30, 40, 1), dtype=np.uint8)
+    nibabel.save(nibabel.Nifti1Image(pixels, matrix), tmp_path / "image.nii")
+    found, _, notes = read_nifti(tmp_path / "image.nii")
+    np.testing.assert_array_equal(found, pixels[..., 0].T)
+    assert notes == []
+
+
+def test_labelled_frames_have_the_numbers_of_their_half_sequence(folder):
+    """A sequence may begin at ED or at ES, and need not end with the other."""
+    data, name = Camus(folder), "patient0001_4CH"
+    before, path = data.fingerprint(), folder / "database_nifti" / "patient0001"
+    (diastole, systole), _ = data.labelled(name)
+    assert [diastole.frame, systole.frame] == [0, 1]
+    other = np.full_like(diastole.image, 7)
+    frames = np.stack([other, systole.image, other, other, diastole.image])
+    write_nifti(path / f"{name}_half_sequence.nii.gz", frames)
+    assert data.fingerprint() != before
+    for read in (None, data.clip(name)):
+        labelled, problems = data.labelled(name, read)
+        assert [(frame.phase, frame.frame) for frame in labelled] == [("ED", 4), ("ES", 1)]
+        assert problems == []
+    write_nifti(path / f"{name}_half_sequence.nii.gz", frames[:4])
+    labelled, problems = data.labelled(name)
+    assert [frame.frame for frame in labelled] == [4, 1]  # after the last of four
+    assert [problem.action for problem in problems] == ["noted"]
+    assert "does not occur in the half sequence" in str(problems[0])
+    (path / f"{name}_half_sequence.nii.gz").write_bytes(b"no image")
+    assert [frame.frame for frame in data.labelled(name)[0]] == [0, 1]
+
+
 @pytest.mark.parametrize("damage", ["truncated", "text", "missing", "empty", "other size"])
 def test_a_broken_label_is_reported_and_left_out(folder, damage):
     path = folder / "database_nifti" / "patient0001" / "patient0001_4CH_ED_gt.nii.gz"

@@ -305,6 +305,16 @@ def test_pediatric_polygons_are_read_in_row_order(pediatric):
     assert frames[0].landmarks.shape == (40, 2) and frames[0].phase == "ED"
 
 
+@pytest.mark.parametrize("times", [2, 3])
+def test_pediatric_outlines_of_a_table_that_was_appended_again_are_used_once(pediatric, times):
+    pediatric.tracings = pd.concat([pediatric.tracings] * times, ignore_index=True)
+    _, frames, problems = read(pediatric)
+    assert np.array_equal(frames[0].mask, polygon_to_mask(ventricle(18.0), (112, 112)))
+    count = (times - 1) * len(ventricle(18.0))
+    assert f"{count} points of an outline that is given again left out" in problems[0]
+    assert len(problems) == len(frames)
+
+
 def test_pediatric_clip_without_systole_is_kept(pediatric):
     pediatric.tracings.loc[pediatric.tracings.Frame == 9, "Frame"] = "No Systolic"
     _, frames, problems = read(pediatric)

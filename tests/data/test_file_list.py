@@ -208,3 +208,34 @@ class TestPediatric:
         write_avi(pediatric.folder / "Videos" / "CR2-A2-1.avi", size=(96, 128))
         data = EchoNet(pediatric.write())
         assert data.labelled("CR2-A2-1")[0] == [] and data.clip("CR2-A2-1").fps == 50
+
+
+# --- Ejection fractions ---------------------------------------------------------------------------
+
+
+def test_shares_become_per_cent_with_a_problem(folder):
+    per_cent = EchoNet(folder.write()).table.EF
+    folder.files["EF"] = folder.files.EF.astype(float) / 100
+    data = EchoNet(folder.write())
+    np.testing.assert_allclose(data.table.EF, per_cent)
+    assert [str(problem) for problem in data.problems] == [
+        "FileList.csv: EF is a share in all rows; it was multiplied by 100 (mended)"
+    ]
+
+
+def test_one_small_number_among_others_is_no_share(folder):
+    folder.files["EF"] = folder.files.EF.astype(float)
+    folder.files.loc[1, "EF"] = 0.6
+    assert EchoNet(folder.write()).table.EF.iloc[1] == 0.6
+
+
+def test_an_ef_that_is_not_that_of_its_volumes_is_noted(folder):
+    folder.files = folder.files.assign(EF=60.0, EDV=100.0, ESV=40.4)
+    assert EchoNet(folder.write()).problems == []
+    folder.files.loc[2, ["EDV", "ESV"]] = 40.4, 100.0  # swapped
+    folder.files.loc[3, "EDV"] = 0.0
+    data = EchoNet(folder.write())
+    assert [str(problem) for problem in data.problems] == [
+        "FileList.csv, row 4: EF of 0X0002 is 60 %, but its EDV and ESV give -147.5 % (noted)"
+    ]
+    assert (data.table.EF == 60).all()

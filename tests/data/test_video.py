@@ -120,6 +120,22 @@ def test_gif_is_read_with_its_frame_rate(tmp_path):
     assert read_clip(gif(tmp_path / "timeless.gif", frames, 0)).fps is None
 
 
+@pytest.mark.parametrize("disposal", [0, 1, 2])
+def test_clear_pixels_of_a_gif_are_black(tmp_path, disposal):
+    frames = make_frames()
+    frames[:, :20] = 0
+    alpha = np.where(np.arange(frames.shape[1])[:, None] < 20, 0, 255) + 0 * frames[0]
+    pages = [
+        Image.fromarray(np.dstack([frame, frame, frame, alpha]).astype(np.uint8), "RGBA")
+        for frame in frames
+    ]
+    path = tmp_path / "clip.gif"
+    pages[0].save(path, save_all=True, append_images=pages[1:], duration=40, disposal=disposal)
+    read = read_clip(path).frames
+    assert (read[:, :20] == 0).all()
+    np.testing.assert_allclose(read[:, 20:].astype(int), frames[:, 20:], atol=8)
+
+
 # As it is shown
 
 

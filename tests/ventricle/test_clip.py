@@ -15,6 +15,7 @@ from echolib.config import weights_folder
 from echolib.data import Camus, Clip, EchoNet, read_clip
 from echolib.data.sector import sector_box
 from echolib.errors import DataError
+from echolib.masks import PackedMasks
 from echolib.networks.inference import clean_mask, predict
 from echolib.networks.models import UNet
 from echolib.networks.views import views_of
@@ -30,7 +31,7 @@ from echolib.ventricle.clip import (
 )
 from echolib.ventricle.disagreement import median_ejection
 from echolib.ventricle.study import COLUMNS, measure_study
-from tests.makers import camus_folder, save_network
+from tests.makers import camus_folder, save_network, write_nifti
 
 NETWORKS = load_networks()
 
@@ -269,6 +270,28 @@ def test_a_study_without_clips_is_measured_on_the_labelled_frames(tmp_path):
     data = Camus(camus_folder(tmp_path / "camus"))
     clips = measure_study(data, NETWORKS, tmp_path / "out", "all", progress=False)["clips"]
     assert len(clips) == len(data.table) and np.isfinite(clips.ef_true).all()
+
+
+def test_labelled_frames_are_scored_where_they_lie_in_the_half_sequence(tmp_path, monkeypatch):
+    data = Camus(camus_folder(tmp_path / "camus"))
+    name = data.table.index[0]
+    (diastole, systole), _ = data.labelled(name)
+    empty = np.zeros_like(diastole.image)
+    sequence = np.stack([empty, systole.image, empty, empty, diastole.image, empty])
+    path = data.table.path[name] / f"{name}_half_sequence.nii.gz"
+    write_nifti(path, sequence)
+    masks = np.zeros(sequence.shape, bool)
+    masks[1], masks[4] = systole.mask, diastole.mask
+
+    def measured(clip, networks):
+        result = measure_clip(clip, networks)
+        return replace(result, packed=PackedMasks.pack(masks)) if clip.name == name else result
+
+    monkeypatch.setattr("echolib.ventricle.study.measure_clip", measured)
+    tables = measure_study(data, NETWORKS, tmp_path / "out", "all", progress=False)
+    frames = tables["frames"].query("clip == @name")
+    assert dict(zip(frames.phase, frames.frame, strict=True)) == {"ED": 4, "ES": 1}
+    assert (frames.dice == 1).all() and (frames.area == frames.area_true).all()
 
 
 def test_an_empty_split_is_reported(study, tmp_path):

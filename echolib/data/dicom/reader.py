@@ -88,6 +88,12 @@ def _open(file: BinaryIO, path: Path) -> tuple["Dataset", BinaryIO]:
             "clip, copy or export it again."
         )
     stream.seek(-1, 1)
+    others = {
+        uid.SegmentationStorage: "a segmentation: masks of a clip",
+        uid.EnhancedUSVolumeStorage: "a volume: slices in space, not moments in time",
+    }
+    if other := others.get(dataset.get("SOPClassUID")):
+        raise DataError(f"{path}: expected a clip, found {other}. Give the clip itself.")
     return dataset, stream
 
 

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pydicom
 import pytest
+from pydicom import uid
 from pydicom.encaps import encapsulate_extended
 from pydicom.uid import (
     ExplicitVRLittleEndian,
@@ -81,6 +82,17 @@ def test_a_tinted_display_keeps_its_brightness(tmp_path):
         read = read_clip(path).frames
     expected = sepia @ np.array([0.299, 0.587, 0.114])
     np.testing.assert_allclose(read, expected, atol=1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [(uid.SegmentationStorage, "a segmentation"), (uid.EnhancedUSVolumeStorage, "slices in space")],
+)
+def test_images_that_are_no_moments_of_a_clip_are_refused(tmp_path, kind, found):
+    dataset = make_dataset(make_frames(), "MONOCHROME2")
+    dataset.SOPClassUID = kind
+    with pytest.raises(DataError, match=f"expected a clip, found .*{found}"):
+        read_clip(save(dataset, tmp_path / "clip.dcm"))
 
 
 def test_uncompressed_ybr_is_converted(tmp_path):
