@@ -27,8 +27,15 @@ SEPARATORS = ",;\t|"
 RATES = (SLOWEST, FASTEST)  # frames per second; others are unknown
 SAMPLE = 1000  # bytes that show whether every other byte is zero, as in UTF-16
 COLUMNS_SHOWN = 12  # in a message
-# a field that is a number, between semicolons or the ends of a line, perhaps in quotes
-DECIMAL_COMMA = re.compile(r'(?<![^;\r\n])([ \t]*"?[-+]?\d*),(\d+"?[ \t]*)(?![^;\r\n])')
+# fields that are numbers, between separators or the ends of a line, perhaps in quotes
+DECIMAL_COMMA = {
+    separator: re.compile(
+        rf'(?<![^{separator}\r\n])({blank}"?[-+]?\d*),(\d+(?:[eE][-+]?\d+)?"?{blank})'
+        rf"(?![^{separator}\r\n])"
+    )
+    for separator, blank in ((";", r"[ \t]*"), ("\t", " *"))
+}
+DECIMAL_POINT = re.compile(r"(?<![^\t\r\n])[-+]?\d*\.\d+(?![^\t\r\n])")  # between tabs
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")  # no text has these characters
 
 
@@ -92,14 +99,15 @@ def read_table(
     """Read a CSV as text, and the problems found; its index is the 1-based line of each row.
 
     needed: names of the required columns, which also show how the columns are separated. Where
-    semicolons separate them, decimal commas become points. A row with fewer or more fields than
-    the header is left out. if_empty: what to do about a table without rows. Raises DataError,
-    which names the file, where it is missing, empty, not text, or lacks a column.
+    semicolons separate them, or tabs and no number has a point, decimal commas become points. A
+    row with fewer or more fields than the header is left out. if_empty: what to do about a table
+    without rows. Raises DataError, which names the file, where it is missing, empty, not text, or
+    lacks a column.
     """
     text = read_text(path, "CSV")
     separator = _separator(text, needed)
-    if separator == ";":
-        text = DECIMAL_COMMA.sub(r"\1.\2", text)
+    if separator == ";" or (separator == "\t" and not DECIMAL_POINT.search(text)):
+        text = DECIMAL_COMMA[separator].sub(r"\1.\2", text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
     try:
         rows = [(reader.line_num, row) for row in reader if any(row)]

@@ -37,6 +37,20 @@ def test_quotes_spaces_blank_lines_and_trailing_separators_change_nothing(tmp_pa
     assert table.index.tolist() == [4, 7]  # lines of the file, as an editor counts them
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_decimal_commas_become_points_with_exponents_too(tmp_path, separator):
+    rows = ["FileName EF Split", "a 5,55E+01 TRAIN", "b -4,5e-1 1,2,3"]
+    (tmp_path / "table.csv").write_text("\n".join(rows).replace(" ", separator))
+    table, _ = read_table(tmp_path / "table.csv", ["FileName", "EF", "Split"])
+    assert table.EF.astype(float).tolist() == [55.5, -0.45] and table.Split.iloc[1] == "1,2,3"
+
+
+def test_commas_between_tabs_stay_where_numbers_have_points(tmp_path):
+    (tmp_path / "table.csv").write_text("FileName\tEF\tSplit\na\t55.5\tTRAIN\nb\t1,250\tVAL\n")
+    table, _ = read_table(tmp_path / "table.csv", ["FileName", "EF", "Split"])
+    assert table.EF.tolist() == ["55.5", "1,250"]
+
+
 def test_decimal_commas_between_semicolons_become_points(tmp_path):
     data = b'FileName;EF;Split\na;55,5;TRAIN\nb;"-40,25";1,2,3\n'
     table, _ = read(tmp_path / "list.csv", data)
