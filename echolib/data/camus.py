@@ -161,16 +161,15 @@ class Camus:
 
     def _sequence(self, clip: str, read: Clip | None) -> np.ndarray | None:
         """The frames of the half sequence, also if it was `read`; None where none can be read."""
-        if nifti_file(self.table.path[clip], f"{clip}_half_sequence") is None:
+        path = nifti_file(self.table.path[clip], f"{clip}_half_sequence")
+        if path is None:
             return None
-        if read is None:
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", UserWarning)  # whoever wants the clip gets them
-                    read = self.clip(clip)
-            except DataError:  # who reads the clip learns why
-                return None
-        return read.frames
+        if read is not None:
+            return read.frames
+        try:
+            return _read_sequence(path)[0]
+        except DataError:  # who reads the clip learns why
+            return None
 
     def clip(self, clip: str) -> Clip:
         """The half sequence of a view, or its two labelled frames where there is no sequence.
@@ -181,8 +180,7 @@ class Camus:
         record = self.table.loc[clip]
         path = nifti_file(record.path, f"{clip}_half_sequence")
         if path is not None:
-            pixels, spacing, notes = read_nifti(path)
-            pixels = pixels.reshape(-1, *pixels.shape[-2:])
+            frames, spacing, notes = _read_sequence(path)
         else:
             path = _image_file(record.path, f"{clip}_{PHASES[0]}")
             (first, spacing, notes), (second, _, _) = (
@@ -193,9 +191,9 @@ class Camus:
                     f"{path}: expected images of one size at ED and ES, found {first.shape} and "
                     f"{second.shape}. Download the patient again."
                 )
-            pixels = np.stack([first, second])
-        frames, more = to_uint8(pixels)
-        for note in (*notes, *more):
+            frames, more = to_uint8(np.stack([first, second]))
+            notes += more
+        for note in notes:
             warnings.warn(f"{path}: {note}.", stacklevel=2)
         return Clip(clip, frames, number_or_none(record.fps), spacing)
 
@@ -225,13 +223,19 @@ def _image_file(folder: Path, stem: str) -> Path:
     return nifti_file(folder, stem) or folder / f"{stem}.nii.gz"
 
 
+def _read_sequence(path: Path) -> tuple[np.ndarray, float | None, list[str]]:
+    """Frames (T, H, W) uint8, their spacing in mm per px, and notes in words."""
+    pixels, spacing, notes = read_nifti(path)
+    frames, more = to_uint8(pixels.reshape(-1, *pixels.shape[-2:]))
+    return frames, spacing, [*notes, *more]
+
+
 def _read_image(path: Path) -> tuple[np.ndarray, float | None, list[str]]:
     """A single image (H, W) uint8, its spacing in mm per px, and notes in words."""
-    pixels, spacing, notes = read_nifti(path)
-    if pixels.ndim != 2:
-        raise DataError(f"{path}: expected one image, found {len(pixels)}.")
-    image, more = to_uint8(pixels)
-    return image, spacing, [*notes, *more]
+    frames, spacing, notes = _read_sequence(path)
+    if len(frames) != 1:
+        raise DataError(f"{path}: expected one image, found {len(frames)}.")
+    return frames[0], spacing, notes
 
 
 def _place(image: np.ndarray, frames: np.ndarray) -> int | None:
