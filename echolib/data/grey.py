@@ -11,14 +11,10 @@ from ..memory import require_memory
 # grey levels; a pixel is coloured if its channels differ by more, lit if it is brighter
 COLOUR_SPREAD = 20
 TINTED_SHARE = 0.5  # of the lit pixels: where more are coloured, the whole display is tinted
-NEUTRAL = (
-    0.06  # difference of the channels, as share of the brightness, below which nothing is tinted
-)
-TINT_LEVEL, TINT_STEP, TINT_PIXELS = (
-    40,
-    3,
-    100,
-)  # pixels brighter than this, every third, at least 100
+# of a display that is tinted as a whole, see `_tint`
+NEUTRAL = 0.06  # difference of the channels, as share of the brightness, below which none is
+TINT_SAMPLE = 10_000  # pixels of a frame that are looked at
+TINT_LEAST = 100  # lit ones among them
 RIM = np.ones((3, 3), np.uint8)
 GROWTH = 16  # frames by which the array grows where more come than a file announces
 AT_ONCE = 8  # frames that exist beside the grey ones while a file is decoded: RGB, and more
@@ -94,10 +90,7 @@ class GreyFrames:
         return frames
 
     def _grey(self, frame: np.ndarray) -> np.ndarray:
-        red, green, blue = cv2.split(frame)
-        strongest = cv2.max(cv2.max(red, green), blue)
-        weakest = cv2.min(cv2.min(red, green), blue)
-        coloured = (cv2.subtract(strongest, weakest) > COLOUR_SPREAD).astype(np.uint8)
+        coloured = (_spread(frame) > COLOUR_SPREAD).astype(np.uint8)
         brightness = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         if coloured.any() and (tint := _tint(frame)) is not None:
             self._tinted = True
@@ -139,18 +132,20 @@ class GreyFrames:
 def _tint(frame: np.ndarray) -> np.ndarray | None:
     """The channels (3,) of a tinted display as shares of the brightness; None if it is not tinted.
 
-    Most of the brighter pixels must agree on the tint, and more of them than are grey without it.
+    Most of the lit pixels must agree on the tint, and more of them than are grey without it.
     """
-    pixels = frame[::TINT_STEP, ::TINT_STEP].reshape(-1, 3)
-    brightness = cv2.cvtColor(pixels[None], cv2.COLOR_RGB2GRAY)[0]
-    pixels = pixels[brightness > TINT_LEVEL]
-    if len(pixels) < TINT_PIXELS:
+    step = max(1, int((frame.shape[0] * frame.shape[1] / TINT_SAMPLE) ** 0.5))
+    pixels = np.ascontiguousarray(frame[::step, ::step])
+    brightness = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    lit = brightness > COLOUR_SPREAD
+    pixels = pixels[lit]
+    if len(pixels) < TINT_LEAST:
         return None
-    tint = np.median(pixels / brightness[brightness > TINT_LEVEL][:, None], axis=0)
+    tint = np.median(pixels / brightness[lit][:, None], axis=0)
     if np.ptp(tint) < NEUTRAL:
         return None
-    grey = np.ptp(pixels, axis=1) <= COLOUR_SPREAD
-    agree = ~_differs(pixels[None], tint)[0]
+    grey = _spread(pixels[None]) <= COLOUR_SPREAD
+    agree = ~_differs(pixels[None], tint)
     return tint if agree.mean() > max(TINTED_SHARE, grey.mean()) else None
 
 
@@ -160,5 +155,13 @@ def _differs(frame: np.ndarray, tint: np.ndarray) -> np.ndarray:
     The tint is divided out. Files store colour at half the resolution: beside an edge a pixel has
     half the tint of its neighbour, so colours may differ by as much more.
     """
-    plain = frame / tint.astype(np.float32)
-    return np.ptp(plain, axis=2) > COLOUR_SPREAD + np.ptp(tint) * 255 / 2
+    plain = np.arange(256)[:, None] / tint
+    table = np.rint(plain.clip(max=255)).astype(np.uint8)[None]
+    return _spread(cv2.LUT(frame, table)) > COLOUR_SPREAD + np.ptp(tint) * 255 / 2
+
+
+def _spread(frame: np.ndarray) -> np.ndarray:
+    """The largest less the smallest channel of pixels (H, W, 3) uint8, (H, W) uint8."""
+    red, green, blue = cv2.split(frame)
+    strongest = cv2.max(cv2.max(red, green), blue)
+    return cv2.subtract(strongest, cv2.min(cv2.min(red, green), blue))
