@@ -13,6 +13,7 @@ COLOUR_SPREAD = 20
 TINTED_SHARE = 0.5  # of the lit pixels: where more are coloured, the whole display is tinted
 # of a display that is tinted as a whole, see `_tint`
 NEUTRAL = 0.06  # difference of the channels, as share of the brightness, below which none is
+LEAST_CHANNEL = 0.05  # of a tint: what is divided by less is noise
 TINT_SAMPLE = 10_000  # pixels of a frame that are looked at
 TINT_LEAST = 100  # lit ones among them
 RIM = np.ones((3, 3), np.uint8)
@@ -141,7 +142,7 @@ def _tint(frame: np.ndarray) -> np.ndarray | None:
     pixels = pixels[lit]
     if len(pixels) < TINT_LEAST:
         return None
-    tint = np.median(pixels / brightness[lit][:, None], axis=0)
+    tint = np.median(pixels / brightness[lit][:, None], axis=0).clip(min=LEAST_CHANNEL)
     if np.ptp(tint) < NEUTRAL:
         return None
     grey = _spread(pixels[None]) <= COLOUR_SPREAD

@@ -27,7 +27,15 @@ def tinted(tint: tuple[float, float, float]) -> np.ndarray:
 
 @pytest.mark.parametrize(
     "tint",
-    [(1, 0.93, 0.82), (1, 0.9, 0.75), (0.8, 0.9, 1), (1, 0.85, 0.65), (1, 0.8, 0.5), (0.6, 1, 0.7)],
+    [
+        (1, 0.93, 0.82),
+        (1, 0.9, 0.75),
+        (0.8, 0.9, 1),
+        (1, 0.85, 0.65),
+        (1, 0.8, 0.5),
+        (0.6, 1, 0.7),
+        (0, 1, 0),
+    ],
 )
 def test_a_tint_is_no_colour_whether_faint_or_strong(tint):
     frames = tinted(tint)
