@@ -15,7 +15,9 @@ TINTED_SHARE = 0.5  # of the lit pixels: where more are coloured, the whole disp
 NEUTRAL = 0.06  # difference of the channels, as share of the brightness, below which none is
 LEAST_CHANNEL = 0.05  # of a tint: what is divided by less is noise
 TINT_SAMPLE = 10_000  # pixels of a frame that are looked at
-TINT_LEAST = 100  # lit ones among them
+TINT_LEVEL = 40  # those that are brighter show a tint; darker ones are nearly grey in any tint
+TINT_LEAST, TINT_SHARE = 100, 0.1  # so many of them, and so many of the lit ones, are needed
+OF_ONE_TINT = 0.75  # share of them that must be nearer to the tint than to grey
 RIM = np.ones((3, 3), np.uint8)
 GROWTH = 16  # frames by which the array grows where more come than a file announces
 AT_ONCE = 8  # frames that exist beside the grey ones while a file is decoded: RGB, and more
@@ -133,21 +135,22 @@ class GreyFrames:
 def _tint(frame: np.ndarray) -> np.ndarray | None:
     """The channels (3,) of a tinted display as shares of the brightness; None if it is not tinted.
 
-    Most of the lit pixels must agree on the tint, and more of them than are grey without it.
+    Nearly all of the brighter pixels must be of the tint rather than grey: a grey frame on a
+    coloured page, or one that colour Doppler fills, is not tinted.
     """
     step = max(1, int((frame.shape[0] * frame.shape[1] / TINT_SAMPLE) ** 0.5))
     pixels = np.ascontiguousarray(frame[::step, ::step])
     brightness = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    lit = brightness > COLOUR_SPREAD
-    pixels = pixels[lit]
-    if len(pixels) < TINT_LEAST:
+    bright = brightness > TINT_LEVEL
+    least = max(TINT_LEAST, TINT_SHARE * np.count_nonzero(brightness > COLOUR_SPREAD))
+    if np.count_nonzero(bright) < least:
         return None
-    tint = np.median(pixels / brightness[lit][:, None], axis=0).clip(min=LEAST_CHANNEL)
+    shares = pixels[bright] / brightness[bright][:, None]
+    tint = np.median(shares, axis=0).clip(min=LEAST_CHANNEL)
     if np.ptp(tint) < NEUTRAL:
         return None
-    grey = _spread(pixels[None]) <= COLOUR_SPREAD
-    agree = ~_differs(pixels[None], tint)
-    return tint if agree.mean() > max(TINTED_SHARE, grey.mean()) else None
+    from_tint, from_grey = (((shares - colour) ** 2).sum(axis=1) for colour in (tint, 1.0))
+    return tint if (from_tint < from_grey).mean() > OF_ONE_TINT else None
 
 
 def _differs(frame: np.ndarray, tint: np.ndarray) -> np.ndarray:

@@ -87,3 +87,15 @@ def test_a_dark_clip_takes_no_tint_from_what_is_burned_in():
     frames[:, 30:32] = (0, 255, 0)
     read = grey_of(frames)
     assert (read[:, 29:33] == 0).all() and (read[:, 33:] == 30).all()
+
+
+def test_a_dark_bluish_page_does_not_tint_the_grey_frame_on_it():
+    """As `figures.function_video` makes: the page is larger than the frame."""
+    frames = np.full((2, 120, 200, 3), (19, 23, 27), np.uint8)
+    frames[:, 20:80, 20:80] = np.linspace(30, 200, 60).astype(np.uint8)[:, None]
+    frames[:, 100:102] = (230, 90, 160)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read = grey_of(frames)
+    np.testing.assert_array_equal(read[:, 20:80, 20:80], frames[:, 20:80, 20:80, 0])
+    assert (read[:, 99:103] == 0).all()
