@@ -14,6 +14,11 @@ from .files import read_json, sweep, write_json
 IDENTITY_FILE = "identity.json"
 
 
+def unfinished_folder(path: Path) -> Path:
+    """The hidden folder for the parts of a file or folder, until it is finished."""
+    return path.with_name(f".{path.name}.partial")
+
+
 class Parts:
     """The folder with the finished parts of one run.
 

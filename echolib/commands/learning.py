@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DataError
 from ..locks import one_at_a_time
+from ..parts import unfinished_folder
 from .options import add_device, add_force, add_split, add_workers, check_file
 from .shared import KEPT_CLIPS, Add, open_clips, open_packed, report_problems
 
@@ -65,7 +66,7 @@ def queue(arguments: argparse.Namespace) -> None:
         say_change(arguments.corrected, arguments.weights[0], network, not arguments.quiet)
     problems: list[Problem] = []
     data, arguments.kept = open_clips(arguments.data), KEPT_CLIPS
-    unfinished = out.with_name(f".{out.name}.partial")
+    unfinished = unfinished_folder(out)
     with one_at_a_time(out):
         try:
             table = correction_queue(

@@ -19,7 +19,7 @@ from ..cores import worker_count
 from ..errors import DataError
 from ..files import atomic_path, remove_leftovers, write_npz
 from ..locks import make_once, one_at_a_time
-from ..parts import Parts
+from ..parts import Parts, unfinished_folder
 from ..workers import CLIPS_PER_TASK, spread
 from .frame_checks import COLUMNS, NUMBER_COLUMNS, check_table, possible_landmarks
 from .frames import Dataset, FrameSet, LabelledFrame, places, to_square
@@ -61,7 +61,7 @@ def pack_once(dataset: Dataset, size: int = 112, progress: bool = True) -> Frame
     with _explained(dataset, folder):
         make_once(folder, folder.is_dir, lambda: _pack(dataset, folder, size, progress=progress))
     remove_leftovers(folder.parent)
-    if _partial(folder).exists():  # its process was killed after it had finished the folder
+    if unfinished_folder(folder).exists():  # a process was killed after it had finished `folder`
         _remove_unfinished(folder)
     return FrameSet.load(folder)
 
@@ -94,7 +94,7 @@ def _pack(
     identity = {"data": dataset.fingerprint(), "size": size, "format": FORMAT}
     remove_leftovers(folder.parent)
     try:
-        parts = Parts.or_anew(_partial(folder), identity)
+        parts = Parts.or_anew(unfinished_folder(folder), identity)
         _check_space(parts.folder, len(dataset.table), size)
         records = _write_parts(dataset, parts, size, workers, progress, scheduler)
         frames = _assemble(dataset, parts, records, folder)
@@ -103,11 +103,6 @@ def _pack(
         raise
     _remove_unfinished(folder)
     return frames
-
-
-def _partial(folder: Path) -> Path:
-    """The hidden folder of the parts, until `folder` is finished."""
-    return folder.with_name(f".{folder.name}.partial")
 
 
 def _remove_unfinished(folder: Path) -> None:

@@ -316,9 +316,9 @@ class _Pictures:
 
     def __call__(self, frame: "av.VideoFrame") -> np.ndarray:
         """(H, W) uint8 grey from a grey frame, else (H, W, 3) uint8 RGB, clear pixels black."""
-        kind = "gray" if frame.format.name.startswith("gray") else "rgb24"
+        is_grey = frame.format.name.startswith("gray")
         has_alpha = any(component.is_alpha for component in frame.format.components)
-        kind = "rgba" if has_alpha else kind
+        kind = "rgba" if has_alpha else "gray" if is_grey else "rgb24"
         picture = self.reformatter.reformat(frame, format=kind).to_ndarray()
         if has_alpha:  # the colour of clear pixels means nothing: FFmpeg gives those of GIFs white
             picture = np.where(picture[..., 3:] == 0, np.uint8(0), picture[..., :3])
