@@ -3,6 +3,7 @@
 CODES = {
     "upside-down": "the clip is shown upside down and was turned for the networks",
     "mirrored": "the clip seems to be mirrored and was turned for the networks",
+    "two-pictures": "the clip seems to show two pictures side by side: crop it to one of them",
     "other-view": "the clip may not show an apical four-chamber view, or is too poor",
     "no-outline": "no frame has an outline",
     "empty-masks": "the mask is empty in some frames",

@@ -19,6 +19,10 @@ Origin = Callable[[], dict[str, Any]]  # gives arguments of `Folder.keep`: sourc
 SELECTED_FRAMES = (
     "These are single frames of a clip. Open the clip itself, or its data set, to correct it."
 )
+OTHER_CLIP = (
+    "The folder of corrections has another clip of this name. Give this one another name, or "
+    "choose another folder."
+)
 
 
 class Editing:
@@ -54,13 +58,15 @@ class Editing:
         unit, square = view.area_unit
         colours = [colour_of(other) for other in view.layers]
         rgb = layer_colours(["other"] * len(colours) + ["truth"], [*colours, None])[-1]
+        whole = view.numbers is None
+        other = whole and self.folder and self.folder.has_other(view.name, np.asarray(view.frames))
         return {
-            "reason": "" if view.numbers is None else SELECTED_FRAMES,
+            "reason": "" if whole and not other else OTHER_CLIP if other else SELECTED_FRAMES,
             "proposals": None if layer is None else _proposals(layer, len(view)),
             "apex": PER_WALL + 1,
             "network": layer and layer.name,
             "version": layer and self._versions.get(layer.name, __version__),
-            "document": self._document(view.name),
+            "document": None if other else self._document(view.name),
             "annotator": self.annotator,
             "folder": "" if exported else self._place,
             "exported": exported,

@@ -29,7 +29,7 @@ from .document import FORMAT, LONGEST_TEXT, check_document, without_record
 from .entries import Entry, Signature, checksum, read_entry, safe_name, signature, write_entry
 from .outline import leaflets_mask, ventricle_mask
 from .tables import join_tables
-from .videos import OtherClipError, Source, bring_video, origin
+from .videos import OtherClipError, Source, bring_video, is_other, origin
 
 MARKER, DOCUMENTS, VIDEOS = "corrections.json", "documents", "Videos"
 UNNAMED = "_"  # folder of the annotator without a name
@@ -116,6 +116,13 @@ class Folder:
         document = check_document(without_record(read_json(path)), str(path))
         self._seen[path] = now, checksum(document)
         return document
+
+    def has_other(self, clip: str, frames: np.ndarray) -> bool:
+        """Whether the folder has another clip of this name, not that of frames (T, H, W) uint8."""
+        path = self.path / VIDEOS / f"{clip}.avi"
+        with suppress(DataError):  # a video that cannot be read is none to compare with
+            return path.is_file() and is_other(path, frames)
+        return False
 
     def entries(self) -> list[Entry]:
         """What is there, one entry per clip and annotator; `problems` is what cannot be read."""

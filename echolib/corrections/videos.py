@@ -16,7 +16,9 @@ from ..errors import DataError
 from ..files import atomic_path
 
 Source = str | Path | Clip | np.ndarray
-UNLIKE = 15.0  # mean difference in grey levels between two frames, above which they are different
+# Two frames are different where the grey levels of pixels that either of them shows differ by more
+# on average. Black margins, which many displays share, are not compared.
+UNLIKE, SHOWN = 12.0, 20
 
 
 class OtherClipError(DataError):
@@ -35,7 +37,7 @@ def bring_video(
     has frames of another number or size, and OSError where the video cannot be written.
     """
     if path.is_file():
-        if _is_other(path, source):
+        if is_other(path, source):
             raise OtherClipError(
                 f"{path.stem}: the folder has another clip of this name. Give this one another "
                 "name, or choose another folder of corrections."
@@ -103,22 +105,25 @@ def _stored_size(path: Path) -> tuple[int, int]:
         return context.height, context.width
 
 
-def _is_other(path: Path, source: Source | None) -> bool:
+def is_other(path: Path, source: Source | None) -> bool:
     """Whether a source is plainly another clip than the video that lies in its place.
 
-    Its first frame does not resemble that of the video. A file that is not AVI is not compared.
+    Its first frame does not resemble that of the video.
     """
     if isinstance(source, str | Path):
         source = Path(source)
         if not source.is_file() or source.samefile(path):
             return False
-        return is_avi(source) and not _same_start(path, read_video(source, stop=1).frames)
+        if is_avi(source):
+            return not _same_start(path, read_video(source, stop=1).frames)
     return source is not None and not _same_start(path, _read(source, path.stem).frames)
 
 
 def _same_start(path: Path, frames: np.ndarray) -> bool:
-    """Whether the first of frames (T, H, W) resembles that of a video."""
+    """Whether the first of frames (T, H, W) uint8 resembles that of a video."""
     first = read_video(path, stop=1).frames[0]
     if first.shape != frames.shape[1:]:
         return False
-    return float(np.abs(first.astype(int) - frames[0]).mean()) <= UNLIKE
+    shown = (first > SHOWN) | (frames[0] > SHOWN)
+    difference = np.abs(first.astype(int) - frames[0])[shown]
+    return not len(difference) or float(difference.mean()) <= UNLIKE

@@ -10,8 +10,8 @@ from .clips import Clip
 from .dicom.tags import LARGEST, SMALLEST
 from .frames import Dataset, LabelledFrame
 from .problems import Problem
+from .rates import FASTEST, SLOWEST
 from .sector import blank_text
-from .video import FASTEST, SLOWEST
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ CHORD_COLUMNS = ["X1", "Y1", "X2", "Y2"]
 POLYGON_COLUMNS = ["X", "Y"]
 MOST_FRAMES = 10**6  # of a clip: a larger frame number is none
 FARTHEST = 1e4  # px from the corner of a frame: a larger coordinate is none
+VISIBLE = 0.8  # smallest share of an outline's area in the frame; more is lost in no real view
 CUT_OFF = "outline leaves the image and is cut off at its edge"
 CROSSING = "self-crossing outline used as it is"
 PEDIATRIC_EF = (
@@ -155,7 +156,9 @@ class EchoNet:
         """Frames (T, H, W) uint8 of a clip, at most `stop`, and frames per second, if known."""
         record = self.table.loc[clip]
         video = read_video(record.path, stop)
-        return video.frames, number_or_none(record.fps) if self._has_rates else video.fps
+        listed = number_or_none(record.fps) if self._has_rates else None
+        # the video of a correction has a rate that was made up where the clip had none
+        return video.frames, listed if listed or self.corrected else video.fps
 
     def labelled(
         self, clip: str, read: Clip | None = None
@@ -219,6 +222,10 @@ class EchoNet:
             outline, landmarks = tracing.polygon, tracing.landmarks
             mask = polygon_to_mask(outline, shape, rounded=not self.corrected)
             _check_not_empty(mask)
+        shown = mask.sum() / polygon_area(outline)
+        if shown < VISIBLE:
+            size = f"{shape[0]} x {shape[1]} px"
+            raise ValueError(f"{1 - shown:.0%} of the outline lie outside the frame of {size}")
         height, width = shape
         if (outline < -0.5).any() or (outline > np.array([width, height]) - 0.5).any():
             notes.append(CUT_OFF)

@@ -47,10 +47,11 @@ class LooseClips:
         return [], []
 
     def fingerprint(self) -> str:
-        """Hash of the names and sizes of the files."""
+        """Hash of the files' names, sizes and times of writing."""
         digest = hashlib.sha256()
         for path in self.table.path:
-            digest.update(f"{path.name} {path.stat().st_size}".encode())
+            status = path.stat()  # uncompressed clips are equal in size
+            digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}".encode())
         return digest.hexdigest()[:12]
 
 

@@ -27,7 +27,7 @@ from .problems import Problem, full_table, problem_summary
 
 # attribute of a LabelledFrame -> stem of the file that holds this array for all frames
 FILE_STEMS = {"image": "images", "mask": "masks", "landmarks": "landmarks", "regions": "regions"}
-FORMAT = 4  # increase it when a change of the code changes the packed frames
+FORMAT = 5  # increase it when a change of the code changes the packed frames
 
 
 def pack(

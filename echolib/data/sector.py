@@ -14,6 +14,8 @@ DARK = 4  # grey levels up to this count as black
 SAMPLED = 16  # frames of a clip, spread evenly, that are searched for the sector
 MARGIN = 0.02  # of the sector's larger side, kept around it
 NEARLY_ALL = 0.8  # of the larger side: a sector that is larger is not cropped
+ALIKE = 0.5  # of the larger one's area and height: two pictures side by side are at least as alike
+SLIMMEST = 0.5  # width of a picture in heights; a wall alone is slimmer
 PIECE = 0.25  # of the largest piece's area: smaller ones are letters, bars and marks
 
 
@@ -141,6 +143,19 @@ def _sector_pieces(image: np.ndarray) -> np.ndarray:
     areas = stats[1:, cv2.CC_STAT_AREA]
     kept = 1 + np.flatnonzero(areas >= PIECE * areas.max())
     return np.isin(labels, kept) & (image > DARK)
+
+
+def shows_two(frames: np.ndarray) -> bool:
+    """Whether frames (T, H, W) uint8 show two pictures side by side, as of two views at once."""
+    _, stats = _bright_pieces(_brightest(frames))
+    if len(stats) < 3:
+        return False
+    pair = stats[1:][np.argsort(stats[1:, cv2.CC_STAT_AREA])[-2:]]
+    left, top, width, height, area = pair[np.argsort(pair[:, cv2.CC_STAT_LEFT])].T
+    beside = left[1] >= left[0] + width[0]
+    shared = min(top + height) - max(top)  # rows
+    alike = min(area) >= ALIKE * max(area) and shared >= ALIKE * max(height)
+    return bool(beside and alike and (width >= SLIMMEST * height).all())
 
 
 def crop_to_sector(clip: Clip) -> tuple[Clip, tuple[slice, slice]]:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..errors import DataError
 from .problems import Problem
-from .video import FASTEST, SLOWEST
+from .rates import FASTEST, SLOWEST
 
 MARKS = {  # at the start of a file; the longer mark comes first
     b"\xff\xfe\x00\x00": "utf-32",

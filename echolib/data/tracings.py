@@ -32,6 +32,10 @@ def rows_to_tracing(rows: np.ndarray) -> tuple[Tracing, list[str]]:
         notes.append("long axis missing, taken from the chords' middles")
     axis, chords, more = _one_tracing(axis, chords)
     notes += more
+    places = chords.mean(axis=1) @ axis_directions(axis)[0]
+    if (np.diff(places) < 0).all():  # landmarks have a meaning: the first is at the apex
+        chords = chords[::-1]
+        notes.append("chords from base to apex put in order")
     tracing = Tracing(axis, chords)  # in full precision: a pixel hangs on how a half is rounded
     if crosses_itself(tracing.polygon):
         tracing = _mend(tracing)

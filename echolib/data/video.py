@@ -17,14 +17,13 @@ import numpy as np
 from ..errors import DataError, no_such
 from .grey import GreyFrames
 from .pictures import believed_stretch, displayed, make_square
+from .rates import known_rate, rate_of_times
 
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-SLOWEST, FASTEST = 1.0, 500.0  # frames per second that a heart scan can have
-UNEVEN = 1.5  # ratio of the longest to the shortest frame time above which a rate is only a mean
 MISSING = 0.05  # share of frames that may be missing where only a duration is announced
 HEAD = 400  # bytes of a file's beginning that `video_kind` looks at
 QUICKTIME = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
@@ -89,40 +88,6 @@ def missing_file(path: Path) -> DataError:
     if path.is_dir():
         return DataError(f"{path}: expected a file, found a folder. Name one clip inside it.")
     return DataError(f"{no_such(path)} Check the name and the folder.")
-
-
-def known_rate(fps: float | None, name: str) -> float | None:
-    """A frame rate that a heart scan can have, rounded; else None, with a warning.
-
-    fps: frames per second, None or 0 where the file gives none. name: of the file.
-    """
-    if not fps:
-        return None
-    if SLOWEST <= fps <= FASTEST:
-        return round(float(fps), 3)
-    warnings.warn(
-        f"{name}: a rate of {fps:.4g} frames per second cannot be that of a heart scan "
-        f"({SLOWEST:g} to {FASTEST:g}). The rate is left unknown.",
-        stacklevel=3,
-    )
-    return None
-
-
-def rate_of_times(times: np.ndarray, name: str) -> float | None:
-    """Frames per second from the times of the frames in s, (T,); None where they give none.
-
-    Warns where the frames are not evenly spaced, so that the rate is only their mean.
-    """
-    steps = np.diff(times)
-    if not len(steps) or not np.isfinite(steps).all() or not (steps > 0).all():
-        return None
-    if steps.max() > UNEVEN * steps.min():
-        warnings.warn(
-            f"{name}: the times between frames differ, from {1000 * steps.min():.0f} to "
-            f"{1000 * steps.max():.0f} ms. The mean rate is used.",
-            stacklevel=3,
-        )
-    return float(1 / steps.mean())
 
 
 # Decoding
@@ -218,6 +183,7 @@ class _Decoding:
         self.name, self.stored, self.packets, self.stop = name, stored, packets, stop
         self.times: list[float] = []  # s, NaN where a frame has none
         self.damaged = 0  # packets that do not decode, and frames that FFmpeg calls corrupt
+        self.repeated = 0  # frames that stand for one that does not decode
         self.reason = ""  # why the first of them does not
 
     def video(self) -> Video:
@@ -230,7 +196,7 @@ class _Decoding:
         for frame in self._frames():
             if picture_of is None:
                 stretch = believed_stretch(float(self.stream.sample_aspect_ratio or 1), self.name)
-                picture_of = _Pictures(stretch, _display_matrix(frame))
+                picture_of = _Pictures(stretch, _display_matrix(frame), context.name == "gif")
             collected.add(picture_of(frame))
         if not len(collected):
             raise DataError(
@@ -250,10 +216,16 @@ class _Decoding:
         return rate_of_times(np.array(self.times), self.name) or listed
 
     def _frames(self) -> "Iterator[av.VideoFrame]":
-        """Yield the frames in the order in which they are shown."""
+        """Yield the frames in the order in which they are shown.
+
+        Where each packet is a frame of its own, the frame before stands for one that does not
+        decode, so that the numbers of the later frames stay; at the end, such packets are left out.
+        """
         import av
 
-        count = 0
+        count, missing = 0, 0
+        last: av.VideoFrame | None = None
+        independent = self.stream.codec_context.codec.intra_only
         packets = self.container.demux(self.stream)
         while True:
             try:
@@ -265,15 +237,19 @@ class _Decoding:
                 self._note(str(error.strerror))
                 if isinstance(error, av.EOFError):
                     return
+                missing += independent
                 continue
             for frame in frames:
                 if frame.is_corrupt:
                     self._note("concealed errors")
-                if count == self.stop:
-                    return
-                count += 1
-                self.times.append(np.nan if frame.time is None else frame.time)
-                yield frame
+                for shown in [frame if last is None else last] * missing + [frame]:
+                    if count == self.stop:
+                        return
+                    count += 1
+                    self.times.append(np.nan if frame.time is None else frame.time)
+                    yield shown
+                self.repeated += missing
+                missing, last = 0, frame
 
     def _note(self, reason: str) -> None:
         self.damaged += 1
@@ -282,9 +258,12 @@ class _Decoding:
     def _compare(self, count: int) -> None:
         """Warn where frames are damaged, or where fewer decode than the header announces."""
         if self.damaged:
+            use = f"The {count - self.repeated} frames that decode are used"
+            if self.repeated:
+                use += f", for {self.repeated} others the frame before"
             warnings.warn(
                 f"{self.name}: {self.damaged} of {max(self.packets, count)} frames are damaged "
-                f"({self.reason}). The {count} frames that decode are used.",
+                f"({self.reason}). {use}.",
                 stacklevel=4,
             )
         announced = self.stream.frames or self._frames_of_duration(count)
@@ -308,10 +287,10 @@ class _Decoding:
 class _Pictures:
     """Turns FFmpeg's frames into pictures as they are shown: upright and of square pixels."""
 
-    def __init__(self, stretch: float, matrix: np.ndarray) -> None:
+    def __init__(self, stretch: float, matrix: np.ndarray, is_gif: bool) -> None:
         from av.video.reformatter import VideoReformatter
 
-        self.stretch, self.matrix = stretch, matrix
+        self.stretch, self.matrix, self.is_gif = stretch, matrix, is_gif
         self.reformatter = VideoReformatter()
 
     def __call__(self, frame: "av.VideoFrame") -> np.ndarray:
@@ -321,7 +300,10 @@ class _Pictures:
         kind = "rgba" if has_alpha else "gray" if is_grey else "rgb24"
         picture = self.reformatter.reformat(frame, format=kind).to_ndarray()
         if has_alpha:  # the colour of clear pixels means nothing: FFmpeg gives those of GIFs white
-            picture = np.where(picture[..., 3:] == 0, np.uint8(0), picture[..., :3])
+            clear = picture[..., 3:] == 0
+            picture = picture[..., :3]
+            if self.is_gif or not clear.all():  # else the file has the channel, but no use of it
+                picture = np.where(clear, np.uint8(0), picture)
         return displayed(make_square(picture, self.stretch), self.matrix)
 
 

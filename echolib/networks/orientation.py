@@ -20,7 +20,7 @@ import torch
 
 from ..cautions import Caution
 from ..data.clips import Clip
-from ..data.sector import centre_of_area, sector_box
+from ..data.sector import centre_of_area, sector_box, shows_two
 from ..masks import PackedMasks
 from .heatmaps import heatmap_spread
 from .models import SIZE, Encoder, LandmarkUNet
@@ -39,13 +39,15 @@ class Orientation:
 
     upside_down, mirrored: both mean rotated by 180 degrees. spreads: of the landmarks' heatmaps,
     px of the network's square, as shown and mirrored; None without a landmarks network. limit: the
-    largest spread, px, with which such a network has recognised a left ventricle.
+    largest spread, px, with which such a network has recognised a left ventricle. two_pictures:
+    side by side, of which the networks cannot know which one is meant.
     """
 
     upside_down: bool = False
     mirrored: bool = False
     spreads: tuple[float, float] | None = None
     limit: float = np.inf
+    two_pictures: bool = False
 
     @property
     def spread(self) -> float:
@@ -82,6 +84,14 @@ class Orientation:
     def warnings(self) -> list[Caution]:
         """Sentences about what was turned, and about what may be no four-chamber view."""
         sentences = []
+        if self.two_pictures:
+            sentences.append(
+                Caution(
+                    "two-pictures",
+                    "The clip seems to show two pictures side by side. Outlines may run from one "
+                    "into the other, and the numbers mean nothing then. Crop it to one of them.",
+                )
+            )
         if self.upside_down:
             sentences.append(
                 Caution(
@@ -134,12 +144,13 @@ def find_orientation(clip: Clip, network: Encoder | None = None) -> Orientation:
     box = sector_box(clip.frames, SIZE if network is None else network.size)
     squares = np.stack([box.image(frame) for frame in clip.frames[chosen]])
     upside_down = centre_of_area(squares) < HIGH_CENTRE
+    two = shows_two(clip.frames)
     if not isinstance(network, LandmarkUNet):
-        return Orientation(upside_down)
+        return Orientation(upside_down, two_pictures=two)
     upright = Orientation(upside_down).turn(squares)
     shown, mirrored = _spreads(network, np.stack([upright, upright[..., ::-1]]))
     is_mirrored = count > 1 and mirrored < min(SURER * shown, SURE * network.size)
-    return Orientation(upside_down, is_mirrored, (shown, mirrored), KNOWN * network.size)
+    return Orientation(upside_down, is_mirrored, (shown, mirrored), KNOWN * network.size, two)
 
 
 def outline_upright(

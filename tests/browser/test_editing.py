@@ -107,6 +107,16 @@ def test_a_correction_is_kept_in_the_folder_and_opened_again(tmp_path):
     assert open_browser(tmp_path / "kept", annotator="bert")._edit["document"] is None
 
 
+def test_another_clip_of_the_same_name_does_not_get_the_outlines(tmp_path):
+    browser = open_browser(tmp_path / "kept", annotator="anna")
+    send(browser, make_document(browser, 2))
+    other = Clip("one", make_frames(seed=1), 50, 0.5)
+    start = browse(
+        other, {"lv": make_masks()}, edit=True, corrections=tmp_path / "kept", annotator="anna"
+    )._edit
+    assert start["document"] is None and "another clip of this name" in start["reason"]
+
+
 def test_without_a_folder_corrections_are_in_the_memory():
     browser = open_browser()
     document = make_document(browser)

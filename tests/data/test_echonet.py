@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from echolib.data import EchoNet, FrameSet, pack, problem_summary
+from echolib.data.video import read_video
 from echolib.errors import DataError
 from echolib.geometry import polygon_to_mask
 from echolib.metrics import dice
@@ -114,6 +115,33 @@ def test_coordinates_beyond_the_image_are_cut_off_and_noted(folder):
     _, frames, problems = read(folder)
     assert len(frames) == 2
     assert "outline leaves the image" in problems[0] and problems[0].endswith("(noted)")
+
+
+def test_a_tracing_of_another_image_size_is_left_out(folder):
+    coordinates = ["X1", "Y1", "X2", "Y2"]
+    folder.tracings[coordinates] *= 2
+    _, frames, problems = read(folder)
+    assert frames == []
+    assert "% of the outline lie outside the frame of 112 x 112 px" in problems[0]
+
+
+def test_chords_from_base_to_apex_give_the_same_landmarks(folder):
+    _, expected, _ = read(folder)
+    axis, *chords = folder.rows(1, 2)
+    coordinates = ["X1", "Y1", "X2", "Y2"]
+    values = folder.tracings.loc[chords[::-1], coordinates].to_numpy()
+    folder.tracings.loc[chords, coordinates] = values
+    _, frames, problems = read(folder)
+    np.testing.assert_array_equal(frames[0].mask, expected[0].mask)
+    np.testing.assert_allclose(frames[0].landmarks, expected[0].landmarks)
+    assert "chords from base to apex put in order (mended)" in problems[0]
+
+
+def test_where_the_list_has_no_rate_the_video_has(folder):
+    folder.files["FPS"] = np.nan
+    data, _, _ = read(folder)
+    rate = read_video(data.table.path["0X0001"]).fps
+    assert rate and data.clip("0X0001").fps == rate
 
 
 def test_more_than_two_traced_frames_are_kept(folder):

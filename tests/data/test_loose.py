@@ -61,6 +61,15 @@ def test_a_folder_of_clips_is_a_data_set(folder):
     assert LooseClips(folder).fingerprint() != before
 
 
+def test_a_clip_that_was_replaced_by_one_of_the_same_size_is_another(folder):
+    before = LooseClips(folder).fingerprint()
+    path = folder / "image.dcm"
+    data = bytearray(path.read_bytes())
+    data[-100:] = bytes(100)
+    path.write_bytes(data)
+    assert LooseClips(folder).fingerprint() != before
+
+
 def test_a_damaged_clip_is_listed_and_says_so_when_it_is_read(folder):
     (folder / "bad.avi").write_bytes(b"")
     with pytest.raises(DataError, match=r"bad\.avi.*empty file"):

@@ -266,3 +266,51 @@ def test_what_does_not_fit_into_memory_is_refused_before_it_is_decoded(tmp_path,
     monkeypatch.setenv("ECHOLIB_MEMORY", "20K")
     with pytest.raises(DataError, match=r"7 frames of 64 x 48 px would take .* ECHOLIB_MEMORY="):
         read_video(path)
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixels", "place", "kind"),
+    [("ffv1", "bgra", 3, "matroska"), ("qtrle", "argb", 0, "mov")],
+)
+def test_an_alpha_channel_that_nothing_uses_hides_nothing(tmp_path, codec, pixels, place, kind):
+    """As in uncompressed films of 32 bits, whose fourth byte is 0."""
+    clips = []
+    for alpha in (0, 255):
+        frames = np.repeat(make_frames()[..., None], 4, axis=3)
+        frames[..., place] = alpha
+        path = tmp_path / f"{alpha}.{kind}"
+        with path.open("w+b") as file, av.open(file, "w", format=kind) as container:
+            stream = container.add_stream(codec, rate=25)
+            stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, pixels
+            for frame in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, pixels)))
+            container.mux(stream.encode())
+        clips.append(read_video(path).frames)
+    np.testing.assert_array_equal(*clips)
+    assert difference(clips[0], make_frames()) < 2
+
+
+def test_a_damaged_frame_does_not_move_the_later_ones(tmp_path):
+    frames = np.stack([np.full((48, 64), 20 * index, np.uint8) for index in range(1, 11)])
+    path = write_video(tmp_path / "clip.avi", frames, fps=50)
+    data = bytearray(path.read_bytes())
+    first = data.index(b"movi")
+    places = [i for i in range(first, len(data)) if data.startswith(b"00dc", i)][:10]
+    for broken in (4, 5):
+        size = int.from_bytes(data[places[broken] + 4 : places[broken] + 8], "little")
+        data[places[broken] + 8 : places[broken] + 8 + size] = bytes(size)
+    path.write_bytes(data)
+    with pytest.warns(UserWarning, match="2 of 10 frames are damaged.*The 8 frames that decode are "
+                      "used, for 2 others the frame before"):  # fmt: skip
+        video = read_video(path)
+    shown = video.frames.mean(axis=(1, 2)) / 20
+    np.testing.assert_allclose(shown, [1, 2, 3, 4, 4, 4, 7, 8, 9, 10], atol=0.1)
+    assert video.fps == 50
+
+
+def test_one_picture_that_is_held_does_not_change_the_rate(tmp_path):
+    frames = np.concatenate([make_frames()] * 3)
+    times = [0, *range(1000, 1000 + 40 * (len(frames) - 1), 40)]
+    path = write_video(tmp_path / "clip.mkv", frames, "ffv1", times=times, kind="matroska")
+    with pytest.warns(UserWarning, match="from 40 to 1000 ms. The usual rate is used"):
+        assert read_video(path).fps == 25

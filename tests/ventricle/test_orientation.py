@@ -90,6 +90,26 @@ def test_a_picture_without_a_sector_is_left_as_it_is(frames):
     assert find_orientation(Clip("c", frames), NETWORKS.landmarks).usual
 
 
+def test_two_pictures_side_by_side_are_noticed_and_one_is_not():
+    frames = example_clip().frames[:6]
+    gap = np.zeros((6, frames.shape[1], 20), np.uint8)
+    for both in (np.concatenate([frames, frames], 2), np.concatenate([frames, gap, frames], 2)):
+        (warning,) = find_orientation(Clip("both", both)).warnings()
+        assert warning.code == "two-pictures" and "Crop it to one of them" in warning
+    assert find_orientation(Clip("one", frames)).warnings() == []
+    letters = np.concatenate([frames, gap], axis=2)
+    letters[:, :40, -18:] = 200
+    assert find_orientation(Clip("letters", letters)).warnings() == []
+
+
+def test_the_walls_of_a_dark_sector_are_not_two_pictures():
+    image, _ = fan()
+    image[:, 44:68] = 0  # nothing is seen between the septum and the lateral wall
+    dark = np.zeros_like(image)
+    dark[30:90, 30:40], dark[30:90, 72:82] = image[30:90, 30:40] | 60, image[30:90, 72:82] | 60
+    assert find_orientation(Clip("dark", dark[None])).warnings() == []
+
+
 def test_a_dark_sector_in_pieces_is_not_called_upside_down():
     image, _ = fan()
     image[48:80] = 0  # the largest piece is the near field, cut off askew

@@ -64,7 +64,8 @@ class Levels:
         least, most = np.inf, -np.inf
         for frame, _ in frames():
             least, most = min(least, float(frame.min())), max(most, float(frame.max()))
-        low, high = _tagged_range(dataset) or (least, most)
+        eight = options["bits_stored"] == 8 and not signed and most <= 255
+        low, high = _tagged_range(dataset) or ((0.0, 255.0) if eight else (least, most))
         margin = SHOWN * (high - low)
         if most < low + margin or least > high - margin:
             warn(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..pictures import believed_stretch
-from ..video import known_rate, rate_of_times
+from ..rates import UNEVEN, known_rate, rate_of_times
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -35,8 +35,8 @@ def frame_rate(dataset: "Dataset", path: Path) -> float | None:
 
     FrameIncrementPointer names the tag that has the times, where a file has both.
     """
-    times = numbers(dataset.get("FrameTimeVector"))
-    by_vector = rate_of_times(np.cumsum(times) / 1000, str(path)) if len(times) > 1 else None
+    times = _frame_times(numbers(dataset.get("FrameTimeVector")))
+    by_vector = rate_of_times(times / 1000, str(path)) if len(times) > 1 else None
     frame_time = numbers(dataset.get("FrameTime"))
     by_time = 1000 / frame_time[0] if frame_time and frame_time[0] > 0 else None
     pointer = dataset.get("FrameIncrementPointer")
@@ -46,6 +46,17 @@ def frame_rate(dataset: "Dataset", path: Path) -> float | None:
         if rate and rate > 0 and (known := known_rate(rate, str(path))):
             return known
     return None
+
+
+def _frame_times(vector: list[float]) -> np.ndarray:
+    """Times of the frames in ms, (T,), from FrameTimeVector, which holds the steps between them.
+
+    Some writers put the times themselves there: they rise evenly, from about 0 on.
+    """
+    times = np.array(vector)
+    steps = np.diff(times)
+    rises = len(steps) > 1 and (steps > 0).all() and steps.max() <= UNEVEN * steps.min()
+    return times if rises and times[0] <= UNEVEN * steps.max() else np.cumsum(times)
 
 
 def pixel_stretch(dataset: "Dataset", path: Path) -> float:

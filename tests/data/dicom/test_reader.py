@@ -341,6 +341,14 @@ def test_bits_that_contradict_the_bytes_are_named(tmp_path, bits, other):
     assert np.corrcoef(read.ravel(), values.ravel())[0, 1] > 0.9
 
 
+def test_eight_bits_that_are_stored_in_sixteen_are_not_stretched(tmp_path):
+    values = make_frames().astype(np.uint16) // 4
+    dataset = make_dataset(values, "MONOCHROME2", 8)
+    assert (dataset.BitsAllocated, dataset.BitsStored) == (16, 8)
+    read = read_clip(save(dataset, tmp_path / "clip.dcm")).frames
+    np.testing.assert_array_equal(read, values)
+
+
 def test_a_transfer_syntax_that_contradicts_the_pixels_is_named(tmp_path):
     frames = make_frames()
     dataset = encapsulated(

@@ -71,6 +71,12 @@ def test_the_rate_of_uneven_times_is_count_over_total_time(tmp_path, times, fps)
         assert read_with({"FrameTimeVector": times}, tmp_path).fps == fps
 
 
+def test_a_vector_that_holds_the_times_themselves_is_not_added_up(tmp_path):
+    assert read_with({"FrameTimeVector": ["0", "33", "66", "99", "132"]}, tmp_path).fps == 30.303
+    rising = {"FrameTimeVector": ["30", "31", "32", "33", "34"]}  # steps that grow
+    assert read_with(rising, tmp_path).fps == 30.769
+
+
 @pytest.mark.parametrize(
     "tags", [{"FrameTime": "0.033"}, {"FrameTime": "33000"}, {"CineRate": "30000"}]
 )
