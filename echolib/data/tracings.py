@@ -23,6 +23,11 @@ def rows_to_tracing(rows: np.ndarray) -> tuple[Tracing, list[str]]:
     if len(first) < len(rows):
         notes.append(f"{len(rows) - len(first)} duplicated rows left out")
         rows = rows[np.sort(first)]
+    if axis_is_known and (place := _place_of_axis(rows)):
+        axis, chords = rows[place], np.delete(rows, place, axis=0)
+        along = axis_directions(axis)[0]
+        rows = np.stack([axis, *chords[np.argsort(chords.mean(axis=1) @ along, kind="stable")]])
+        notes.append("shuffled rows put in order")
     axis, chords = (rows[0], rows[1:]) if axis_is_known else (None, rows)
     chords = chords[np.hypot(*(chords[:, 1] - chords[:, 0]).T) > 0]
     if len(chords) < 4:
@@ -43,6 +48,15 @@ def rows_to_tracing(rows: np.ndarray) -> tuple[Tracing, list[str]]:
     if polygon_area(tracing.polygon) < 1:
         raise ValueError("the outline encloses no area")
     return tracing, notes
+
+
+def _place_of_axis(rows: np.ndarray) -> int:
+    """Which row is the long axis: the one across the others, where the first plainly is not."""
+    direction = rows[:, 1] - rows[:, 0]
+    direction /= np.hypot(*direction.T)[:, None] + 1e-9
+    alike = np.median(np.abs(direction @ direction.T), axis=1)  # with the other rows
+    place = int(alike.argmin())
+    return place if alike[0] > 0.85 and alike[place] < 0.5 else 0
 
 
 def _one_tracing(axis, chords) -> tuple[np.ndarray, np.ndarray, list[str]]:

@@ -137,6 +137,21 @@ def test_chords_from_base_to_apex_give_the_same_landmarks(folder):
     assert "chords from base to apex put in order (mended)" in problems[0]
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_shuffled_rows_of_a_tracing_are_put_in_order(folder, seed):
+    _, expected, _ = read(folder)
+    places, coordinates = folder.rows(1, 2), ["X1", "Y1", "X2", "Y2"]
+    order = np.random.default_rng(seed).permutation(len(places))
+    order = order if order[0] else order[::-1]  # not with the long axis first
+    folder.tracings.loc[places, coordinates] = (
+        folder.tracings.loc[places[order], coordinates].to_numpy()
+    )  # fmt: skip
+    _, frames, problems = read(folder)
+    np.testing.assert_array_equal(frames[0].mask, expected[0].mask)
+    np.testing.assert_allclose(frames[0].landmarks, expected[0].landmarks)
+    assert "shuffled rows put in order (mended)" in problems[0]
+
+
 def test_where_the_list_has_no_rate_the_video_has(folder):
     folder.files["FPS"] = np.nan
     data, _, _ = read(folder)
