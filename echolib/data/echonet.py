@@ -78,7 +78,9 @@ class EchoNet:
         require_columns(path, list(tracings), self._columns)
         patients = self._read_patients() if self.corrected else None
         listed = FileList(self.folder, self.pediatric, self.problems, patients)
-        self.frame_shape, self._has_rates = listed.frame_shape, listed.has_rates
+        self.frame_shape = listed.frame_shape
+        # the video of a correction has a rate that was made up where the clip had none
+        self._has_rates = listed.has_rates or self.corrected
         self._sizes = listed.sizes
         self.problems += found
         self._rows = self._read_tracings(tracings, listed.table.index)
@@ -156,9 +158,7 @@ class EchoNet:
         """Frames (T, H, W) uint8 of a clip, at most `stop`, and frames per second, if known."""
         record = self.table.loc[clip]
         video = read_video(record.path, stop)
-        listed = number_or_none(record.fps) if self._has_rates else None
-        # the video of a correction has a rate that was made up where the clip had none
-        return video.frames, listed if listed or self.corrected else video.fps
+        return video.frames, number_or_none(record.fps) if self._has_rates else video.fps
 
     def labelled(
         self, clip: str, read: Clip | None = None

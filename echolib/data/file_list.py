@@ -33,7 +33,7 @@ class FileList:
 
     table: one row per clip, index its name, columns `COLUMNS`. frame_shape: the (H, W) px that
     most clips are listed with. sizes: the (H, W) px that each clip is listed with, NaN where it is
-    not. has_rates: whether the file has a column of frame rates.
+    not. has_rates: whether the file has a column of frame rates, not all of it empty.
     """
 
     def __init__(
@@ -52,7 +52,9 @@ class FileList:
         self.problems = problems
         table, found = read_table(self.path, ["FileName", "EF", "Split"])
         problems += found
-        self.has_rates = "FPS" in table
+        self.has_rates = "FPS" in table and bool(
+            table.FPS.fillna("").astype(str).str.strip().ne("").any()
+        )
         table = table.assign(
             clip=table.FileName.map(clip_name),
             split=table.Split.str.strip().map(
