@@ -61,7 +61,7 @@ class Editing:
         whole = view.numbers is None
         other = whole and self.folder and self.folder.has_other(view.name, np.asarray(view.frames))
         return {
-            "reason": "" if whole and not other else OTHER_CLIP if other else SELECTED_FRAMES,
+            "reason": OTHER_CLIP if other else "" if whole else SELECTED_FRAMES,
             "proposals": None if layer is None else _proposals(layer, len(view)),
             "apex": PER_WALL + 1,
             "network": layer and layer.name,
