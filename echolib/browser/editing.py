@@ -10,6 +10,7 @@ from .. import __version__
 from ..corrections.document import check_document
 from ..corrections.folder import Folder
 from ..corrections.outline import PER_WALL, outline_points
+from ..corrections.videos import OTHER_CLIP
 from ..data import Clip
 from ..errors import DataError
 from .colours import layer_colours
@@ -18,10 +19,6 @@ from .view import Layer, View, colour_of
 Origin = Callable[[], dict[str, Any]]  # gives arguments of `Folder.keep`: source, split, patient
 SELECTED_FRAMES = (
     "These are single frames of a clip. Open the clip itself, or its data set, to correct it."
-)
-OTHER_CLIP = (
-    "The folder of corrections has another clip of this name. Give this one another name, or "
-    "choose another folder."
 )
 
 
@@ -61,7 +58,7 @@ class Editing:
         whole = view.numbers is None
         other = whole and self.folder and self.folder.has_other(view.name, np.asarray(view.frames))
         return {
-            "reason": OTHER_CLIP if other else "" if whole else SELECTED_FRAMES,
+            "reason": f"{view.name}: {OTHER_CLIP}" if other else "" if whole else SELECTED_FRAMES,
             "proposals": None if layer is None else _proposals(layer, len(view)),
             "apex": PER_WALL + 1,
             "network": layer and layer.name,

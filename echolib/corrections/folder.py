@@ -119,7 +119,7 @@ class Folder:
 
     def has_other(self, clip: str, frames: np.ndarray) -> bool:
         """Whether the folder has another clip of this name, not that of frames (T, H, W) uint8."""
-        path = self.path / VIDEOS / f"{clip}.avi"
+        path = self._video(safe_name(clip))
         with suppress(DataError):  # a video that cannot be read is none to compare with
             return path.is_file() and is_other(path, frames)
         return False
@@ -287,7 +287,7 @@ class Folder:
         self, file: str, source: Source | None, shape: tuple[int, int, int], fps: float | None
     ) -> tuple[float | None, str]:
         """Bring a clip's video; returns its spacing, if found, and why it could not be brought."""
-        path = self.path / VIDEOS / f"{file}.avi"
+        path = self._video(file)
         if file in self._brought and path.is_file():
             return None, ""
         try:
@@ -306,6 +306,9 @@ class Folder:
     def _path(self, clip: str, annotator: str) -> Path:
         folder = safe_name(annotator) if annotator else UNNAMED
         return self.path / DOCUMENTS / folder / f"{safe_name(clip)}.json"
+
+    def _video(self, name: str) -> Path:
+        return self.path / VIDEOS / f"{name}.avi"  # name: of the clip, safe
 
     def _annotator_folders(self) -> list[Path]:
         return sorted(path for path in (self.path / DOCUMENTS).glob("*") if path.is_dir())

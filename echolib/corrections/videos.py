@@ -19,6 +19,10 @@ Source = str | Path | Clip | np.ndarray
 # Two frames are different where the grey levels of pixels that either of them shows differ by more
 # on average. Black margins, which many displays share, are not compared.
 UNLIKE, SHOWN = 12.0, 20
+OTHER_CLIP = (
+    "the folder has another clip of this name. Give this one another name, or choose another "
+    "folder of corrections."
+)
 
 
 class OtherClipError(DataError):
@@ -38,10 +42,7 @@ def bring_video(
     """
     if path.is_file():
         if is_other(path, source):
-            raise OtherClipError(
-                f"{path.stem}: the folder has another clip of this name. Give this one another "
-                "name, or choose another folder of corrections."
-            )
+            raise OtherClipError(f"{path.stem}: {OTHER_CLIP}")
         return None
     if source is None:
         gone = " (its file has moved or was deleted)" if path.is_symlink() else ""

@@ -327,19 +327,20 @@ class TestVideos:
         with pytest.raises(DataError, match="another clip of this name"):
             Folder(place, "ben").keep(document(annotator="ben", **size), clip)
 
-    def test_clips_of_one_name_on_the_same_display_are_told_apart(self, place, tmp_path):
+    @pytest.mark.parametrize("name", ["0X0001", "1.2.840.113619", "IM 1"])
+    def test_clips_of_one_name_on_the_same_display_are_told_apart(self, place, tmp_path, name):
         """As IM_0001 of two patients: a small sector on a black screen."""
         screens = np.zeros((2, 12, 300, 400), np.uint8)
         noise = np.random.default_rng(0).integers(0, 90, (2, 80, 80))
         screens[:, :, 100:180, 150:230] = noise[:, None]
-        size = {"frame_count": 12, "height": 300, "width": 400}
+        size = {"clip": name, "frame_count": 12, "height": 300, "width": 400}
         folder = Folder(place, "anna")
-        folder.keep(document(**size), Clip("0X0001", screens[0]))
+        folder.keep(document(**size), Clip(name, screens[0]))
         assert np.abs(screens[0] - screens[1].astype(int)).mean() < 3
-        assert not folder.has_other("0X0001", screens[0])
-        assert folder.has_other("0X0001", screens[1]) and not folder.has_other("new", screens[1])
+        assert not folder.has_other(name, screens[0])
+        assert folder.has_other(name, screens[1]) and not folder.has_other("new", screens[1])
         second = write_video(tmp_path / "IM_0001.mkv", screens[1], "ffv1", kind="matroska")
-        for source in (Clip("0X0001", screens[1]), second):
+        for source in (Clip(name, screens[1]), second):
             with pytest.raises(DataError, match="the folder has another clip of this name"):
                 Folder(place, "ben").keep(document(annotator="ben", **size), source)
         Folder(place, "ben").keep(
