@@ -139,7 +139,7 @@ def _check_network(name: str, model: Any) -> None:
             f"models[{name!r}]: expected one of {sorted(MODELS)}, found {type(model).__name__}. "
             "Give a function that takes frames (T, H, W) uint8 and returns masks (T, H, W) bool."
         )
-    inputs = model.arguments.get("inputs", 1)
+    inputs = model.arguments["inputs"]
     if inputs != 1:
         raise DataError(
             f"models[{name!r}] sees {inputs} frames at a time, and a clip does not say which "

@@ -94,8 +94,6 @@ def train(arguments: argparse.Namespace) -> None:
         raise ValueError("--remember is for a folder of corrections and a network to --start from.")
     if arguments.loss and arguments.target != "masks":
         raise ValueError("--loss is for masks; landmarks have a loss of their own.")
-    if arguments.cycle and arguments.target != "masks":
-        raise ValueError("--cycle is for masks; landmarks networks see one frame.")
     config = TrainingConfig(
         **_length(arguments), loss=arguments.loss or "bce_dice",
         seed=arguments.seed, corrupted=arguments.corrupted, start=arguments.start or "",

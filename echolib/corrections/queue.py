@@ -139,7 +139,7 @@ def _check_proposed(proposed: int) -> None:
 
 def check_models(masks_model: Encoder, landmarks_model: Encoder | None) -> None:
     """Raise ValueError unless the first model finds masks in single frames, the other landmarks."""
-    if finds_landmarks(masks_model) or masks_model.arguments.get("inputs", 1) != 1:
+    if finds_landmarks(masks_model) or masks_model.arguments["inputs"] != 1:
         raise ValueError(
             f"{masks_model.name} does not find masks in single frames. Give such a network first, "
             "as lv, and one of landmarks second, as lv_landmarks."

@@ -142,18 +142,20 @@ class UNet(Hourglass):
 class LandmarkUNet(Hourglass):
     """A U-Net with one heatmap per landmark; each landmark lies at the mean of its heatmap.
 
-    width, depth, fold: as for `Encoder`. landmarks: 40, the chord ends in polygon order, or 7,
-    those of `geometry.SUBSETS`.
+    width, depth, inputs, fold: as for `Encoder`. landmarks: 40, the chord ends in polygon order, or
+    7, those of `geometry.SUBSETS`.
     """
 
     def __init__(
-        self, width: int = 16, depth: int = 4, landmarks: int = LANDMARKS, fold: int = 1
-    ) -> None:
-        super().__init__(width, depth, 1, fold, channels=landmarks)
-        self.arguments = {"width": width, "depth": depth, "landmarks": landmarks, "fold": fold}
+        self, width: int = 16, depth: int = 4, landmarks: int = LANDMARKS, inputs: int = 1,
+        fold: int = 1,
+    ) -> None:  # fmt: skip
+        super().__init__(width, depth, inputs, fold, channels=landmarks)
+        self.arguments = {"width": width, "depth": depth, "landmarks": landmarks}
+        self.arguments |= {"inputs": inputs, "fold": fold}
 
     def heatmaps(self, images: Tensor) -> Tensor:
-        """(N, 1, H, W) float in [0, 1] to (N, landmarks, H / 2, W / 2) logits over 2 x 2 px cells.
+        """(N, inputs, H, W) float in [0, 1] to (N, landmarks, H / 2, W / 2) logits over 2 x 2 px cells.
 
         Cells larger than a px suffice, because the mean of a blob resolves fractions of a cell.
         With a fold of 2 the features lie on these cells already.
@@ -164,7 +166,7 @@ class LandmarkUNet(Hourglass):
         return self.head(features)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 1, H, W) float in [0, 1] to landmarks (N, landmarks, 2) float32 px."""
+        """(N, inputs, H, W) float in [0, 1] to landmarks (N, landmarks, 2) float32 px."""
         return soft_argmax(self.heatmaps(images))
 
 
@@ -172,14 +174,16 @@ class LandmarkRegressor(Encoder):
     """The contracting path alone, averaged over the image, and two numbers per landmark.
 
     The simplest landmarks network, as a baseline: averaging loses where structures lie.
-    width, depth, fold: as for `Encoder`. landmarks: as for `LandmarkUNet`.
+    width, depth, inputs, fold: as for `Encoder`. landmarks: as for `LandmarkUNet`.
     """
 
     def __init__(
-        self, width: int = 16, depth: int = 4, landmarks: int = LANDMARKS, fold: int = 1
-    ) -> None:
-        super().__init__(width, depth, 1, fold)
-        self.arguments = {"width": width, "depth": depth, "landmarks": landmarks, "fold": fold}
+        self, width: int = 16, depth: int = 4, landmarks: int = LANDMARKS, inputs: int = 1,
+        fold: int = 1,
+    ) -> None:  # fmt: skip
+        super().__init__(width, depth, inputs, fold)
+        self.arguments = {"width": width, "depth": depth, "landmarks": landmarks}
+        self.arguments |= {"inputs": inputs, "fold": fold}
         self.head = nn.Linear(self.channels[-1], 2 * landmarks)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -201,7 +205,7 @@ def new_model(
 
     target: "masks", "landmarks" (40, by heatmaps), "landmarks7" (7, by heatmaps), or "regression"
     (40 landmarks). outputs, inputs: number of regions that a masks network learns and of frames
-    that it sees, see `FrameSet.outputs` and `FrameSet.inputs`; landmarks networks see one frame.
+    that any network sees, see `FrameSet.outputs` and `FrameSet.inputs`.
     width, depth, fold: as for `Encoder`; `shape_of` gives those of a network to start from. Raises
     ValueError for an unknown target, a width below 1 or an unknown fold.
     """
@@ -212,8 +216,9 @@ def new_model(
     if target == "masks":
         return UNet(width, depth, outputs, inputs, fold)
     if target == "regression":
-        return LandmarkRegressor(width, depth, fold=fold)
-    return LandmarkUNet(width, depth, 7 if target == "landmarks7" else LANDMARKS, fold)
+        return LandmarkRegressor(width, depth, inputs=inputs, fold=fold)
+    landmarks = 7 if target == "landmarks7" else LANDMARKS
+    return LandmarkUNet(width, depth, landmarks, inputs, fold)
 
 
 def shape_of(model: Encoder) -> dict[str, int]:
@@ -240,8 +245,8 @@ def start_from(model: Encoder, source: Encoder) -> list[str]:
     if finds_landmarks(model) != finds_landmarks(source):  # their heads have different meanings
         trained = {name: tensor for name, tensor in trained.items() if not name.startswith("head.")}
     first = "down.0.0.weight"
-    if first in trained and source.arguments.get("inputs", 1) == 1:
-        inputs = model.arguments.get("inputs", 1)  # a frame's folded channels lie side by side
+    if first in trained and source.arguments["inputs"] == 1:
+        inputs = model.arguments["inputs"]  # a frame's folded channels lie side by side
         trained[first] = trained[first].repeat(1, inputs, 1, 1) / inputs
     fits = {n for n, tensor in own.items() if n in trained and trained[n].shape == tensor.shape}
     if not fits & {name for name, weight in model.named_parameters() if weight.ndim > 1}:

@@ -99,15 +99,13 @@ class LandmarkTask:
     the heatmap term against the mean distance in px.
     """
 
-    inputs = 1
-
-    def __init__(self, landmarks: int, heatmap: float) -> None:
+    def __init__(self, landmarks: int, heatmap: float, inputs: int = 1) -> None:
         if landmarks not in SUBSETS:
             raise ValueError(
                 f"{landmarks} landmarks cannot be learnt; expected a number from {sorted(SUBSETS)}."
             )
         self.chosen = list(SUBSETS[landmarks])
-        self.heatmap = heatmap
+        self.inputs, self.heatmap = inputs, heatmap
         self.rounded = False  # whether the true masks are drawn rounded, see `FrameSet.rounded`
 
     def targets(self, frames: FrameSet) -> Tensor:
@@ -150,6 +148,7 @@ class LandmarkTask:
 
 def task_of(model: Encoder, loss: str, auxiliary: float, heatmap: float) -> Task:
     """The task for a model of `models.MODELS`; loss, auxiliary, heatmap: as for the tasks."""
+    inputs = model.arguments["inputs"]
     if finds_landmarks(model):
-        return LandmarkTask(model.arguments["landmarks"], heatmap)
-    return MaskTask(model.arguments["outputs"], loss, auxiliary, model.arguments["inputs"])
+        return LandmarkTask(model.arguments["landmarks"], heatmap, inputs)
+    return MaskTask(model.arguments["outputs"], loss, auxiliary, inputs)

@@ -341,11 +341,6 @@ def test_a_study_needs_at_least_one_clip(tmp_path, capsys):
         fails(capsys, [*command, count], f"--clips: expected 1 or more, found {count}")
 
 
-def test_landmarks_are_not_learned_from_the_cycle(tmp_path, capsys):
-    command = ["train", tmp_path, "--out", tmp_path / "out", "--cycle", "--target", "landmarks"]
-    fails(capsys, command, "--cycle is for masks")
-
-
 def test_a_network_of_the_beat_alone_cannot_outline(tmp_path, capsys):
     path = tmp_path / "clip.avi"
     write_avi(path, 3, (48, 48))

@@ -91,7 +91,7 @@ def test_without_a_fold_the_answers_are_those_of_a_plain_u_net():
     shipped = [load_model(path) for path in weights_folder().glob("*.safetensors")]
     drawn = [UNet(3, 2, outputs=2, inputs=3).eval(), LandmarkUNet(3, 3).eval()]
     for model in (model for model in shipped + drawn if model.fold == 1):
-        images = torch.rand(1, model.arguments.get("inputs", 1), 45, 64)
+        images = torch.rand(1, model.arguments["inputs"], 45, 64)
         features = plain_unet(model, images)
         if finds_landmarks(model):
             heatmaps = model.head(functional.avg_pool2d(features, 2, ceil_mode=True))
@@ -155,11 +155,12 @@ def test_another_fold_is_refused(fold):
 
 @each_fold
 @pytest.mark.parametrize("inputs", [1, 3])
-def test_a_unet_sees_as_many_frames_as_it_has_inputs(tmp_path, inputs, fold):
+@pytest.mark.parametrize("kind", MODELS.values())
+def test_a_network_sees_as_many_frames_as_it_has_inputs(tmp_path, kind, inputs, fold):
     torch.manual_seed(0)
-    model = UNet(2, 2, outputs=2, inputs=inputs, fold=fold).eval()
+    model = kind(2, 2, inputs=inputs, fold=fold).eval()
     images = torch.rand(2, inputs, 18, 20)
-    assert model(images).shape == (2, 2, 18, 20)
+    assert model(images).shape == ((2, 1, 18, 20) if kind is UNet else (2, 40, 2))
     for channel in range(inputs):
         changed = images.clone()
         changed[:, channel] = 0
@@ -170,10 +171,12 @@ def test_a_unet_sees_as_many_frames_as_it_has_inputs(tmp_path, inputs, fold):
     assert torch.equal(loaded(images), model(images))
 
 
-def test_weights_from_before_there_were_inputs_and_a_fold_have_one(tmp_path):
-    tensors = UNet(2, 2).state_dict()
-    arguments = json.dumps({"width": 2, "depth": 2, "outputs": 1})
-    metadata = {"format": "echolib-1", "model": "UNet", "card": "{}", "arguments": arguments}
+@pytest.mark.parametrize(("kind", "found"), [(UNet, {"outputs": 1}), (LandmarkUNet, {})])
+def test_weights_from_before_there_were_inputs_and_a_fold_have_one(tmp_path, kind, found):
+    tensors = kind(2, 2).state_dict()
+    arguments = json.dumps({"width": 2, "depth": 2} | found)
+    metadata = {"format": "echolib-1", "model": kind.__name__, "card": "{}"}
+    metadata["arguments"] = arguments
     save_file(tensors, tmp_path / "model.safetensors", metadata)
     loaded = load_model(tmp_path)
     assert loaded.arguments["inputs"] == loaded.arguments["fold"] == 1

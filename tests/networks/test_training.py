@@ -229,8 +229,8 @@ def test_three_inputs_learn_from_neighbours_or_from_the_frame_itself(tmp_path, k
         assert training.validation.images.shape[1] == 3 and (training.validation.images >= 90).all()
 
 
-def train_on_ventricles(model, folder, **changes) -> Training:
-    frames = ventricle_set()
+def train_on_ventricles(model, folder, frames=None, **changes) -> Training:
+    frames = frames or ventricle_set()
     parts = (frames.split("train"), frames.split("val"))
     torch.manual_seed(0)
     config = replace(CONFIG, epochs=40, **changes)
@@ -258,6 +258,19 @@ def test_landmarks_are_learnt_by_the_same_training(tmp_path, landmarks):
 def test_landmarks_are_learnt_by_regression_too(tmp_path):
     torch.manual_seed(0)
     assert train_on_ventricles(LandmarkRegressor(8, depth=2), tmp_path).progress.best > 0.7
+
+
+def test_landmarks_of_three_inputs_learn_from_neighbours(tmp_path):
+    """Only the neighbours show where the ventricle is."""
+    frames = ventricle_set()
+    beside = np.stack([frames.images, frames.images], axis=1)
+    blank = np.full(frames.images.shape, 90, np.uint8)
+    blank[:, 0] = 91  # frames of one grey level are refused
+    torch.manual_seed(1)
+    model = LandmarkUNet(8, depth=2, inputs=3)
+    blind = replace(frames, images=blank, neighbours=beside)
+    assert train_on_ventricles(model, tmp_path, blind).progress.best > 0.8
+    assert load_model(tmp_path).arguments["inputs"] == 3
 
 
 def test_frames_without_landmarks_are_refused_for_a_landmarks_model(tmp_path):
