@@ -146,10 +146,10 @@ def check_models(masks_model: Encoder, landmarks_model: Encoder | None) -> None:
         )
     if landmarks_model is None:
         return
-    if not finds_landmarks(landmarks_model):
+    if not finds_landmarks(landmarks_model) or landmarks_model.arguments["inputs"] != 1:
         raise ValueError(
-            f"{landmarks_model.name} finds no landmarks. Give such a network second, as "
-            "lv_landmarks, or the masks network alone."
+            f"{landmarks_model.name} does not find landmarks in single frames. Give such a network "
+            "second, as lv_landmarks, or the masks network alone."
         )
     if landmarks_model.size != masks_model.size:
         raise ValueError(

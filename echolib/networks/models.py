@@ -155,9 +155,9 @@ class LandmarkUNet(Hourglass):
         self.arguments |= {"inputs": inputs, "fold": fold}
 
     def heatmaps(self, images: Tensor) -> Tensor:
-        """(N, inputs, H, W) float in [0, 1] to (N, landmarks, H / 2, W / 2) logits over 2 x 2 px cells.
+        """(N, inputs, H, W) float in [0, 1] to (N, landmarks, H / 2, W / 2) logits over cells.
 
-        Cells larger than a px suffice, because the mean of a blob resolves fractions of a cell.
+        Cells of 2 x 2 px suffice, because the mean of a blob resolves fractions of a cell.
         With a fold of 2 the features lie on these cells already.
         """
         features = self.expand(images)
@@ -173,8 +173,7 @@ class LandmarkUNet(Hourglass):
 class LandmarkRegressor(Encoder):
     """The contracting path alone, averaged over the image, and two numbers per landmark.
 
-    The simplest landmarks network, as a baseline: averaging loses where structures lie.
-    width, depth, inputs, fold: as for `Encoder`. landmarks: as for `LandmarkUNet`.
+    A baseline: averaging loses where structures lie. Arguments: as for `LandmarkUNet`.
     """
 
     def __init__(
@@ -205,9 +204,9 @@ def new_model(
 
     target: "masks", "landmarks" (40, by heatmaps), "landmarks7" (7, by heatmaps), or "regression"
     (40 landmarks). outputs, inputs: number of regions that a masks network learns and of frames
-    that any network sees, see `FrameSet.outputs` and `FrameSet.inputs`.
-    width, depth, fold: as for `Encoder`; `shape_of` gives those of a network to start from. Raises
-    ValueError for an unknown target, a width below 1 or an unknown fold.
+    that a network sees, see `FrameSet.outputs` and `FrameSet.inputs`. width, depth,
+    fold: as for `Encoder`; `shape_of` gives those of a network to start from. Raises ValueError for
+    an unknown target, a width below 1 or an unknown fold.
     """
     if target not in TARGETS:
         raise ValueError(f"Unknown target {target!r}; expected one of {sorted(TARGETS)}.")
@@ -216,9 +215,8 @@ def new_model(
     if target == "masks":
         return UNet(width, depth, outputs, inputs, fold)
     if target == "regression":
-        return LandmarkRegressor(width, depth, inputs=inputs, fold=fold)
-    landmarks = 7 if target == "landmarks7" else LANDMARKS
-    return LandmarkUNet(width, depth, landmarks, inputs, fold)
+        return LandmarkRegressor(width, depth, LANDMARKS, inputs, fold)
+    return LandmarkUNet(width, depth, 7 if target == "landmarks7" else LANDMARKS, inputs, fold)
 
 
 def shape_of(model: Encoder) -> dict[str, int]:

@@ -173,8 +173,13 @@ def load_networks(
     roles: dict[str, Encoder] = {}
     for given in weights:
         network = load_model(given)
-        role = "cycle" if network.arguments.get("inputs", 1) > 1 else "single"
-        role = "landmarks" if finds_landmarks(network) else role
+        cycle = network.arguments["inputs"] > 1
+        role = "landmarks" if finds_landmarks(network) else "cycle" if cycle else "single"
+        if cycle and role == "landmarks":
+            raise DataError(
+                f"{given} finds landmarks in the beat. The second opinion on a clip comes from "
+                "landmarks of single frames, such as those of lv_landmarks."
+            )
         if role in roles:
             raise DataError(
                 f"{list(weights)}: two are of one kind (networks of {ROLES[role]}). Give one of "

@@ -106,7 +106,7 @@ def test_a_queue_says_what_is_wrong(tmp_path, capsys, study, start):
     fails(capsys, ["queue", tmp_path / "packed", *out], "packed frames without clips")
     fails(capsys, ["queue", tmp_path / "gone", *out], "gone")
     fails(capsys, ["queue", study, *out, "--frames", 0], "1 or more, not 0")
-    fails(capsys, ["queue", study, *out[2:], "--weights", start, start], "finds no landmarks")
+    fails(capsys, ["queue", study, *out[2:], "--weights", start, start], "does not find landmarks")
     fails(capsys, ["queue", study, *out[2:], "--weights", start, start, start], "no third")
     (tmp_path / "clips").mkdir()
     (tmp_path / "clips" / "a.avi").write_bytes(b"no video")

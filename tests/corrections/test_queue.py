@@ -168,7 +168,8 @@ def test_models_of_the_wrong_kind_are_refused(tmp_path):
     for models, message in (
         ((LANDMARKS, None), "does not find masks"),
         ((UNet(width=2, depth=2, inputs=3), None), "does not find masks in single frames"),
-        ((MASKS, MASKS), "finds no landmarks"),
+        ((MASKS, MASKS), "does not find landmarks in single"),
+        ((MASKS, LandmarkUNet(width=2, depth=2, inputs=3)), "does not find landmarks in single"),
         ((MASKS, small), "112 and 64 px"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -17,7 +17,7 @@ from echolib.data.sector import sector_box
 from echolib.errors import DataError
 from echolib.masks import PackedMasks
 from echolib.networks.inference import clean_mask, predict
-from echolib.networks.models import UNet
+from echolib.networks.models import LandmarkUNet, UNet
 from echolib.networks.views import views_of
 from echolib.phantom.studies import write_lv_study
 from echolib.ventricle import study as function_study
@@ -78,6 +78,9 @@ def test_networks_that_do_not_fit_together_are_refused(tmp_path):
     save_network(UNet(4, 2, inputs=3), tmp_path / "small.safetensors", 64)
     with pytest.raises(DataError, match="squares of"):
         load_networks(("lv", str(tmp_path / "small.safetensors")))
+    save_network(LandmarkUNet(4, 2, inputs=3), tmp_path / "points.safetensors", 112)
+    with pytest.raises(DataError, match="points.safetensors finds landmarks in the beat"):
+        load_networks(("lv", str(tmp_path / "points.safetensors")))
 
 
 # --- One clip -----------------------------------------------------------------------------------
