@@ -184,7 +184,7 @@ def test_landmarks_start_from_masks_and_both_are_tested_under_noise(tmp_path, ca
     command = ["train", str(study), "--out", landmarks, *options, "--target", "landmarks"]
     assert main([*command, "--start", masks]) == 0  # in the shape of these weights
     assert "head.bias, head.weight made anew" in capsys.readouterr().out
-    expected = {"width": 4, "depth": 3, "fold": 2, "landmarks": 40}
+    expected = {"width": 4, "depth": 3, "fold": 2, "landmarks": 40, "inputs": 1}
     assert load_model(landmarks).arguments == expected
     command = ["robustness", str(study), "--weights", masks, landmarks, "--out", str(out)]
     command += ["--corruptions", "haze", "jpeg", "--severities", "2", "--split", "train"]
