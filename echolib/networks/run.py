@@ -35,7 +35,7 @@ def raw_answers(
     batch = batch or batch_size()
     network = network.to(place).to(memory_format=torch.channels_last).eval()
     images = images if images.ndim == 4 else images[:, None]
-    inputs = network.arguments["inputs"]
+    inputs = network.arguments.get("inputs", 1)
     if images.shape[1] != inputs:
         raise ValueError(
             f"The network sees {inputs} frames at a time, but these images hold {images.shape[1]}. "
