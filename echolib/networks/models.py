@@ -204,9 +204,9 @@ def new_model(
 
     target: "masks", "landmarks" (40, by heatmaps), "landmarks7" (7, by heatmaps), or "regression"
     (40 landmarks). outputs, inputs: number of regions that a masks network learns and of frames
-    that a network sees, see `FrameSet.outputs` and `FrameSet.inputs`. width, depth,
-    fold: as for `Encoder`; `shape_of` gives those of a network to start from. Raises ValueError for
-    an unknown target, a width below 1 or an unknown fold.
+    that any network sees, see `FrameSet.outputs` and `FrameSet.inputs`. width, depth, fold: as for
+    `Encoder`; `shape_of` gives those of a network to start from. Raises ValueError for an unknown
+    target, a width below 1 or an unknown fold.
     """
     if target not in TARGETS:
         raise ValueError(f"Unknown target {target!r}; expected one of {sorted(TARGETS)}.")

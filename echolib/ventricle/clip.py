@@ -173,13 +173,13 @@ def load_networks(
     roles: dict[str, Encoder] = {}
     for given in weights:
         network = load_model(given)
-        cycle = network.arguments["inputs"] > 1
-        role = "landmarks" if finds_landmarks(network) else "cycle" if cycle else "single"
-        if cycle and role == "landmarks":
+        cycle, landmarks = network.arguments["inputs"] > 1, finds_landmarks(network)
+        if cycle and landmarks:
             raise DataError(
                 f"{given} finds landmarks in the beat. The second opinion on a clip comes from "
                 "landmarks of single frames, such as those of lv_landmarks."
             )
+        role = "cycle" if cycle else "landmarks" if landmarks else "single"
         if role in roles:
             raise DataError(
                 f"{list(weights)}: two are of one kind (networks of {ROLES[role]}). Give one of "

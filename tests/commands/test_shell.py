@@ -341,6 +341,15 @@ def test_a_study_needs_at_least_one_clip(tmp_path, capsys):
         fails(capsys, [*command, count], f"--clips: expected 1 or more, found {count}")
 
 
+@pytest.mark.parametrize("target", ["masks", "landmarks", "regression"])
+def test_every_kind_of_network_learns_from_the_cycle(tmp_path, target):
+    study, out = tmp_path / "study", str(tmp_path / "out")
+    ventricle_set(size=32).save(study)
+    command = ["train", str(study), "--out", out, "--size", "32", "--epochs", "1", "--width", "2"]
+    assert main([*command, "--cycle", "--target", target]) == 0
+    assert load_model(out).arguments["inputs"] == 3
+
+
 def test_a_network_of_the_beat_alone_cannot_outline(tmp_path, capsys):
     path = tmp_path / "clip.avi"
     write_avi(path, 3, (48, 48))

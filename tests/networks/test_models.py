@@ -65,6 +65,7 @@ def test_new_models_are_folded_and_take_the_shape_of_another():
         assert shape_of(new_model(target)) == {"width": 24, "depth": 3, "fold": 2}
         shape = {"width": 3, "depth": 2, "fold": 1}
         assert shape_of(new_model(target, **shape)) == shape
+        assert [new_model(target, inputs=n).arguments["inputs"] for n in (1, 3)] == [1, 3]
 
 
 # --- Folded images --------------------------------------------------------------------------------
