@@ -126,7 +126,19 @@ class EchoNet:
         groups = table.groupby(["clip", "frame"], sort=False).indices
         for (clip, frame), indices in groups.items():
             rows.setdefault(clip, {})[frame] = points[indices]
+        if not self.pediatric:
+            self._check_axes(points[[indices[0] for indices in groups.values()]])
         return rows
+
+    def _check_axes(self, axes: np.ndarray) -> None:
+        """Note it as a problem where most first rows (n, 4) lie across, as no long axis does."""
+        across = int((np.abs(axes[:, 0] - axes[:, 2]) > np.abs(axes[:, 1] - axes[:, 3])).sum())
+        if 2 * across > len(axes):
+            reason = (
+                f"in {across} of {len(axes)} tracings the first row, the long axis, lies across "
+                "the picture: look whether x and y are swapped"
+            )
+            self.problems.append(Problem(TRACINGS, None, reason, "noted"))
 
     def _coordinates(self, table: pd.DataFrame) -> np.ndarray:
         """The coordinates (n, 4) or (n, 2) of rows; NaN in a row that has an impossible one."""

@@ -256,6 +256,18 @@ def test_unknown_splits_and_untraced_clips_are_reported(folder):
     assert problem_summary(data.problems).count("1 x left out") == len(data.problems)
 
 
+def test_coordinates_with_x_and_y_swapped_are_noted(folder):
+    swapped = {"X1": "Y1", "Y1": "X1", "X2": "Y2", "Y2": "X2"}
+    some = folder.tracings.FileName < "0X0003"  # half of the clips may be shown lying
+    turned = folder.tracings[some].rename(columns=swapped)
+    folder.tracings = pd.concat([turned, folder.tracings[~some]])[folder.tracings.columns]
+    assert EchoNet(folder.write()).problems == []
+    folder.tracings = pd.concat([turned, folder.tracings[~some].rename(columns=swapped)])
+    (problem,) = map(str, EchoNet(folder.write()).problems)
+    assert problem.startswith("VolumeTracings.csv: in 12 of 12 tracings the first row, the long")
+    assert problem.endswith("look whether x and y are swapped (noted)")
+
+
 def test_a_number_that_is_text_is_noted(folder):
     folder.files.loc[1, "EF"] = "unknown"
     data, frames, problems = read(folder)

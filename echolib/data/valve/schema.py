@@ -8,6 +8,8 @@ import numpy as np
 LABEL_KEYS = {"box", "label", "frames", "dataset"}
 DATASETS = ("amateur", "expert")
 MAX_NAME_BYTES = 200  # because names become file names
+BLACK = 16  # grey level below which a pixel around the sector lies
+TIME_MARGIN = 0.1  # more black lines along the first axis than along time: no video has that
 FORBIDDEN_IN_NAME = '/\\:*?"<>|'
 
 _short = Repr()
@@ -102,6 +104,17 @@ def _video_problems(item: dict) -> Iterator[str]:
     elif video.ndim != 3 or 0 in video.shape:
         remedy = "Write a grey video of at least one frame, with time as the last axis."
         yield _problem("video", expected, _describe(video), remedy)
+    elif _black_lines(video, 0) > _black_lines(video, 2) + TIME_MARGIN:
+        remedy = "If time is the first axis, move it to the end with np.moveaxis(video, 0, -1)."
+        yield _problem(
+            "video", f"{expected}, black around the sector for all time",
+            f"{_describe(video)} whose first axis has the black lines", remedy,
+        )  # fmt: skip
+
+
+def _black_lines(video: np.ndarray, axis: int) -> float:
+    """Which share of the lines along an axis is black; along time, what surrounds the sector."""
+    return float((video.max(axis=axis) < BLACK).mean())
 
 
 def _label_problems(item: dict) -> Iterator[str]:

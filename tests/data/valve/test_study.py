@@ -155,6 +155,18 @@ def test_a_malformed_item_is_reported(path, change, key, words):
     assert "1 problem in 2 items" in message
 
 
+def test_time_as_the_first_axis_is_reported(path):
+    video = np.zeros((30, 40, 9), np.uint8)  # a sector in a black frame, grey from row 4 on
+    video[4:28, 8:32] = np.random.default_rng(0).integers(30, 256, (24, 24, 9), dtype=np.uint8)
+    right, first = ({"name": name, "video": video} for name in ("right", "first"))
+    first["video"] = video.transpose(2, 0, 1)
+    (line,) = problem(path, right, first).splitlines()[1:]
+    assert line.startswith("item 1 ('first'), video: expected (H, W, T) uint8, black around")
+    assert "of shape (9, 30, 40)" in line and "np.moveaxis(video, 0, -1)" in line
+    dark = {"name": "dark", "video": np.zeros_like(video)}  # says nothing about its axes
+    assert len(read_mitral_pickle(write(path, [right, dark]))) == 2
+
+
 def test_all_problems_of_a_file_are_reported_at_once(path):
     items = [item("a", box=None, dataset="x"), 5, item("b"), item("b"), unlabelled("c")]
     lines = problem(path, *items, {"name": "c", "video": VIDEO}).splitlines()
