@@ -74,39 +74,40 @@ format: $(STAMP)  ## let ruff rewrite code and notebooks
 refresh: $(STAMP)  ## execute the notebooks in place on the phantom and store their outputs
 	@$(BIN)/python -m tools.notebooks refresh $(NOTEBOOKS)
 
-# All weights, of one version of the phantom: 22,000 hearts for the networks of single frames, each seen
-# once (seen more often, their outlines of CAMUS training patients are worse), and 22,000 valves. lv_cycle
-# goes on from the file that is there: one round on 8,000 hearts at both ends of systole, and the mean of
-# the weights before and after is stored. Each network is a target of its own, and two of them are trained
-# at a time, on one core each. What lies in build/weights is taken up again, so begin with `make clean`
-# when the phantom or the training has changed. Last, the interval of the ejection fraction is calibrated
-# on clips of their own.
+# All weights, of one version of the phantom, from nothing: 44,000 hearts for the networks of single frames,
+# each seen once (seen more often, their outlines of CAMUS training patients are worse), 12,000 beats for
+# the two networks of the beat and 22,000 valves. (The shipped lv_cycle is older; its card says why.) Each
+# network is a target of its own, and two of them are trained at a time, on one core each. What lies in
+# build/weights is taken up again, so begin with `make clean` when the phantom or the training has changed.
+# Last, the interval of the ejection fraction is calibrated on clips of their own.
 WEIGHTS := build/weights
 DRAW := $(BIN)/python -m echolib phantom --seed 1 --out $(WEIGHTS)
 TRAIN := OMP_NUM_THREADS=1 $(BIN)/python -m echolib train --resume
 SINGLE := lv lv_landmarks lv_robust lv_landmarks_robust
-NETWORKS := lv lv_landmarks lv_cycle valve_close valve_whole lv_robust lv_landmarks_robust
+NETWORKS := lv_cycle lv_cycle_landmarks $(SINGLE) valve_close valve_whole
 weights: $(STAMP)  ## train the weights that come with the package anew, on the phantom alone
 	@$(MAKE) --jobs 2 $(NETWORKS:%=$(WEIGHTS)/%/trained)
 	@for name in $(NETWORKS); do \
-		$(BIN)/python -m tools.ship_weights $(WEIGHTS)/$$name $$name \
-			$$([ $$name = lv_cycle ] && echo --mean-with lv_cycle) || exit 1; done
+		$(BIN)/python -m tools.ship_weights $(WEIGHTS)/$$name $$name || exit 1; done
 	@$(MAKE) calibration
 
 $(WEIGHTS)/frames/frames.csv:
-	@$(DRAW)/frames --frames 22000
+	@$(DRAW)/frames --frames 44000
 $(WEIGHTS)/valves/close/frames.csv:
 	@$(DRAW)/valves --valves 22000
 $(WEIGHTS)/cycles/frames.csv:
-	@$(DRAW)/cycles --cycles 8000
+	@$(DRAW)/cycles --cycles 12000
 
 $(WEIGHTS)/lv_landmarks/trained $(WEIGHTS)/lv_landmarks_robust/trained: TARGET := --target landmarks
 $(WEIGHTS)/lv_robust/trained $(WEIGHTS)/lv_landmarks_robust/trained: CORRUPTED := --corrupted 0.5
 $(SINGLE:%=$(WEIGHTS)/%/trained): $(WEIGHTS)/frames/frames.csv
 	@$(TRAIN) $(WEIGHTS)/frames --epochs 1 $(TARGET) $(CORRUPTED) --out $(@D)
 	@touch $@
+$(WEIGHTS)/lv_cycle_landmarks/trained: $(WEIGHTS)/cycles/frames.csv
+	@$(TRAIN) $(WEIGHTS)/cycles --epochs 1 --target landmarks --out $(@D)
+	@touch $@
 $(WEIGHTS)/lv_cycle/trained: $(WEIGHTS)/cycles/frames.csv
-	@$(TRAIN) $(WEIGHTS)/cycles --start lv_cycle --epochs 1 --loss bce_dice_area --out $(@D)
+	@$(TRAIN) $(WEIGHTS)/cycles --epochs 2 --loss bce_dice_area --out $(@D)
 	@touch $@
 $(WEIGHTS)/valve_%/trained: $(WEIGHTS)/valves/close/frames.csv
 	@$(TRAIN) $(WEIGHTS)/valves/$* --size $(if $(filter close,$*),128,112) --epochs 2 --loss bce_iou \
@@ -122,8 +123,8 @@ recipe: $(STAMP)  ## train the mitral recipe that notebook 05 loads, on the phan
 	@$(BIN)/python -m tools.ship_weights $(WEIGHTS)/recipe/stage-1 recipe_one --source phantom
 	@$(BIN)/python -m tools.ship_weights $(WEIGHTS)/recipe/stage-2 recipe_two --source phantom
 
-# Decided on CAMUS training patients: a line, and intervals as wide as phantoms ask for
-CALIBRATE := --correction line --widen 1 --chosen-on "CAMUS training patients"
+# Decided on CAMUS training patients: a line, and intervals wide enough for nine in ten of them
+CALIBRATE := --correction line --widen 1.15 --chosen-on "CAMUS training patients"
 
 calibration: $(STAMP)  ## learn anew what interval an ejection fraction needs, on phantom clips
 	@$(BIN)/python -m echolib phantom --out $(WEIGHTS)/calibration --clips 800 --seed 101

@@ -6,10 +6,10 @@
 Every condition draws its own phantom frames, trains the same network for the same number of steps
 and is scored on the 399 CAMUS training patients (never on the validation patients), in the packed
 square. The first command goes through all effects with a small network and a short training; with
-`--shipped`, network, hearts and steps are those of `lv`, for the effects that mattered most in the
-first, and for trainings of other lengths. Each finished condition is a row on the disk, and a
-stopped run goes on where it was, unless that was with another version of the phantom. "all" is
-trained with two seeds: differences no larger than theirs mean nothing. `--part 0 2` and
+`--shipped`, network, hearts and steps are those of `lv` of version 5, for the effects that mattered
+most in the first, and for trainings of other lengths. Each finished condition is a row on the disk,
+and a stopped run goes on where it was, unless that was with another version of the phantom. "all"
+is trained with two seeds: differences no larger than theirs mean nothing. `--part 0 2` and
 `--part 1 2` share the conditions between two processes; `--table` trains nothing, but gathers the
 rows there are in `ablation.csv` and prints them. In the repository are both tables: `ablation.csv`,
 measured with version 2 of the phantom, and `ablation_shipped.csv`, with version 5.
@@ -37,7 +37,7 @@ from echolib.phantom.single_frames import MAX_VALIDATION, draw_frame_set
 SIZE = 112
 UNSEEN_IN_SINGLE_FRAMES = {"persistence"}  # it needs a frame before
 SHORT = {"frames": 1600, "steps": 250, "width": 8}
-SHIPPED = {"frames": 21_200, "steps": 1325, "width": 24}  # as `lv` is trained by `make weights`
+SHIPPED = {"frames": 21_200, "steps": 1325, "width": 24}  # as `lv` of version 5 was trained
 # effects that changed the Dice most, up or down, in `ablation.csv`
 MATTERED = ("expert's inset", "pericardium", "trabeculae", "specular echoes", "valves")
 

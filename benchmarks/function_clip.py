@@ -16,7 +16,7 @@ import numpy as np
 from echolib.data import read_clip
 from echolib.figures.film import write_video
 from echolib.figures.ventricle import function_video
-from echolib.networks.inference import segment
+from echolib.networks.inference import outline
 from echolib.phantom.studies import write_lv_study
 from echolib.report.ventricle import write_report
 from echolib.ventricle.clip import load_networks, measure_clip
@@ -42,7 +42,7 @@ def main() -> None:
             marks.append(time.perf_counter())
             write_report(folder / "report.html", result, video=video)
             marks.append(time.perf_counter())
-            segment(networks.alone, clip.frames, networks.size)
+            outline(networks.single, clip)
             marks.append(time.perf_counter())
             names = ("read", "measure", "video", "report", "peer: one network")
             for name, seconds in zip(names, np.diff(marks), strict=True):

@@ -8,8 +8,8 @@ All at 112 x 112 px, by wall (septal, lateral, apex, base) and phase (ED, ES):
   phantom frames. Image and label of the phantom agree with the real ones where these curves do.
 - `distance`: signed distance of the network's outline from the expert's, px, positive outward, and
   `area`: the ratio of the two areas, `dice`. On CAMUS training patients, and on phantom frames as a
-  check that what remains is a difference between both kinds of frames. `--cycle` adds, on CAMUS,
-  the outline of a clip: the mean of two networks, of which one is given ED and ES of the heart.
+  check that what remains is a difference between both kinds of frames. `--together` adds, on CAMUS,
+  what several networks outline in a clip, of which some are given ED and ES of the heart.
 - `edge`: where along the normal, px outward, the grey has risen by a quarter from the cavity's to
   the brightest outside: quantiles over frames. Where the phantom's quantiles lie further apart than
   the real ones, its walls show less of where the expert's line is. CAMUS experts draw the septum
@@ -198,13 +198,10 @@ def measure_answers(frames: Labelled, answers: np.ndarray) -> tuple[pd.DataFrame
     return pd.DataFrame(seen), pd.DataFrame(distances)
 
 
-def outlined_together(team: Networks, images: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """Probabilities (n, S, S) of a clip's outline: answers of single frames, and the network that
-    sees the beat. ED and ES, in turn, are of one heart.
-    """
-    hearts = -1, len(PHASES), SIZE, SIZE
-    together = team.predict(images.reshape(hearts), answers.reshape(hearts), [(0, 1)])
-    return together.reshape(answers.shape)
+def outlined_together(team: Networks, images: np.ndarray) -> np.ndarray:
+    """Probabilities (n, S, S) of what networks outline together: ED and ES, in turn, of a heart."""
+    hearts = images.reshape(-1, len(PHASES), SIZE, SIZE)
+    return team.predict(hearts, team.predict_single(hearts), [(0, 1)]).reshape(images.shape)
 
 
 def foreseen_table(seen: pd.DataFrame, distances: pd.DataFrame) -> pd.DataFrame:
@@ -223,7 +220,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("camus", type=Path, help="folder of CAMUS")
     parser.add_argument("--weights", default="lv")
-    parser.add_argument("--cycle", metavar="WEIGHTS", help="on CAMUS, together with these too")
+    parser.add_argument("--together", nargs="+", help="weights: on CAMUS, what these find as one")
     parser.add_argument("--frames", type=int, default=800, help="phantom frames")
     parser.add_argument("--seed", type=int, default=5)
     options = parser.parse_args()
@@ -236,10 +233,10 @@ def main() -> None:
     ]
     answers = [predict(network, frames.images) for frames in sources]
     outlined = list(zip(sources, answers, strict=True))
-    if options.cycle:
-        team, real = load_networks([options.weights, options.cycle]), sources[0]
-        together = outlined_together(team, real.images, answers[0])
-        outlined.append((real._replace(name=f"CAMUS, with {options.cycle}"), together))
+    if options.together:
+        team, real = load_networks(options.together), sources[0]
+        together = outlined_together(team, real.images)
+        outlined.append((real._replace(name="CAMUS, together"), together))
     labels = [measure_labels(frames) for frames in sources]
     profiles, edges = (pd.concat(part) for part in zip(*labels, strict=True))
     found = [measure_answers(frames, masks) for frames, masks in outlined]

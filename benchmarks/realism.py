@@ -22,7 +22,7 @@ from scipy import ndimage
 from echolib.data.letterbox import Letterbox
 from echolib.data.nifti import read_nifti
 from echolib.phantom.common import FRAME_STREAM
-from echolib.phantom.scene import draw_scan, label_map
+from echolib.phantom.scene import draw_scan, label_map, trace
 
 SIZE = 112
 CAVITY, WALL, ATRIUM = 1, 2, 3
@@ -54,8 +54,9 @@ def phantom_frames(count: int, seed: int, plain: bool):
     for index in range(count):
         scan, _ = draw_scan(seed, FRAME_STREAM, index, SIZE, plain_share=float(plain))
         moment = (0.0, scan.cycle.end_systole)[index % 2]
-        sector = scan.sector
-        yield scan.frame(moment), label_map(scan, moment), sector.spacing, sector.shown
+        image, sector = scan.frame(moment), scan.sector
+        labels = label_map(scan, moment, trace(scan, moment, image))
+        yield image, labels, sector.spacing, sector.shown
 
 
 def axis_of(regions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

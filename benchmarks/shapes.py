@@ -43,7 +43,7 @@ def real_hearts(folder: Path) -> Iterator[Masks]:
 
 
 def phantom_hearts(count: int, seed: int) -> Iterator[Masks]:
-    """The same of phantom hearts, from their labels alone."""
+    """The same of phantom hearts, by their walls alone: no expert sees a frame."""
     for index in range(count):
         scan, _ = draw_scan(seed, CYCLE_STREAM, index, SIZE)
         diastole, systole = (label_map(scan, at) == CAVITY for at in (0.0, scan.cycle.end_systole))

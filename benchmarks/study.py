@@ -42,7 +42,7 @@ WHOLE, FURTHER, OTHER = "whole command", "further clips", "other"
 STEPS: dict[str, tuple[tuple[object, str], ...]] = {  # functions; one within another counts as it
     "decoding": ((EchoNet, "labelled"), (EchoNet, "clip")),
     "orientation": ((clip, "find_orientation"),),
-    "networks on all frames": ((clip, "predict"),),
+    "networks on all frames": ((clip, "cavity_probabilities"),),
     "masks from probabilities": ((clip, "source_mask"),),
     "tracings, curve and beats": ((clip, "heart_function"),),
     "networks and views at ED and ES": ((clip, "disagreement"),),

@@ -31,7 +31,7 @@ CODES = {
     "no-beat-counts": "no beat counts: no EF",
     "one-beat": "the EF comes from one beat only",
     "differing-beats": "the EF differs between beats",
-    "doubtful-outlines": "masks and landmarks disagree",
+    "doubtful-outlines": "the landmarks disagree with the outline",
     "no-calibration": "these networks have no calibration: no interval of the EF",
     "unreadable": "the clip of a study cannot be read",
     "no-clip": "the study has frames only and no clip",

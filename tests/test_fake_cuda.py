@@ -165,12 +165,14 @@ def test_a_network_answers_from_the_device(cuda, name, fold):
 def test_clips_are_outlined_on_the_device(cuda):
     clip = Clip("clip", FRAMES.images[:12])
     single, landmarks = network("masks", FRAMES), network("landmarks", FRAMES)
-    cycle = network("masks", within_cycle(FRAMES))
+    cycle, cycle_landmarks = (
+        network(target, within_cycle(FRAMES)) for target in ("masks", "landmarks")
+    )
     assert outline(single, clip).shape == outline(landmarks, clip).shape == clip.frames.shape
     assert outline_landmarks(landmarks, clip).shape == (12, 40, 2)
     assert find_orientation(clip, landmarks).spreads is not None
-    networks = Networks(single, cycle, landmarks, None, ("one", "two", "three"))
-    masks = networks.predict(clip.frames, predict(single, clip.frames), [(0, 5)])
+    networks = Networks(single, cycle, landmarks, cycle_landmarks, None, ("1", "2", "3", "4"))
+    masks = networks.predict(clip.frames, networks.predict_single(clip.frames), [(0, 5)])
     assert masks.shape == clip.frames.shape
 
 

@@ -21,7 +21,7 @@ def add_commands(add: Add) -> None:
     kind.add_argument("--frames", type=int, help="single frames instead, each of another heart")
     kind.add_argument(
         "--cycles", type=int,
-        help="hearts instead, three frames each with ED and ES beside them, for lv_cycle",
+        help="hearts instead, three frames each with ED and ES beside them, as lv_cycle sees them",
     )  # fmt: skip
     kind.add_argument(
         "--valves", type=int, help="single frames of the mitral valve instead: OUT/whole, OUT/close"

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ..networks.models import Encoder
     from ..ventricle.clip import Networks
 
+FORMAT = 2  # increase it when outlines of the same networks become others
+
 GIF_SIDE = 640  # px, longer side of a GIF at most: larger ones cannot be sent
 RESULTS = ("masks.npz", "masks.nii.gz", "contours.csv", "area.csv")  # of one clip
 OVERLAYS = ("overlay.mp4", "overlay.gif")
@@ -56,7 +58,7 @@ def segment(arguments: argparse.Namespace) -> None:
     """Outline the left ventricle in every frame of a clip, or of all clips of a folder."""
     from ..data.dicom.segmentation import VENTRICLE, empty_segmentation
     from ..networks.models import load_model
-    from ..ventricle.clip import WEIGHTS, load_networks
+    from ..ventricle.clip import WEIGHTS, Networks, load_networks
 
     path, out, weights = Path(arguments.clip), Path(arguments.out), arguments.weights or WEIGHTS
     changed, clips = changes(arguments), _loose_clips(path) if path.is_dir() else None
@@ -68,7 +70,9 @@ def segment(arguments: argparse.Namespace) -> None:
     if clips is None:
         segmentation = None
         if arguments.dicom_seg:
-            names = [Path(name).name for name in weights]
+            names = [Path(weights[0]).name]
+            if isinstance(network, Networks):
+                names = list(network.names)
             segmentation = empty_segmentation(path, VENTRICLE, names, _digests(network))
         masks, said = _segment_clip(path, changed, network, out, overlays=True)
         print(said)
@@ -109,7 +113,7 @@ def _segment_folder(
     from ..data import problem_summary
     from ..data.frames import places
 
-    identity = {"echolib": __version__, "networks": _digests(network)}
+    identity = {"echolib": __version__, "format": FORMAT, "networks": _digests(network)}
     task = partial(
         _segment_one, data=data, changed=changed, network=network, out=out,
         overlays=arguments.overlays,
@@ -170,8 +174,7 @@ def _digests(network: "Encoder | Networks") -> list[str]:
 
     if not isinstance(network, Networks):
         return [weights_digest(network)]
-    models = (network.single, network.cycle, network.landmarks)
-    return [weights_digest(model) for model in models if model is not None]
+    return [weights_digest(model) for model in network.models()]
 
 
 def _is_segmented(clip: Path, out: Path, overlays: bool) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol, runtime_checkable
 
+import cv2
 import numpy as np
 import pandas as pd
 import torch
@@ -19,11 +20,12 @@ from ..errors import DataError
 from ..geometry import drawn_rounded, largest_component, polygon_to_mask
 from ..masks import PackedMasks
 from ..metrics import case_scores
-from .models import Encoder, finds_landmarks
+from .models import SIZE, Encoder, finds_landmarks
 from .orientation import find_orientation, outline_upright
 from .run import batch_size, raw_answers
 
 THRESHOLD = 0.5
+EDGE = 2.0  # px of a square of 112 px: standard deviation of the blur of an outline of landmarks
 
 
 @runtime_checkable
@@ -130,6 +132,23 @@ def predict_regions(
     """
     answers = (torch.from_numpy(a[:, :first]) for a in raw_answers(network, images, batch))
     return np.concatenate([answer.sigmoid().numpy() for answer in answers])
+
+
+def cavity_probabilities(network: Encoder, images: np.ndarray) -> np.ndarray:
+    """The cavity's probabilities (N, S, S) float32, from a network of either kind.
+
+    images: as for `predict`. The outline of landmarks is filled and blurred by `EDGE`, so that
+    it can be averaged with the answer of a masks network, whose edges are as soft.
+    """
+    answers = predict(network, images)
+    if not finds_landmarks(network):
+        return answers
+    size = images.shape[-1]
+    filled = square_masks(answers, size).astype(np.float32)
+    sigma = EDGE * size / SIZE
+    return np.stack(
+        [cv2.GaussianBlur(f, (0, 0), sigma, borderType=cv2.BORDER_REFLECT) for f in filled]
+    )
 
 
 def clean_mask(probabilities: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from .ranges import CAMUS, CHOSEN, FACTS, draw_parameters, ranged
 from .valve import ValveAnatomy, draw_valve
 
-VISIBLE_TRABECULAE = (0.15, 0.5)  # echo levels from which on trabeculae are seen, and stand out
+VISIBLE_TRABECULAE = (0.4, 0.9)  # echo levels from which on trabeculae are seen, and stand out
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,17 @@ class Heart:
     contracted_trabeculae: float = ranged(0.6, 1.0, CAMUS)
 
     # distance in mm from the wall's bright edge, or at the base from the leaflets' hinges, to the
-    # outline that an expert draws inside them; what trabeculae add to it comes on top
+    # outline that an expert draws inside them; at the sides, trabeculae add to it, and the septal
+    # line then moves to where the frame brightens, `scene.seen_septum`
     inset_septal: float = ranged(0.2, 2.6, CAMUS, mean=1.3, sd=0.3)
-    inset_lateral: float = ranged(0.0, 3.4, CAMUS, mean=1.3, sd=0.6)
-    inset_apex: float = ranged(-0.6, 3.6, CAMUS, mean=1.2, sd=0.7)
+    inset_lateral: float = ranged(1.0, 4.6, CAMUS, mean=2.7, sd=0.6)
+    inset_apex: float = ranged(-0.2, 4.0, CAMUS, mean=1.8, sd=0.7)
     inset_base: float = ranged(-0.6, 2.2, CAMUS, mean=0.6, sd=0.4)
     # mm added to that distance at end-systole
-    contracted_septal: float = ranged(-0.6, 1.4, CAMUS, mean=0.2, sd=0.3)
-    contracted_lateral: float = ranged(-0.8, 1.8, CAMUS, mean=0.3, sd=0.5)
-    contracted_apex: float = ranged(-2.2, 1.0, CAMUS, mean=-0.8, sd=0.4)
-    contracted_base: float = ranged(-1.0, 1.4, CAMUS, mean=0.1, sd=0.4)
+    contracted_septal: float = ranged(-0.2, 1.8, CAMUS, mean=0.6, sd=0.3)
+    contracted_lateral: float = ranged(-1.1, 1.7, CAMUS, mean=0.3, sd=0.5)
+    contracted_apex: float = ranged(-1.6, 1.4, CAMUS, mean=-0.2, sd=0.4)
+    contracted_base: float = ranged(-1.3, 1.1, CAMUS, mean=-0.2, sd=0.4)
 
     # set by `draw_heart` in some hearts
     akinesia: float = 0.0  # share of its motion that a diseased part of the wall has lost
@@ -137,7 +138,7 @@ INSETS = tuple(
 )
 # hearts form three groups by their ejection: share of all hearts, and (mean, sd) of the ejection
 EJECTION_SHARES = (0.64, 0.20, 0.16)
-EJECTIONS = ((0.38, 0.06), (0.26, 0.06), (0.08, 0.05))
+EJECTIONS = ((0.41, 0.06), (0.28, 0.06), (0.09, 0.05))
 UNCHANGED_EJECTION = EJECTIONS[0][0] - 0.03  # of hearts that are neither enlarged nor small
 OUTFLOW_SHARE = 0.15  # share of the hearts whose aortic root is in the image plane
 

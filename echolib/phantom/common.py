@@ -16,7 +16,7 @@ from ..locks import make_once
 from .workers import in_parallel
 
 # Version of the phantom: raised whenever the same seed gives other bytes.
-VERSION = 5
+VERSION = 6
 FPS = 50.0
 # Frames rendered before the first frame that is kept: a scanner that has been running mixes a
 # share of the previous frame into the next one.

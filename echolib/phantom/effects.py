@@ -32,7 +32,7 @@ EFFECTS = {
     "scanner marks": "ruler and dots outside the sector",
     "sector shapes": "sectors of many scanners, not only EchoNet-Dynamic's",
     # the expert
-    "expert's inset": "the label: outline inside the wall's bright edge and above its ends",
+    "expert's inset": "the label: outline inside bright edges, above their ends, septum as seen",
 }
 
 

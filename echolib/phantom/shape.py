@@ -21,9 +21,9 @@ PROFILE = np.linspace(0.0, 1.0, PROFILE_POINTS) ** 1.2
 class Ventricle:
     """The left ventricle at one moment: curves in heart coordinates, (n, 2) mm each.
 
-    The four wall curves run from apex to base, (PROFILE_POINTS, 2). `outline` is the expert's
-    tracing from the septal hinge over the apex to the lateral hinge. `axis` (2, 2) holds the
-    outline's apex and the middle of its base. `length`: of the cavity, mm.
+    The four wall curves run from apex to base, (PROFILE_POINTS, 2). `outline` is the tracing of
+    an expert who sees no frame, from the septal hinge over the apex to the lateral hinge. `axis`
+    (2, 2) holds the outline's apex and the middle of its base. `length`: of the cavity, mm.
     """
 
     contraction: float
@@ -243,12 +243,11 @@ def _expert_outline(heart, septal, lateral, contraction) -> tuple[np.ndarray, np
     """The outline that an expert draws (2n - 1, 2), and its long axis (2, 2).
 
     The outline lies slightly inside the geometric wall: an expert stays inside the dim rim next
-    to the bright wall, counts trabeculae as wall the more the ventricle contracts, and closes the
-    base at the leaflets' hinges.
+    to the bright wall, counts trabeculae of the sides as wall the more the ventricle contracts, and
+    closes the base at the leaflets' hinges.
     """
     traced = heart.traced_trabeculae(contraction)
     apex = heart.inset_apex + contraction * heart.contracted_apex
-    apex += traced * trabecular_layer(heart, septal, contraction)[0, 1]
     base = heart.inset_base + contraction * heart.contracted_base
     drop = apex + heart.hinge_rise + base
     septal_inset = heart.inset_septal + contraction * heart.contracted_septal

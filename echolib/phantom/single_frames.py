@@ -64,8 +64,9 @@ def _draw_frame(index: int, seed: int, size: int, plain_share: float, without: f
     # as in a data set of traced frames, end-diastole and end-systole are more frequent
     moments = [0.0, scan.cycle.end_systole, choice.uniform(0, scan.cycle.period)]
     moment = moments[choice.choice(3, p=[0.25, 0.35, 0.4])]
-    tracing = trace(scan, moment)
-    return scan.frame(moment), label_map(scan, moment, tracing), tracing.landmarks
+    image = scan.frame(moment)
+    tracing = trace(scan, moment, image)
+    return image, label_map(scan, moment, tracing), tracing.landmarks
 
 
 def held_out_split(count: int, maximum: int = MAX_VALIDATION) -> np.ndarray:

@@ -127,8 +127,9 @@ def _write_clip(index: int, folder: Path, seed: int, frames: tuple[int, int]):
         images = np.stack([plan.scan.frame(moment) for moment in moments])
         with atomic_path(path) as temporary:
             write_avi(temporary, images[WARM_UP_FRAMES:], FPS)
+    images = read_video(path).frames  # the expert looks at what is stored
     tracings = {
-        frame: trace(plan.scan, plan.start + frame / FPS)
+        frame: trace(plan.scan, plan.start + frame / FPS, images[frame])
         for frame in (plan.end_diastole, plan.end_systole)
     }
     spacing = plan.scan.sector.spacing

@@ -12,7 +12,7 @@ from ..workers import clips_per_task, spread
 
 def in_parallel(
     task: Callable[[int], Any],
-    items: range,
+    items: Sequence[int],
     workers: int,
     chunk: int = 1,
     scheduler: str = "",

@@ -159,9 +159,9 @@ def _function_numbers(result: "ClipFunction") -> Iterator[tuple[str, str, str]]:
     remark = f"of {len(function.beats)} in the clip" if function.beats else "the clip has none"
     yield "Beats that count", str(function.n_beats), remark
     agreement = 1 - result.doubt
-    remark = "Dice of masks and landmarks at ED and ES; 1 would be the same outline"
-    remark = remark if np.isfinite(agreement) else "no second network has looked at a beat"
-    yield "Agreement of two networks", number_text(agreement, "", 2), remark
+    remark = "Dice of the outline and the landmarks of single frames at ED and ES; 1: the same"
+    remark = remark if np.isfinite(agreement) else "no landmarks network has looked at a beat"
+    yield "Agreement with the landmarks", number_text(agreement, "", 2), remark
 
 
 def _joined(*remarks: str) -> str:

@@ -52,7 +52,7 @@ class Calibration:
     the width of the interval is the expected error x `widen` x the factor of the range that this
     EF lies in; the ranges lie between the limits, n limits and n + 1 factors. widen: 1, or more
     where intervals were found too narrow on clips of another kind; chosen_on: the description of
-    those clips, "" without. doubt: the disagreement of two networks' outlines (1 - Dice) that one
+    those clips, "" without. doubt: the disagreement (1 - Dice) of outline and landmarks that one
     clip in twenty exceeds; 1 without a landmarks network. level: share of the intervals that
     contain the truth. clips, data, networks: number and description of the clips that it was
     learnt from, and the names of the networks' weights.

@@ -1,10 +1,10 @@
 """The left ventricle's function in a clip: networks outline it, and the outlines are measured.
 
-Three networks work together. `lv` outlines every frame by itself, which shows when the heart fills
-and empties. `lv_cycle` then gets every frame together with the end-diastole and the end-systole of
-its beat, and so sees how far the walls move. The measured outline comes from the mean of both
-probabilities, which has smaller errors on real frames than either network. `lv_landmarks`
-outlines end-diastole and end-systole again: where it disagrees, the result is in doubt.
+Four networks work together. `lv`, which marks the cavity, and `lv_landmarks`, which finds points of
+its wall, see every frame by itself: this shows when the heart fills and empties. `lv_cycle` and
+`lv_cycle_landmarks` then get every frame together with the end-diastole and the end-systole of its
+beat, and so see how far the walls move. The measured outline comes from the mean of all four, which
+errs less on real frames than any. Where `lv_landmarks` disagrees with it, the result is in doubt.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from ..data.clips import Clip
 from ..data.sector import clip_sector, crop_to_sector, sector_box
 from ..errors import DataError
 from ..masks import PackedMasks
-from ..networks.inference import predict, source_mask, source_masks
+from ..networks.inference import cavity_probabilities, source_mask, source_masks
 from ..networks.models import Encoder, finds_landmarks, load_model
 from ..networks.orientation import Orientation, find_orientation, outline_upright
 from . import warnings as function_warnings
@@ -27,10 +27,16 @@ from .calibration import Calibration, load_calibration
 from .disagreement import Outlines, disagreement, median_ejection
 from .function import Beat, HeartFunction, heart_function
 
-WEIGHTS = ("lv", "lv_cycle", "lv_landmarks")
+WEIGHTS = ("lv", "lv_cycle", "lv_landmarks", "lv_cycle_landmarks")
 CALIBRATION = "function.json"  # in the folder of the weights
 SHIPPED = "shipped"  # the calibration that comes with the package
-ROLES = {"single": "single frames", "cycle": "the beat", "landmarks": "landmarks"}
+# of landmarks in an answer: less than half, because landmarks always outline something, also in a
+# frame that shows no ventricle
+LANDMARKS_SHARE = 0.45
+ROLES = {
+    "single": "single frames", "cycle": "the beat", "landmarks": "landmarks",
+    "cycle_landmarks": "landmarks in the beat",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,14 +44,15 @@ class Networks:
     """The networks that measure a clip together, and the calibration of their result.
 
     single: a masks network of single frames. cycle: a masks network that gets each frame together
-    with the ED and the ES frame of its beat, or None; without it, the outlines of `single` are
-    measured. landmarks: a landmarks network, or None. calibration: of exactly these networks, or
-    None. names: of the weights: single, cycle, landmarks.
+    with the ED and the ES frame of its beat, or None. landmarks, cycle_landmarks: the same for
+    landmarks, the second only beside `cycle`. Without `cycle`, single frames are measured.
+    calibration: of exactly these networks, or None. names: of the weights, in this order.
     """
 
     single: Encoder
     cycle: Encoder | None
     landmarks: Encoder | None
+    cycle_landmarks: Encoder | None
     calibration: Calibration | None
     names: tuple[str, ...]
 
@@ -58,23 +65,33 @@ class Networks:
         """Masks (T, H, W) of the cavity in a clip, as `measure_clip` measures them."""
         return outline_upright(clip, lambda shown: _outline(shown, self)[0].masks, self.landmarks)
 
+    def models(self) -> list[Encoder]:
+        """The networks that there are, in the order of the fields."""
+        return [value for value in vars(self).values() if isinstance(value, Encoder)]
+
+    def predict_single(self, squares: np.ndarray) -> np.ndarray:
+        """(..., T, S, S) probabilities of frames (..., T, S, S) uint8, each seen by itself."""
+        images = squares.reshape(-1, *squares.shape[-2:])
+        return _together(self.single, self.landmarks, images).reshape(squares.shape)
+
     def predict(
         self, squares: np.ndarray, single: np.ndarray, beats: list[tuple[int, int]]
     ) -> np.ndarray:
-        """(..., T, S, S) probabilities of frames (..., T, S, S) uint8: the mean of both networks.
+        """(..., T, S, S) probabilities of frames (..., T, S, S) uint8, each seen in its beat too.
 
-        single: (..., T, S, S) probabilities of the network of single frames. beats: ED and ES frame
-        of each beat. Returns `single` where there is no beat or no cycle network.
+        single: their `predict_single`. beats: ED and ES frame of each beat. The mean of `single`
+        and of the networks of the beat; `single` where there are no beats or no such networks.
         """
         if self.cycle is None or not beats:
             return single
         inside = within_beats(squares, beats)
-        cycle = predict(self.cycle, inside.reshape(-1, *inside.shape[-3:]))
+        images = inside.reshape(-1, *inside.shape[-3:])
+        cycle = _together(self.cycle, self.cycle_landmarks, images)
         return (single + cycle.reshape(single.shape)) / 2
 
     def see(self, beats: Sequence[object]) -> bool:
         """Whether frames are outlined once more, within their beats."""
-        return self.cycle is not None and len(beats) > 0
+        return len(beats) > 0 and self.cycle is not None
 
     def interval(self, ef: float, spreads: dict[str, float]) -> tuple[float, float, float]:
         """Corrected EF and its interval, per cent; without calibration the same EF and NaN."""
@@ -91,8 +108,8 @@ class ClipFunction:
     ef_measured: EF of the outlines in per cent, the median of the beats. ef_corrected, ef_low,
     ef_high: EF corrected by the calibration, and its interval; without a calibration the measured
     EF and NaN. Volumes are as measured, so that they go with ef_measured. spreads: how far several
-    estimates disagree, points of EF, see `calibration.SPREADS`. doubt: 1 - Dice of masks and
-    landmarks at ED and ES, NaN without landmarks. warnings: all warnings, including those of
+    estimates disagree, points of EF, see `calibration.SPREADS`. doubt: 1 - Dice of the masks and of
+    `lv_landmarks` at ED and ES, NaN without it. warnings: all warnings, including those of
     `function`. weights: names of the networks. orientation: how the clip was turned for them; masks
     and points lie on the frames of the file all the same. calibration: what `ef_corrected` and its
     interval come from, or None.
@@ -173,21 +190,17 @@ def load_networks(
     roles: dict[str, Encoder] = {}
     for given in weights:
         network = load_model(given)
-        cycle, landmarks = network.arguments["inputs"] > 1, finds_landmarks(network)
-        if cycle and landmarks:
-            raise DataError(
-                f"{given} finds landmarks in the beat. The second opinion on a clip comes from "
-                "landmarks of single frames, such as those of lv_landmarks."
-            )
-        role = "cycle" if cycle else "landmarks" if landmarks else "single"
+        cycle = network.arguments["inputs"] > 1
+        role = "cycle" if cycle else "single"
+        if finds_landmarks(network):
+            role = "cycle_landmarks" if cycle else "landmarks"
         if role in roles:
-            raise DataError(
-                f"{list(weights)}: two are of one kind (networks of {ROLES[role]}). Give one of "
-                "each kind."
-            )
+            raise DataError(f"{list(weights)}: two are networks of {ROLES[role]}. Leave one out.")
         roles[role] = network
     if "single" not in roles:
         raise DataError(f"{list(weights)}: a masks network of single frames is needed, such as lv.")
+    if "cycle_landmarks" in roles and "cycle" not in roles:  # landmarks alone outline too much
+        raise DataError(f"{list(weights)}: a masks network of the beat is needed too, as lv_cycle.")
     sizes = sorted({network.size for network in roles.values()})
     if len(sizes) > 1:
         raise DataError(f"{list(weights)} take squares of {sizes} px; the sizes must be equal.")
@@ -200,7 +213,8 @@ def load_networks(
             f"{calibration} was made for the networks {loaded.networks}, not for {names}. Make one "
             "for these networks with `python -m echolib calibrate`."
         )
-    return Networks(roles["single"], roles.get("cycle"), roles.get("landmarks"), loaded, names)
+    others = roles.get("cycle"), roles.get("landmarks"), roles.get("cycle_landmarks")
+    return Networks(roles["single"], *others, loaded, names)
 
 
 def measure_clip(clip: Clip, networks: Networks | None = None) -> ClipFunction:
@@ -266,7 +280,7 @@ def measure_pair(images: np.ndarray, networks: Networks) -> tuple[np.ndarray, di
     box = sector_box(images, networks.size)
     squares = np.stack([box.image(image) for image in images])
     beat = [(0, 1)]
-    single = predict(networks.single, squares)
+    single = networks.predict_single(squares)
     fractions = []
     for probabilities in (single, networks.predict(squares, single, beat)):
         masks = source_masks(probabilities, box)
@@ -293,13 +307,22 @@ def within_beats(squares: np.ndarray, beats: list[tuple[int, int]]) -> np.ndarra
     return np.stack(shown, axis=-3)
 
 
+def _together(masks: Encoder, landmarks: Encoder | None, images: np.ndarray) -> np.ndarray:
+    """Probabilities (N, S, S) of a masks network, and of a landmarks network where there is one."""
+    answers = cavity_probabilities(masks, images)
+    if landmarks is not None:
+        answers *= 1 - LANDMARKS_SHARE
+        answers += LANDMARKS_SHARE * cavity_probabilities(landmarks, images)
+    return answers
+
+
 # --- Outlines -------------------------------------------------------------------------------------
 
 
 def _outline(clip: Clip, networks: Networks) -> tuple[Outlines, HeartFunction]:
     """Outline a clip: first its single frames, to find the beats, then each frame in its beat.
 
-    Returns the outlines, and the function by the network of single frames alone.
+    Returns the outlines, and the function by the networks of single frames alone.
     """
     box = sector_box(clip.frames, networks.size)
     squares = np.stack([box.image(frame) for frame in clip.frames])
@@ -307,7 +330,7 @@ def _outline(clip: Clip, networks: Networks) -> tuple[Outlines, HeartFunction]:
     def masks(probabilities: np.ndarray) -> PackedMasks:
         return PackedMasks.pack(source_mask(answer, box) for answer in probabilities)
 
-    probabilities = predict(networks.single, squares)
+    probabilities = networks.predict_single(squares)
     outlines = Outlines(box, squares, masks(probabilities))
     first = _function(clip, outlines)
     if networks.see(first.beats):

@@ -42,9 +42,9 @@ def disagreement(
 ) -> tuple[float, dict[str, float]]:
     """Compare several estimates at the ED and ES frames of the beats.
 
-    fractions: EFs of the networks that were measured already. Returns 1 - Dice of masks and
-    landmarks, and the spreads of the EF over the networks and over views of test-time
-    augmentation, points.
+    fractions: EFs of the networks that were measured already. Returns 1 - Dice of the
+    outlines and the landmarks, and the spreads of the EF over the networks and over views of
+    test-time augmentation, points.
     """
     frames = sorted({frame for beat in beats for frame in beat})
     if not frames:
@@ -59,8 +59,7 @@ def disagreement(
         fractions = (*fractions, median_ejection(by_landmarks, beats))
     views, ways_back = zip(*views_of(squares), strict=True)
     shown = np.stack(views)  # together, because batches of a few frames are slow
-    single = predict(networks.single, shown.reshape(-1, *shown.shape[-2:])).reshape(shown.shape)
-    answers = networks.predict(shown, single, beats)
+    answers = networks.predict(shown, networks.predict_single(shown), beats)
     by_view = [
         median_ejection(square_masks(back(answer), networks.size), beats)
         for answer, back in zip(answers, ways_back, strict=True)

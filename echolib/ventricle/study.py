@@ -31,7 +31,7 @@ from .clip import ClipFunction, Networks, measure_clip, measure_pair
 from .function import Beat, heart_function
 
 PARTS_FOLDER = "parts"
-FORMAT = 8  # increase it when parts of an older version lack something or were measured otherwise
+FORMAT = 9  # increase it when parts of an older version lack something or were measured otherwise
 COLUMNS = [
     "name", "ef_measured", "ef_corrected", "ef_low", "ef_high", "n_beats", "heart_rate",
     "edv", "esv", "length_ed", "length_es", "unit", "length_unit",
@@ -165,8 +165,7 @@ def _mask_file(parts: Path, name: str) -> Path:
 
 def _identity(networks: Networks) -> str:
     """Hash of the networks' weights and of their calibration."""
-    models = (networks.single, networks.cycle, networks.landmarks)
-    weights = [None if model is None else weights_digest(model) for model in models]
+    weights = [weights_digest(model) for model in networks.models()]
     text = f"{__version__} {networks.calibration} {weights}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -242,7 +242,7 @@ def clip_ends(systoles: list[Systole]) -> list[Caution]:
 
 
 def disagreement(doubt: float, limit: float) -> list[Caution]:
-    """Networks that disagree; doubt: 1 - Dice of masks and landmarks at ED and ES, or NaN.
+    """Landmarks that disagree with the outline; doubt: 1 - Dice of the two at ED and ES, or NaN.
 
     limit: the doubt that 19 of 20 clips of the calibration stay below.
     """
@@ -251,7 +251,7 @@ def disagreement(doubt: float, limit: float) -> list[Caution]:
     return [
         Caution(
             "doubtful-outlines",
-            f"Masks and landmarks disagree (Dice {1 - doubt:.2f} at end-diastole and end-systole, "
+            f"The landmarks disagree with the outline (Dice {1 - doubt:.2f} at ED and ES, "
             "lower than in 19 of 20 clips of the calibration): check the outlines.",
         )
     ]

@@ -11,9 +11,11 @@ from torch import nn
 from echolib import config
 from echolib.data import Camus, Clip, DataError, labelled_frames
 from echolib.data.frames import LabelledFrame, to_square
+from echolib.geometry import polygon_to_mask
 from echolib.metrics import dice
-from echolib.networks import run
+from echolib.networks import inference, run
 from echolib.networks.inference import (
+    cavity_probabilities,
     clean_mask,
     outline,
     outline_landmarks,
@@ -118,6 +120,20 @@ def test_a_frame_in_colour_is_refused():
 def test_a_masks_network_has_no_landmarks():
     with pytest.raises(ValueError, match="lv finds masks, not landmarks"):
         outline_landmarks(load_model("lv"), Clip("frames", frames(2, 90, 120)[0]))
+
+
+@pytest.mark.parametrize("side", [56, 112])
+def test_landmarks_become_probabilities_with_a_soft_edge(side, monkeypatch):
+    square = side * np.array([[[0.25, 0.25], [0.75, 0.25], [0.75, 0.75], [0.25, 0.75]]])
+    monkeypatch.setattr(inference, "predict", lambda network, images: square.repeat(2, axis=0))
+    monkeypatch.setattr(inference, "finds_landmarks", lambda network: True)
+    found = cavity_probabilities(None, np.zeros((2, side, side), np.uint8))
+    assert found.shape == (2, side, side) and np.array_equal(found[0], found[1])
+    row = found[0, side // 2]
+    assert row[side // 2] > 0.999 and row[side // 8] < 0.001
+    inside = polygon_to_mask(square[0], (side, side))[side // 2]
+    assert np.count_nonzero((row >= 0.5) != inside) <= 2
+    assert 0.2 < row[side // 4 - side // 56] < 0.35  # half to three quarters of the blur outside
 
 
 def test_a_split_is_scored_in_one_row_per_case():

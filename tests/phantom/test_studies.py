@@ -23,7 +23,7 @@ from echolib.phantom.cycle import Rhythm, draw_cycle
 from echolib.phantom.effects import EFFECTS
 from echolib.phantom.ranges import SOURCES, draw_parameters
 from echolib.phantom.sector import draw_sector
-from echolib.phantom.shape import heart_shape, ventricle_shape
+from echolib.phantom.shape import PROFILE, heart_shape, ventricle_shape
 from echolib.phantom.tables import range_table
 from echolib.phantom.ultrasound import Scan
 from echolib.phantom.valve import draw_valve
@@ -411,7 +411,8 @@ def test_large_screens_show_the_same_heart_in_more_detail():
 def test_masks_lie_inside_the_sector(size):
     for index in range(12):
         scan, choice = scene.draw_scan(7, common.FRAME_STREAM, index, size)
-        tracing = scene.trace(scan, choice.uniform(0, scan.cycle.period))
+        moment = choice.uniform(0, scan.cycle.period)
+        tracing = scene.trace(scan, moment, scan.frame(moment))
         mask = tracing.mask((size, size))
         assert mask.any()
         assert (mask & ~scan.sector.shown).sum() <= 0.005 * mask.sum()
@@ -428,6 +429,50 @@ def test_cavity_is_darker_than_its_septum():
         ring[:, int(np.nonzero(mask)[1].mean()) :] = False  # the septal half
         darker += image[mask].mean() < image[ring].mean()
     assert darker >= 21
+
+
+def bright_from(column: float) -> np.ndarray:
+    """A frame with a dark half right of a column, and a bright one left of it, (112, 112) uint8."""
+    return np.where(np.arange(112) < column, 160, 20).astype(np.uint8) * np.ones((112, 1), np.uint8)
+
+
+SEPTUM = np.stack([np.full(len(PROFILE), 50.0), np.linspace(95, 25, len(PROFILE))], axis=1)
+
+
+@pytest.mark.parametrize("edge", [49, 50, 51, 52])
+def test_the_expert_draws_the_septum_a_little_outside_the_first_rise(edge):
+    line = scene.seen_septum(bright_from(edge), SEPTUM, 112)
+    middle = (PROFILE[::-1] > 0.3) & (PROFILE[::-1] < 0.75)
+    np.testing.assert_allclose(line[middle, 0], edge - 0.6, atol=0.01)
+    np.testing.assert_array_equal(line[[0, -1]], SEPTUM[[0, -1]])  # not at the hinge, nor the apex
+    np.testing.assert_array_equal(line[:, 1], SEPTUM[:, 1])
+
+
+def test_the_line_follows_an_edge_that_is_near_and_no_further():
+    places = [scene.seen_septum(bright_from(edge), SEPTUM, 112)[20, 0] for edge in (44, 47, 56)]
+    np.testing.assert_allclose(places, [50 - scene.MAX_SHIFT] * 2 + [50 + scene.MAX_SHIFT])
+
+
+def test_on_a_larger_screen_the_line_is_moved_by_the_same_share():
+    small = scene.seen_septum(bright_from(49), SEPTUM, 112)
+    large = scene.seen_septum(cv2.resize(bright_from(49), (224, 224)), 2 * SEPTUM, 224)
+    np.testing.assert_allclose(large, 2 * small, atol=1)
+
+
+def test_the_expert_of_a_frame_draws_its_septum_only():
+    scan, _ = scene.draw_scan(3, 1, 0, 112)
+    image = scan.frame(0.0)
+    walls, seen = scene.trace(scan, 0.0), scene.trace(scan, 0.0, image)
+    moved = np.abs(seen.landmarks - walls.landmarks).max(axis=1)
+    assert moved[:20].max() > 0.2 and moved[20:].max() < 1e-3  # the image-left wall comes first
+    plain, _ = scene.draw_scan(3, 1, 0, 112, without=frozenset({"expert's inset"}))
+    assert np.array_equal(scene.trace(plain, 0.0, image).chords, scene.trace(plain, 0.0).chords)
+
+
+@pytest.mark.parametrize("grey", [0, 90])
+def test_where_no_septum_is_seen_the_line_stays(grey):
+    flat = np.full((112, 112), grey, np.uint8)
+    np.testing.assert_array_equal(scene.seen_septum(flat, SEPTUM, 112), SEPTUM)
 
 
 @pytest.mark.parametrize("renderer", ["plain", "physical"])

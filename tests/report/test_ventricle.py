@@ -253,7 +253,7 @@ def test_unknown_values_are_reported_with_their_reason(tmp_path):
         ("Heart rate", "frames per second are unknown"),
         ("Frames per second", "does not say"),
         ("Scale", "does not say"),
-        ("Agreement", "no second network"),
+        ("Agreement", "no landmarks network"),
     ):
         assert "unknown" in page.row(head) and reason in page.row(head)
     assert "No beat is detected." in page.texts("p")

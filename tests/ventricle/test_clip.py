@@ -16,8 +16,8 @@ from echolib.data import Camus, Clip, EchoNet, read_clip
 from echolib.data.sector import sector_box
 from echolib.errors import DataError
 from echolib.masks import PackedMasks
-from echolib.networks.inference import clean_mask, predict
-from echolib.networks.models import LandmarkUNet, UNet
+from echolib.networks.inference import cavity_probabilities, clean_mask
+from echolib.networks.models import UNet
 from echolib.networks.views import views_of
 from echolib.phantom.studies import write_lv_study
 from echolib.ventricle import study as function_study
@@ -70,17 +70,51 @@ def test_a_calibration_of_other_networks_is_refused():
         load_networks(("lv",), weights_folder() / CALIBRATION)
 
 
+def test_a_single_frame_is_outlined_by_masks_and_less_by_landmarks(study):
+    squares = study.clip(study.table.index[0]).frames[:4]
+    both = NETWORKS.predict_single(squares.reshape(2, 2, *squares.shape[1:]))
+    masks, landmarks = (
+        cavity_probabilities(network, squares) for network in (NETWORKS.single, NETWORKS.landmarks)
+    )
+    assert both.shape == (2, 2, *squares.shape[1:])
+    mean = 0.55 * masks + 0.45 * landmarks
+    np.testing.assert_allclose(both.reshape(masks.shape), mean, atol=1e-6)
+    alone = replace(NETWORKS, landmarks=None).predict_single(squares)
+    np.testing.assert_allclose(alone, masks, atol=1e-6)
+
+
+def test_a_frame_in_its_beat_is_outlined_by_all_networks_that_there_are(study):
+    squares, beats = study.clip(study.table.index[0]).frames[:4], [(0, 3)]
+    single = NETWORKS.predict_single(squares)
+    inside = within_beats(squares, beats)
+    masks, landmarks = (
+        cavity_probabilities(network, inside)
+        for network in (NETWORKS.cycle, NETWORKS.cycle_landmarks)
+    )
+    for without, beat in (
+        ([], 0.55 * masks + 0.45 * landmarks), (["cycle_landmarks"], masks),
+        (["cycle", "cycle_landmarks"], single),
+    ):  # fmt: skip
+        networks = replace(NETWORKS, **dict.fromkeys(without))
+        found = networks.predict(squares, single, beats)
+        np.testing.assert_allclose(found, (single + beat) / 2, atol=1e-6)
+        assert networks.see(beats) == (len(without) < 2) and not networks.see([])
+        assert len(networks.models()) == 4 - len(without)
+    assert np.array_equal(NETWORKS.predict(squares, single, []), single)
+
+
 def test_networks_that_do_not_fit_together_are_refused(tmp_path):
-    with pytest.raises(DataError, match="two are of one kind"):
+    with pytest.raises(DataError, match="two are networks of single frames"):
         load_networks(("lv", "lv_robust"))
     with pytest.raises(DataError, match="network of single frames is needed"):
         load_networks(("lv_landmarks",))
     save_network(UNet(4, 2, inputs=3), tmp_path / "small.safetensors", 64)
     with pytest.raises(DataError, match="squares of"):
         load_networks(("lv", str(tmp_path / "small.safetensors")))
-    save_network(LandmarkUNet(4, 2, inputs=3), tmp_path / "points.safetensors", 112)
-    with pytest.raises(DataError, match="points.safetensors finds landmarks in the beat"):
-        load_networks(("lv", str(tmp_path / "points.safetensors")))
+    with pytest.raises(DataError, match="networks of landmarks in the beat"):
+        load_networks(("lv", "lv_cycle_landmarks", "lv_cycle_landmarks"))
+    with pytest.raises(DataError, match="a masks network of the beat is needed too, as lv_cycle"):
+        load_networks(("lv", "lv_landmarks", "lv_cycle_landmarks"))
 
 
 # --- One clip -----------------------------------------------------------------------------------
@@ -129,7 +163,7 @@ def test_views_that_are_outlined_together_give_the_same_spread_as_one_by_one(mea
     squares = np.stack([box.image(frame) for frame in measured.clip.frames[frames]])
     fractions = []
     for view, back in views_of(squares):
-        answers = NETWORKS.predict(view, predict(NETWORKS.single, view), beats)
+        answers = NETWORKS.predict(view, NETWORKS.predict_single(view), beats)
         masks = [clean_mask(answer) for answer in back(answers)]
         fractions.append(median_ejection(np.stack(masks), beats))
     assert measured.spreads["views"] == pytest.approx(np.std(fractions), abs=0.3)
@@ -191,7 +225,7 @@ def test_the_network_of_single_frames_works_alone(measured):
 def test_disagreeing_networks_raise_a_warning(measured):
     strict = replace(NETWORKS.calibration, doubt=0.0)
     result = measure_clip(measured.clip, replace(NETWORKS, calibration=strict))
-    assert any("Masks and landmarks disagree" in warning for warning in result.warnings)
+    assert any("The landmarks disagree with the outline" in warning for warning in result.warnings)
 
 
 def test_frames_lie_between_the_ed_and_es_frames_of_their_own_beat():

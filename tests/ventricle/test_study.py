@@ -30,7 +30,7 @@ class Study:
         return Clip(name, np.full((5, 9, 12), 90, np.uint8))
 
 
-NETWORKS = SimpleNamespace(single=None, cycle=None, landmarks=None, calibration=None)
+NETWORKS = SimpleNamespace(models=list, calibration=None)
 
 
 @pytest.fixture
