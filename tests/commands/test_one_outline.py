@@ -95,11 +95,13 @@ def test_a_named_network_answers_for_each_frame_by_itself(path, clip, ventricle,
     assert np.array_equal(browsed(path, "lv"), single)
 
 
-def test_a_frame_is_outlined_by_the_network_of_single_frames(clip):
+def test_a_frame_is_outlined_by_the_networks_of_single_frames(clip):
     frame = clip.frames[0]
     alone = echolib.outline(echolib.load_networks(), frame)
     assert alone.shape == frame.shape
-    assert np.array_equal(alone, echolib.outline(echolib.load_model("lv"), frame))
+    assert np.array_equal(
+        alone, echolib.outline(echolib.load_networks(("lv", "lv_landmarks")), frame)
+    )
 
 
 def test_the_leaflets_have_one_outline(path, clip, tmp_path):
