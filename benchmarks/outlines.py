@@ -220,7 +220,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("camus", type=Path, help="folder of CAMUS")
     parser.add_argument("--weights", default="lv")
-    parser.add_argument("--together", nargs="+", help="weights: on CAMUS, what these find as one")
+    parser.add_argument(
+        "--together", nargs="+", help="weights: also score what these outline together, on CAMUS"
+    )
     parser.add_argument("--frames", type=int, default=800, help="phantom frames")
     parser.add_argument("--seed", type=int, default=5)
     options = parser.parse_args()

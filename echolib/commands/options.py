@@ -70,7 +70,7 @@ def add_weights(command: argparse.ArgumentParser) -> None:
     """Add the option for the networks that measure a clip."""
     command.add_argument(
         "--weights", nargs="+",
-        help="a masks network; optionally landmarks, and a pair of both that sees the beat, too "
+        help="a masks network; optionally one of landmarks, and one of each kind for the beat "
         "(default: those that come with the package)",
     )  # fmt: skip
 

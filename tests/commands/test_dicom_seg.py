@@ -7,6 +7,7 @@ import pytest
 from echolib.commands.parser import main
 from echolib.masks import PackedMasks
 from echolib.networks import inference
+from echolib.networks.models import load_model, weights_digest
 from tests.commands.test_shell import fails
 from tests.data.files import FRAMES, HEIGHT, WIDTH, make_dataset, make_frames, save, write_video
 
@@ -36,6 +37,20 @@ def test_the_segmentation_holds_the_masks_of_the_clip(
     (algorithm,) = segment.SegmentationAlgorithmIdentificationSequence
     assert "net.safetensors" in str(algorithm.AlgorithmParameters)
     assert str(tmp_path) not in str(algorithm.AlgorithmParameters)
+
+
+def test_several_networks_are_named_in_the_order_of_their_digests(tmp_path, monkeypatch, clip):
+    pytest.importorskip("highdicom")
+    masks = PackedMasks.pack(np.ones((FRAMES, HEIGHT, WIDTH), bool))
+    monkeypatch.setattr(inference, "packed_outline", lambda *_: masks)
+    out = tmp_path / "out"
+    words = ["segment", str(clip), "--out", str(out), "--weights", "lv_landmarks", "lv"]
+    assert main([*words, "--dicom-seg"]) == 0
+    (segment,) = pydicom.dcmread(out / "masks.dcm").SegmentSequence
+    (algorithm,) = segment.SegmentationAlgorithmIdentificationSequence
+    digests = " ".join(weights_digest(load_model(name)) for name in ("lv", "lv_landmarks"))
+    assert "lv lv_landmarks" in algorithm.AlgorithmParameters
+    assert digests in algorithm.AlgorithmParameters
 
 
 @pytest.mark.parametrize("command", ["segment", "mitral segment"])
