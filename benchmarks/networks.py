@@ -22,8 +22,9 @@ from torchvision.models.segmentation import deeplabv3_resnet50
 from echolib.config import bf16_pays, device
 from echolib.data.frame_checks import COLUMNS
 from echolib.data.frames import FrameSet
+from echolib.networks.levels import count_parameters
 from echolib.networks.losses import bce_dice_loss
-from echolib.networks.models import SIZE, Encoder, UNet, count_parameters, new_model
+from echolib.networks.models import SIZE, Encoder, UNet, new_model
 from echolib.networks.plan import TrainingConfig
 from echolib.networks.training import Training
 

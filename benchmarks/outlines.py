@@ -42,6 +42,7 @@ from echolib.metrics import dice
 from echolib.networks.inference import predict, square_masks
 from echolib.networks.models import load_model
 from echolib.ventricle.clip import Networks, load_networks
+from echolib.ventricle.disagreement import seen_in_views
 
 from .realism import CAVITY, PHASES, SIZE, SMALLEST, axis_of, phantom_frames, real_frames
 
@@ -199,9 +200,12 @@ def measure_answers(frames: Labelled, answers: np.ndarray) -> tuple[pd.DataFrame
 
 
 def outlined_together(team: Networks, images: np.ndarray) -> np.ndarray:
-    """Probabilities (n, S, S) of what networks outline together: ED and ES, in turn, of a heart."""
+    """Probabilities (n, S, S) of what networks outline together, as `measure_pair` does.
+
+    images: ED and ES, in turn, of a heart.
+    """
     hearts = images.reshape(-1, len(PHASES), SIZE, SIZE)
-    return team.predict(hearts, team.predict_single(hearts), [(0, 1)]).reshape(images.shape)
+    return np.concatenate([seen_in_views(team, pair, [(0, 1)]).mean(axis=0) for pair in hearts])
 
 
 def foreseen_table(seen: pd.DataFrame, distances: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from .inference import (
     score,
     square_masks,
 )
-from .levels import level_table
+from .levels import count_parameters, level_table
 from .losses import bce_dice_loss, dice_loss, soft_iou_loss
 from .models import (
     ConvBlock,
@@ -19,7 +19,6 @@ from .models import (
     LandmarkRegressor,
     LandmarkUNet,
     UNet,
-    count_parameters,
     load_model,
     new_model,
     save_model,

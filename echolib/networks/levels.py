@@ -1,10 +1,25 @@
-"""What each level of a U-Net is like: its size, its channels, its parameters, what it sees."""
+"""The levels of a network: the first ones, and what each is like: size, channels, what it sees."""
 
 import pandas as pd
 import torch
 from torch import nn
 
-from .models import UNet, count_parameters
+from .models import Encoder, UNet
+
+
+def first_levels(model: Encoder, levels: int) -> list[nn.Module]:
+    """The first blocks of the contracting path, which see edges and texture: those to freeze.
+
+    Raises ValueError if the model has fewer levels.
+    """
+    if not 0 <= levels <= len(model.down):
+        raise ValueError(f"The model has {len(model.down)} levels; {levels} cannot be frozen.")
+    return list(model.down[:levels])
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Number of parameters, without buffers."""
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def level_table(model: UNet) -> pd.DataFrame:

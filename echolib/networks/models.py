@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, max_pool2d, pad, pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, pad, pixel_shuffle, pixel_unshuffle
 
 from .. import __version__
 from ..config import weights_folder
@@ -43,6 +43,19 @@ class ConvBlock(nn.Sequential):
                 nn.ReLU(inplace=True),
             ]
         super().__init__(*layers)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The layers one after the other, while training; else each normalisation as a part of the
+        convolution before it, which is the same but for rounding and takes a pass less."""
+        if self.training or torch.is_grad_enabled():
+            return super().forward(features)
+        layers: list[Any] = list(self)
+        for conv, norm in (layers[:2], layers[3:5]):
+            scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+            weight = conv.weight * scale[:, None, None, None]
+            bias = norm.bias - norm.running_mean * scale
+            features = conv2d(features, weight, bias, padding=1).relu_()
+        return features
 
 
 class Encoder(nn.Module):
@@ -254,21 +267,6 @@ def start_from(model: Encoder, source: Encoder) -> list[str]:
         )
     model.load_state_dict({name: trained[name] if name in fits else own[name] for name in own})
     return sorted(own.keys() - fits)
-
-
-def first_levels(model: Encoder, levels: int) -> list[nn.Module]:
-    """The first blocks of the contracting path, which see edges and texture: those to freeze.
-
-    Raises ValueError if the model has fewer levels.
-    """
-    if not 0 <= levels <= len(model.down):
-        raise ValueError(f"The model has {len(model.down)} levels; {levels} cannot be frozen.")
-    return list(model.down[:levels])
-
-
-def count_parameters(model: nn.Module) -> int:
-    """Number of parameters, without buffers."""
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def weights_digest(model: nn.Module) -> str:

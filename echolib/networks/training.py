@@ -29,7 +29,8 @@ from .checkpoints import (
     training_identity,
 )
 from .graph import StepGraph
-from .models import WEIGHTS_FILE, Encoder, first_levels, save_model
+from .levels import first_levels
+from .models import WEIGHTS_FILE, Encoder, save_model
 from .plan import Progress, TrainingConfig, warm_up_and_cosine
 from .tasks import task_of
 from .team import join_team

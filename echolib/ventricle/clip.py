@@ -24,7 +24,7 @@ from ..networks.models import Encoder, finds_landmarks, load_model
 from ..networks.orientation import Orientation, find_orientation, outline_upright
 from . import warnings as function_warnings
 from .calibration import Calibration, load_calibration
-from .disagreement import Outlines, disagreement, median_ejection
+from .disagreement import Outlines, disagreement, median_ejection, seen_in_views
 from .function import Beat, HeartFunction, heart_function
 
 WEIGHTS = ("lv", "lv_cycle", "lv_landmarks", "lv_cycle_landmarks")
@@ -274,19 +274,20 @@ def _measure(clip: Clip, networks: Networks) -> ClipFunction:
 def measure_pair(images: np.ndarray, networks: Networks) -> tuple[np.ndarray, dict[str, float]]:
     """Outline two frames that an expert chose as end-diastole and end-systole.
 
-    images: (2, H, W) uint8, of one clip. Returns masks (2, H, W) bool, and a row with ef_measured,
-    ef_corrected, ef_low, ef_high, doubt and the spreads, which `ClipFunction` describes.
+    images: (2, H, W) uint8, of one clip. Returns masks (2, H, W) bool, from the mean over views (a
+    clip's volumes are smoothed over its frames instead), and a row with ef_measured, ef_corrected,
+    ef_low, ef_high, doubt and the spreads, which `ClipFunction` describes.
     """
     box = sector_box(images, networks.size)
     squares = np.stack([box.image(image) for image in images])
     beat = [(0, 1)]
-    single = networks.predict_single(squares)
+    views = seen_in_views(networks, squares, beat)
     fractions = []
-    for probabilities in (single, networks.predict(squares, single, beat)):
+    for probabilities in (networks.predict_single(squares), views.mean(axis=0)):
         masks = source_masks(probabilities, box)
         fractions.append(median_ejection(masks, beat))
     outlines = Outlines(box, squares, PackedMasks.pack(masks))
-    doubt, spreads = disagreement(networks, outlines, beat, tuple(fractions))
+    doubt, spreads = disagreement(networks, outlines, beat, tuple(fractions), views)
     spreads["beats"] = np.nan
     corrected, low, high = networks.interval(fractions[-1], spreads)
     row = {"ef_measured": fractions[-1], "ef_corrected": corrected}

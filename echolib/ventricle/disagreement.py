@@ -34,17 +34,31 @@ def median_ejection(masks: np.ndarray, beats: list[tuple[int, int]]) -> float:
     return float(np.median(fractions)) if fractions else np.nan
 
 
+def seen_in_views(
+    networks: "Networks", squares: np.ndarray, beats: list[tuple[int, int]]
+) -> np.ndarray:
+    """(V, n, S, S) probabilities of frames (n, S, S) uint8 in V views of test-time augmentation.
+
+    beats: indices of ED and ES among the frames. The pixels are those of the frames themselves.
+    """
+    views, ways_back = zip(*views_of(squares), strict=True)
+    shown = np.stack(views)  # together, because batches of a few frames are slow
+    answers = networks.predict(shown, networks.predict_single(shown), beats)
+    return np.stack([back(answer) for answer, back in zip(answers, ways_back, strict=True)])
+
+
 def disagreement(
     networks: "Networks",
     outlines: Outlines,
     beats: list[tuple[int, int]],
     fractions: tuple[float, ...],
+    views: np.ndarray | None = None,
 ) -> tuple[float, dict[str, float]]:
     """Compare several estimates at the ED and ES frames of the beats.
 
-    fractions: EFs of the networks that were measured already. Returns 1 - Dice of the
-    outlines and the landmarks, and the spreads of the EF over the networks and over views of
-    test-time augmentation, points.
+    fractions: EFs of the networks that were measured already. views: `seen_in_views` of these
+    frames, if known. Returns 1 - Dice of the outlines and the landmarks, and the spreads of the EF
+    over the networks and over the views, points.
     """
     frames = sorted({frame for beat in beats for frame in beat})
     if not frames:
@@ -57,13 +71,8 @@ def disagreement(
         pairs = zip(by_landmarks, outlines.masks[frames], strict=True)
         doubt = float(1 - np.mean([dice(*pair) for pair in pairs]))
         fractions = (*fractions, median_ejection(by_landmarks, beats))
-    views, ways_back = zip(*views_of(squares), strict=True)
-    shown = np.stack(views)  # together, because batches of a few frames are slow
-    answers = networks.predict(shown, networks.predict_single(shown), beats)
-    by_view = [
-        median_ejection(square_masks(back(answer), networks.size), beats)
-        for answer, back in zip(answers, ways_back, strict=True)
-    ]
+    views = seen_in_views(networks, squares, beats) if views is None else views
+    by_view = [median_ejection(square_masks(view, networks.size), beats) for view in views]
     return doubt, {"networks": _deviation(fractions), "views": _deviation(by_view)}
 
 

@@ -15,7 +15,8 @@ from benchmarks.networks import MONAI, NETWORKS, OURS, Foreign
 from benchmarks.peers import TABLE, markdown, store, summary
 from echolib.config import bf16_pays, device, project_root
 from echolib.data import EchoNet
-from echolib.networks.models import UNet, count_parameters
+from echolib.networks.levels import count_parameters
+from echolib.networks.models import UNet
 from tests.makers import EchoNetFolder, frame_set
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from echolib.networks.levels import level_table
-from echolib.networks.models import UNet, count_parameters, new_model
+from echolib.networks.levels import count_parameters, level_table
+from echolib.networks.models import UNet, new_model
 
 each_fold = pytest.mark.parametrize("fold", [1, 2])
 

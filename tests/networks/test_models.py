@@ -11,14 +11,14 @@ from echolib.config import weights_folder
 from echolib.errors import DataError
 from echolib.networks import TARGETS
 from echolib.networks.heatmaps import soft_argmax
+from echolib.networks.levels import count_parameters, first_levels
 from echolib.networks.models import (
     MODELS,
+    ConvBlock,
     LandmarkRegressor,
     LandmarkUNet,
     UNet,
-    count_parameters,
     finds_landmarks,
-    first_levels,
     load_model,
     new_model,
     save_model,
@@ -45,6 +45,23 @@ def test_landmarks_are_points_inside_the_image(model, shape, fold):
     assert points.shape == (shape[0], 40, 2) and points.dtype == torch.float32
     if model is LandmarkUNet:
         assert (points >= 0).all() and (points <= torch.tensor(shape[:1:-1])).all()
+
+
+def test_outside_of_training_normalisation_and_convolution_are_one_step():
+    torch.manual_seed(0)
+    block, images = ConvBlock(3, 5), torch.randn(4, 3, 9, 12)
+    for norm in (block[1], block[4]):  # as after a training
+        torch.nn.init.uniform_(norm.weight, 0.5, 2)
+        torch.nn.init.normal_(norm.bias)
+    for _ in range(20):
+        block(images)
+    one_by_one = block.eval()(images)
+    calls = []
+    block[1].register_forward_hook(lambda *_: calls.append("normalisation"))
+    with torch.inference_mode():
+        assert torch.allclose(block(images), one_by_one, atol=1e-5) and not calls
+        block.train()(images)
+    assert calls and one_by_one.requires_grad
 
 
 def test_seven_landmarks_and_new_models_by_target():

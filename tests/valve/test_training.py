@@ -17,7 +17,8 @@ from echolib.data.valve.squares import labelled_valves, whole_set
 from echolib.data.valve.study import ValveClip
 from echolib.errors import DataError
 from echolib.networks.augment import Augmentation
-from echolib.networks.models import UNet, first_levels, load_model, save_model
+from echolib.networks.levels import first_levels
+from echolib.networks.models import UNet, load_model, save_model
 from echolib.networks.training import Training
 from echolib.phantom.mitral_study import write_mitral_study
 from echolib.valve import training as mitral_training
