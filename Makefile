@@ -96,7 +96,7 @@ $(WEIGHTS)/frames/frames.csv:
 $(WEIGHTS)/valves/close/frames.csv:
 	@$(DRAW)/valves --valves 22000
 $(WEIGHTS)/cycles/frames.csv:
-	@$(DRAW)/cycles --cycles 12000
+	@$(DRAW)/cycles --cycles 24000
 
 $(WEIGHTS)/lv_landmarks/trained $(WEIGHTS)/lv_landmarks_robust/trained: TARGET := --target landmarks
 $(WEIGHTS)/lv_robust/trained $(WEIGHTS)/lv_landmarks_robust/trained: CORRUPTED := --corrupted 0.5
@@ -107,7 +107,7 @@ $(WEIGHTS)/lv_cycle_landmarks/trained: $(WEIGHTS)/cycles/frames.csv
 	@$(TRAIN) $(WEIGHTS)/cycles --epochs 1 --target landmarks --out $(@D)
 	@touch $@
 $(WEIGHTS)/lv_cycle/trained: $(WEIGHTS)/cycles/frames.csv
-	@$(TRAIN) $(WEIGHTS)/cycles --epochs 2 --loss bce_dice_area --out $(@D)
+	@$(TRAIN) $(WEIGHTS)/cycles --epochs 1 --loss bce_dice_area --out $(@D)
 	@touch $@
 $(WEIGHTS)/valve_%/trained: $(WEIGHTS)/valves/close/frames.csv
 	@$(TRAIN) $(WEIGHTS)/valves/$* --size $(if $(filter close,$*),128,112) --epochs 2 --loss bce_iou \
