@@ -75,9 +75,9 @@ refresh: $(STAMP)  ## execute the notebooks in place on the phantom and store th
 	@$(BIN)/python -m tools.notebooks refresh $(NOTEBOOKS)
 
 # All weights, of one version of the phantom, from nothing: 44,000 hearts for the networks of single frames,
-# each seen once (seen more often, their outlines of CAMUS training patients are worse), 12,000 beats for
-# the two networks of the beat and 22,000 valves. (The shipped lv_cycle is older; its card says why.) Each
-# network is a target of its own, and two of them are trained at a time, on one core each. What lies in
+# 24,000 beats for the two networks of the beat, each seen once (seen more often, outlines of CAMUS training
+# patients are worse or no better), and 22,000 valves. (The shipped lv_cycle is older; its card says why.)
+# Each network is a target of its own, and two of them are trained at a time, on one core each. What lies in
 # build/weights is taken up again, so begin with `make clean` when the phantom or the training has changed.
 # Last, the interval of the ejection fraction is calibrated on clips of their own.
 WEIGHTS := build/weights
