@@ -61,7 +61,8 @@ class Folder:
     def _open(self, make: bool) -> None:
         marker = self.path / MARKER
         if not marker.is_file():
-            if not self.path.is_dir() and not (make and not self.path.exists()):
+            missing = not self.path.exists()  # asked first: another person may be making it
+            if not self.path.is_dir() and not (make and missing):
                 raise DataError(f"{no_folder(self.path)} Name a folder of corrections.")
             self._refuse_others()
             with _writing(self.path):
@@ -86,7 +87,7 @@ class Folder:
     def _refuse_others(self) -> None:
         """Raise DataError where the folder holds files of other kinds, such as a data set."""
         others = [path for path in self.path.glob("*") if not is_hidden(path)]
-        if others:
+        if others and not (self.path / MARKER).is_file():  # another person may have just made it
             raise DataError(
                 f"{self.path}: expected a folder of corrections, or none yet, found "
                 f"{', '.join(sorted(path.name for path in others)[:4])}. Name a new folder: tables "

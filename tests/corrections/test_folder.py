@@ -574,6 +574,20 @@ def test_two_people_at_the_same_time_lose_nothing(place, clip):
     assert not list(place.rglob("*.damaged"))
 
 
+def test_a_folder_that_another_person_makes_just_now_is_opened(place, monkeypatch):
+    is_file, asked = Path.is_file, []
+
+    def made_meanwhile(path):
+        if path.name != folder_module.MARKER or asked:
+            return is_file(path)
+        asked.append(path)
+        Folder(place)
+        return False
+
+    monkeypatch.setattr(Path, "is_file", made_meanwhile)
+    assert Folder(place, "anna").entries() == [] and asked
+
+
 @pytest.mark.parametrize("moment", [0.0, 0.011, 0.023, 0.037])
 def test_whatever_a_kill_leaves_is_whole(place, clip, moment):
     spawn = multiprocessing.get_context("spawn")
