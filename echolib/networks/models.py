@@ -45,8 +45,8 @@ class ConvBlock(nn.Sequential):
         super().__init__(*layers)
 
     def forward(self, features: Tensor) -> Tensor:
-        """The layers one after the other, while training; else each normalisation as a part of the
-        convolution before it, which is the same but for rounding and takes a pass less."""
+        """(N, in, H, W) to (N, out, H, W). Outside of training, each normalisation is worked into
+        the convolution before it, which is faster and the same but for rounding."""
         if self.training or torch.is_grad_enabled():
             return super().forward(features)
         layers: list[Any] = list(self)
