@@ -574,17 +574,18 @@ def test_two_people_at_the_same_time_lose_nothing(place, clip):
     assert not list(place.rglob("*.damaged"))
 
 
-def test_a_folder_that_another_person_makes_just_now_is_opened(place, monkeypatch):
-    is_file, asked = Path.is_file, []
+@pytest.mark.parametrize("question", ["is_file", "is_dir"])
+def test_a_folder_that_another_person_makes_just_now_is_opened(place, monkeypatch, question):
+    ask, asked = getattr(Path, question), []
 
-    def made_meanwhile(path):
-        if path.name != folder_module.MARKER or asked:
-            return is_file(path)
-        asked.append(path)
-        Folder(place)
-        return False
+    def made_after_the_answer(path):
+        answer = ask(path)
+        if path in (place, place / folder_module.MARKER) and not asked:
+            asked.append(path)
+            Folder(place)
+        return answer
 
-    monkeypatch.setattr(Path, "is_file", made_meanwhile)
+    monkeypatch.setattr(Path, question, made_after_the_answer)
     assert Folder(place, "anna").entries() == [] and asked
 
 
