@@ -1,10 +1,12 @@
 """The package's own error, for data that it cannot read, and parts of messages."""
 
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
+UNPRINTABLE = re.compile("[\ud800-\udfff]")  # how Python holds bytes of a name that are not UTF-8
 ALIKE = 0.6  # similarity of two names, 0 to 1, from which one may be meant by the other
 
 
@@ -14,6 +16,15 @@ class DataError(ValueError):
     The message names the file (and the row), says what was expected and what was found, and
     what to do about it.
     """
+
+    def __init__(self, message: str = "") -> None:
+        """Keep the message as text that can be printed and written, see `printable`."""
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    """A text that may hold names of files, with \ufffd in place of what is not UTF-8."""
+    return UNPRINTABLE.sub("\ufffd", text)
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

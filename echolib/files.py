@@ -26,12 +26,10 @@ from .memory import require_memory
 if TYPE_CHECKING:
     import pandas as pd
 
-MINUTE, DAY = 60, 24 * 3600  # s
+DAY = 24 * 3600  # s
 # Temporary names as `atomic_path` gives them: the writer's machine and process, and a random text,
-# because containers that share a disk can have equal process numbers. Older versions wrote the
-# process number alone.
-TEMPORARY = re.compile(r"\.(.+)\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}((?:\.[^.]*)?)")
-OLDER_TEMPORARY = re.compile(r"\.(.+)()\.(\d+)(\.\w+)")
+# because containers that share a disk can have equal process numbers.
+TEMPORARY = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}(\.[^.]*)?")
 # files by which Linux tells one machine, and one container on it, from another
 MACHINE_FILES = ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid")
 
@@ -65,19 +63,26 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
     The temporary name keeps the suffix, because writers of videos and figures choose their
     format by it. The block may create a file or a folder there. An existing file is replaced;
-    an existing folder is replaced by a new one.
+    an existing folder is replaced by a new one. A symbolic link stays: what it points to is
+    replaced.
     """
-    path = Path(path)
-    make_folder(path.parent)
-    temporary = _temporary(path)
+    target = link_target(path)
+    make_folder(target.parent)
+    temporary = target.with_name(_temporary(Path(path)).name)
     try:
         yield temporary
-        if path.is_dir() and temporary.is_dir():
-            _replace_folder(temporary, path)
+        if target.is_dir() and temporary.is_dir():
+            _replace_folder(temporary, target)
         else:
-            os.replace(temporary, path)
+            os.replace(temporary, target)
     finally:
         _remove(temporary)
+
+
+def link_target(path: str | Path) -> Path:
+    """What a symbolic link points to, whether it is there or not; any other path as it is."""
+    path = Path(path)
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def make_folder(folder: Path) -> None:
@@ -110,15 +115,12 @@ def remove_leftovers(folder: str | Path) -> None:
     """
     with suppress(OSError):  # the folder is missing, or may not be read
         for entry in list(os.scandir(folder)):
-            names = TEMPORARY.fullmatch(entry.name) or OLDER_TEMPORARY.fullmatch(entry.name)
-            if not names:
+            writer = TEMPORARY.fullmatch(entry.name)
+            if not writer:
                 continue
-            name, machine, process, suffix = names.groups()
-            if not machine and not Path(folder, name + suffix).exists():
-                continue  # an older version's name, which others may give their files too
             with suppress(OSError):  # its writer has just renamed it, or it is not ours
                 unchanged = time.time() - entry.stat(follow_symlinks=False).st_mtime
-                if unchanged > _time_to_keep(machine, int(process)):
+                if unchanged > _time_to_keep(writer[1], int(writer[2])):
                     _remove(Path(entry))
 
 
@@ -130,9 +132,9 @@ def sweep(folder: Path) -> None:
 
 def _time_to_keep(machine: str, process: int) -> float:
     """Seconds without a change after which a temporary file has no writer any more."""
-    if machine not in ("", _machine()) or _is_alive(process):
+    if machine != _machine() or _is_alive(process):
         return DAY
-    return -math.inf if machine else MINUTE  # a file's time may lie in the future
+    return -math.inf  # a file's time may lie in the future
 
 
 def _is_alive(process: int) -> bool:

@@ -19,6 +19,11 @@ def unfinished_folder(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial")
 
 
+def has_parts(folder: Path) -> bool:
+    """Whether a folder of `Parts` holds more than the identity of its run."""
+    return folder.is_dir() and any(path.name != IDENTITY_FILE for path in folder.iterdir())
+
+
 class Parts:
     """The folder with the finished parts of one run.
 
@@ -59,13 +64,13 @@ class Parts:
             there = dict(read_json(file))
         except (ValueError, TypeError) as error:
             raise DataError(
-                f"{file} is damaged ({error}). Remove {self.folder} and run again."
+                f"{file} is damaged ({error}). Choose another folder and run again."
             ) from error
         differ = [key for key, value in self._identity.items() if value != there.get(key)]
         if differ:
             raise DataError(
                 f"{self.folder} holds results of another run; they differ in "
-                f"{', '.join(differ)}. Choose another folder, or remove that one."
+                f"{', '.join(differ)}. Choose another folder."
             )
 
     def path(self, name: str) -> Path:

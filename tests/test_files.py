@@ -49,17 +49,33 @@ def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["set"] and os.listdir(tmp_path / "set") == ["first"]
 
 
-def test_old_leftovers_of_older_versions_are_removed_where_their_file_is(tmp_path):
-    kept = [".other.99999999.avi", ".clip.avi", ".clip.mine.avi", "notes.12.avi", "clip.avi"]
-    for name in [*kept, ".clip.99999999.avi"]:
+def test_hidden_files_of_others_are_never_taken_for_leftovers(tmp_path):
+    kept = ["notes.txt", ".notes.20240101.txt", ".notes.19.txt", ".a.0123abcd-7.txt", "a.avi"]
+    kept += [".a.12.avi", ".a.0123abcd-7-0123abcd.partial.avi"]
+    for name in kept:
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (0, 0))
-    kept += [".clip.99999998.avi", f".clip.{os.getpid()}.avi"]
-    (tmp_path / kept[-2]).touch()  # fresh: somebody may be writing it
-    (tmp_path / kept[-1]).touch()
-    os.utime(tmp_path / kept[-1], (time.time() - 3600,) * 2)  # its process lives
     remove_leftovers(tmp_path)
     assert set(os.listdir(tmp_path)) == set(kept)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_stays_and_its_target_is_written(tmp_path, there):
+    for kind, name in (("table.csv", "other.csv"), ("set", "other"), ("film.mp4", "film")):
+        target, link = tmp_path / "big disk" / name, tmp_path / kind
+        link.symlink_to(target)
+        is_folder = kind == "set"
+        if there:
+            target.parent.mkdir(exist_ok=True)
+            target.mkdir() if is_folder else target.write_text("old")
+        with atomic_path(link) as temporary:
+            assert temporary.parent == target.parent
+            assert is_folder or temporary.suffix == link.suffix
+            temporary.mkdir() if is_folder else temporary.write_text("new")
+            (temporary / "new").touch() if is_folder else None
+        assert link.is_symlink() and link.samefile(target)
+        assert (os.listdir(target) == ["new"]) if is_folder else (target.read_text() == "new")
+    assert len(os.listdir(tmp_path / "big disk")) == 3
 
 
 @pytest.mark.parametrize("name", ["clip.avi", "set", "UID.1.2.3"])

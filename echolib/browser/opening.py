@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..data.problems import Problem
 from ..errors import DataError
 from ..geometry import Tracing
 from .editing import Editing
@@ -90,20 +91,27 @@ def browse(
 
 
 def in_order(views: Views, queue: str | Path) -> Views:
-    """The clips of a queue, in its order; a clip of the queue that `views` lacks is left out.
+    """The clips of a queue, in its order; what of the queue `views` lacks becomes a problem.
 
     Raises DataError if the queue cannot be read, or names no clip of `views`.
     """
     from ..corrections.queue import read_queue  # imports torch, which views of clips do without
 
     numbers = {name: number for number, name in enumerate(views.names)}
-    order = read_queue(queue)
+    problems: list[Problem] = []
+    order = read_queue(queue, problems)
     found = [(numbers[clip], frames) for clip, frames in order if clip in numbers]
     if not found:
         raise DataError(
             f"{queue}: expected clips of the source, such as {views.names[0]!r}, found "
             f"{order[0][0]!r}. Was the queue made of another data set?"
         )
+
+    problems += [
+        Problem.of(Path(queue).name, None, "the source has no clip {}", repr(clip))
+        for clip, _ in order
+        if clip not in numbers
+    ]
 
     def read(number: int) -> View:
         place, frames = found[number]
@@ -118,6 +126,6 @@ def in_order(views: Views, queue: str | Path) -> Views:
         names=tuple(views.names[place] for place, _ in found),
         keywords=tuple(views.keywords[place] for place, _ in found),
         read=read,
-        problems=views.problems,
+        problems=(*views.problems, *problems),
         origin=lambda number: views.origin(found[number][0]),
     )

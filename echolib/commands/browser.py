@@ -12,6 +12,7 @@ from .options import (
     add_split,
     changes,
     check_file,
+    refuse_input,
 )
 from .shared import Add, report_problems
 
@@ -58,6 +59,7 @@ def browse(arguments: argparse.Namespace) -> None:
     from ..data import Problem
     from ..data.problems import warnings_as_problems
 
+    refuse_input(arguments.data, Path(arguments.out))
     check_file(arguments.out, ".html", arguments.force)
     changed = changes(arguments)
     if arguments.annotator and not arguments.edit:

@@ -4,7 +4,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .options import add_device, add_force, add_split, add_weights, check_file
+from .options import (
+    add_device,
+    add_force,
+    add_split,
+    add_weights,
+    check_file,
+    refuse_input,
+)
 from .shared import KEPT_CLIPS, Add, about_ef, describe, open_clips, report_problems
 
 if TYPE_CHECKING:
@@ -61,6 +68,8 @@ def calibrate(arguments: argparse.Namespace) -> None:
     studies = [(arguments.data, arguments.split, out.with_suffix(""))]
     if arguments.also is not None:
         studies.append((arguments.also, arguments.also_split, out.with_name(f"{out.stem}-also")))
+    for path, _, _ in studies:
+        refuse_input(path, *(folder for _, _, folder in studies))
     opened = [(_enough(path, split), split, folder) for path, split, folder in studies]
     networks = load_networks(tuple(arguments.weights or WEIGHTS), calibration=None)
     arguments.kept, bar = KEPT_CLIPS, not arguments.quiet

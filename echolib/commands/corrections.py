@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
+from .options import add_force, check_file
 from .shared import Add, open_clips, report_problems
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def add_commands(add: Add) -> None:
         "--agreement", nargs=2, metavar=("A", "B"), help="compare what two annotators drew"
     )
     command.add_argument("--csv", help="with --agreement: also write a table, one row per outline")
+    add_force(command, "files of --csv")
 
 
 def corrections(arguments: argparse.Namespace) -> None:
@@ -38,6 +40,8 @@ def corrections(arguments: argparse.Namespace) -> None:
         raise DataError("--data names the clips of files to add: give --add too.")
     if arguments.csv and not arguments.agreement:
         raise DataError("--csv is the table of a comparison: give --agreement too.")
+    if arguments.csv:
+        check_file(arguments.csv, ".csv", arguments.force)
     documents = [each for path in arguments.add for each in read_download(path)]
     folder = Folder(arguments.folder, make=bool(documents))
     if documents:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DataError
 from ..locks import one_at_a_time
-from ..parts import unfinished_folder
+from ..parts import has_parts, unfinished_folder
 from .options import add_device, add_force, add_split, add_workers, check_file
 from .shared import KEPT_CLIPS, Add, open_clips, open_packed, report_problems
 
@@ -74,8 +74,9 @@ def queue(arguments: argparse.Namespace) -> None:
                 corrected, arguments.workers, not arguments.quiet, problems, unfinished,
             )  # fmt: skip
             write_queue(table, out)
-        except DataError:  # there is nothing to order
-            shutil.rmtree(unfinished, ignore_errors=True)
+        except DataError:  # of an option, perhaps: finished clips wait for the right one
+            if not has_parts(unfinished):
+                shutil.rmtree(unfinished, ignore_errors=True)
             raise
         shutil.rmtree(unfinished)
     report_problems(problems)

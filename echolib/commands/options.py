@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -139,6 +139,24 @@ def refuse_existing(path: str | Path, force: bool | None = None) -> None:
     kind = "folder" if path.is_dir() else "file"
     remedy = "Remove it" if force is None else "Give --force to write over it"
     raise DataError(f"{path} exists already. {remedy}, or choose another {kind}.")
+
+
+def refuse_input(source: str | Path, *written: Path) -> None:
+    """Raise DataError where a file or folder that is to be written is the input itself.
+
+    Another path to the same file or folder, such as a link, counts as the same.
+    """
+    for path in written:
+        if path.exists() and Path(source).exists() and path.samefile(source):
+            raise DataError(
+                f"{path} is the input itself, which the results would change. Choose another --out."
+            )
+
+
+def remove_files(paths: Iterable[Path]) -> None:
+    """Remove results of an earlier clip, so that none lies beside those of another one."""
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def check_file(path: str | Path, suffix: str, force: bool) -> None:

@@ -1,10 +1,11 @@
 """Networks on corrupted frames from a shell."""
 
 import argparse
+from pathlib import Path
 
 from ..config import fast_mode
 from ..errors import DataError
-from .options import add_device, add_seed, add_split, add_workers
+from .options import add_device, add_seed, add_split, add_workers, refuse_input
 from .shared import KEPT_PARTS, Add, open_packed
 
 
@@ -46,6 +47,7 @@ def robustness(arguments: argparse.Namespace) -> None:
 
     if arguments.frames < 1:
         raise ValueError(f"--frames must be 1 or more, not {arguments.frames}.")
+    refuse_input(arguments.data, Path(arguments.out))
     models = {}
     for given in arguments.weights:
         model = load_model(given)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import DataError
-from ..files import write_npz, write_table
+from ..files import read_json, write_json, write_npz, write_table
 from ..locks import one_at_a_time
 from ..parts import Parts
 from ..workers import clip_workers, clips_per_task, spread
@@ -19,6 +19,8 @@ from .options import (
     changes,
     refuse_dicom_seg,
     refuse_existing,
+    refuse_input,
+    remove_files,
 )
 from .shared import KEPT_CLIPS, PLAYED_AT, Add, open_clips, report_problems, write_dicom_seg
 
@@ -33,6 +35,8 @@ FORMAT = 2  # increase it when outlines of the same networks become others
 GIF_SIDE = 640  # px, longer side of a GIF at most: larger ones cannot be sent
 RESULTS = ("masks.npz", "masks.nii.gz", "contours.csv", "area.csv")  # of one clip
 OVERLAYS = ("overlay.mp4", "overlay.gif")
+DICOM_SEG = "masks.dcm"
+STATE = "clip.json"  # of a folder of clips, beside each one's results: the state of its file
 
 
 def add_commands(add: Add) -> None:
@@ -61,6 +65,7 @@ def segment(arguments: argparse.Namespace) -> None:
     from ..ventricle.clip import WEIGHTS, Networks, load_networks
 
     path, out, weights = Path(arguments.clip), Path(arguments.out), arguments.weights or WEIGHTS
+    refuse_input(path, out, *_files(out))
     changed, clips = changes(arguments), _loose_clips(path) if path.is_dir() else None
     if clips is None:
         refuse_existing(out, arguments.force)
@@ -118,7 +123,7 @@ def _segment_folder(
         _segment_one, data=data, changed=changed, network=network, out=out,
         overlays=arguments.overlays,
     )  # fmt: skip
-    problems: list[Problem] = []
+    problems = list(data.problems)
     done, clips = 0, list(data.table.path.items())
     workers = clip_workers(arguments.workers, len(clips))
     with one_at_a_time(out):
@@ -159,9 +164,12 @@ def _segment_one(
     problems: list[Problem] = []
     try:
         with warnings_as_problems(path.name, data.folder, problems):
-            if _is_segmented(path, out / name, overlays):
+            state = _state(path)
+            if _is_segmented(state, out / name, overlays):
                 return "", problems
-            return _segment_clip(path, changed, network, out / name, overlays)[1], problems
+            _, said = _segment_clip(path, changed, network, out / name, overlays)
+            write_json(state, out / name / STATE)
+            return said, problems
     except (ValueError, OSError) as error:
         reason = str(error).replace(f"{data.folder}/", "")
         return None, [*problems, Problem(path.name, None, reason)]
@@ -177,11 +185,24 @@ def _digests(network: "Encoder | Networks") -> list[str]:
     return [weights_digest(model) for model in network.models()]
 
 
-def _is_segmented(clip: Path, out: Path, overlays: bool) -> bool:
-    """Whether all results of a clip are there, written after the clip."""
+def _files(out: Path) -> list[Path]:
+    """The files with the results of one clip."""
+    return [out / name for name in (*RESULTS, *OVERLAYS, DICOM_SEG, STATE)]
+
+
+def _state(clip: Path) -> dict[str, int]:
+    """Size (bytes) and time of writing (ns) of a file, which tell it from one in its place."""
+    status = clip.stat()
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def _is_segmented(state: dict[str, int], out: Path, overlays: bool) -> bool:
+    """Whether all results of a clip are there, made of its file in this state."""
     results = [out / name for name in RESULTS + (OVERLAYS if overlays else ())]
-    changed = clip.stat().st_mtime
-    return all(path.is_file() and path.stat().st_mtime >= changed for path in results)
+    try:
+        return read_json(out / STATE) == state and all(path.is_file() for path in results)
+    except (OSError, ValueError):  # unfinished, or of a version that did not keep the state
+        return False
 
 
 def _segment_clip(
@@ -189,7 +210,8 @@ def _segment_clip(
 ) -> tuple["PackedMasks", str]:
     """Write masks, tables of contours and areas, and on request overlays of one clip.
 
-    Returns the masks and a sentence about them.
+    They take the place of earlier results, which are removed. Returns the masks and a sentence
+    about them.
     """
     import numpy as np
     import pandas as pd
@@ -201,6 +223,7 @@ def _segment_clip(
 
     clip = changed.of_clip(read_clip(path))
     masks = packed_outline(network, clip)
+    remove_files(_files(out))
     write_npz(out / "masks.npz", [("masks", masks)])
     write_masks(out / "masks.nii.gz", masks, clip.fps, clip.spacing)
     write_table(contours_table(clip.name, masks, clip.spacing), out / "contours.csv")

@@ -9,7 +9,7 @@ from ..errors import DataError
 from ..files import atomic_path, write_table
 from ..networks import PRECISIONS, TARGETS
 from .learning import is_corrections, learn_from
-from .options import add_device, add_force, add_seed, add_split, check_file
+from .options import add_device, add_force, add_seed, add_split, check_file, refuse_input
 from .shared import SIZE, Add, open_labelled, open_packed, report_problems
 
 MINUTES = 10.0
@@ -87,6 +87,7 @@ def train(arguments: argparse.Namespace) -> None:
     from ..networks.plan import TrainingConfig
     from ..networks.training import Training
 
+    refuse_input(arguments.data, Path(arguments.out))
     if arguments.start and is_corrections(arguments.data):
         learn_from(arguments)
         return
@@ -150,6 +151,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
     path = None if arguments.json is None else Path(arguments.json)
     if path is None and arguments.quiet:
         raise ValueError("--quiet shows no scores: name a file for them with --json.")
+    if path is not None and path.suffix.lower() == ".csv":
+        raise ValueError(
+            f"--json: expected a file such as {path.with_suffix('.json')}, found {path}, where the "
+            "CSV of cases would lie."
+        )
     for file in () if path is None else (path, path.with_suffix(".csv")):
         check_file(file, ".json", arguments.force)
     data = open_labelled(arguments.data)

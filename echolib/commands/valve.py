@@ -24,6 +24,8 @@ from .options import (
     check_file,
     refuse_dicom_seg,
     refuse_existing,
+    refuse_input,
+    remove_files,
 )
 from .shared import KEPT_CLIPS, KEPT_PARTS, PLAYED_AT, adder, write_dicom_seg
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from ..valve.finder import ValveFinder
 
 UNFINISHED = "unfinished"  # folder of a pickle's finished clips, until all are
+ENDINGS = ("_overlay.mp4", "_overlay.gif", "_opening.csv")  # of a clip's files, after its name
 NETWORKS = ("whole", "close")  # fields of a `ValveFinder`; the others are settings
 
 
@@ -82,6 +85,7 @@ def train(arguments: argparse.Namespace) -> None:
     """Train networks on labelled videos, split by video, and choose the threshold."""
     from ..valve.training import train_finder, train_whole_recipe
 
+    refuse_input(arguments.data, Path(arguments.out))
     clips = _labelled_clips(Path(arguments.data), arguments.echonet)
     kinds = {kind: sum(clip.dataset == kind for clip in clips) for kind in ("amateur", "expert")}
     print(f"{len(clips)} labelled videos: {kinds['amateur']} amateur, {kinds['expert']} expert")
@@ -112,11 +116,14 @@ def segment(arguments: argparse.Namespace) -> None:
     """Mask the mitral leaflets in every frame of a clip, or of all clips of a pickle."""
     from ..data import read_clip, read_mitral_pickle
     from ..data.dicom.segmentation import LEAFLETS, empty_segmentation
+    from ..data.names import clip_name
     from ..data.video import missing_file
     from ..networks.inference import outline
 
     path, out = Path(arguments.clip), Path(arguments.out)
     changed, pickled = changes(arguments), _is_pickle(path)
+    written = _files(out, [] if pickled else [clip_name(path)])
+    refuse_input(path, out, *written, *_earlier_files(out))
     if not (pickled and (out / UNFINISHED).is_dir()):
         refuse_existing(out, arguments.force)
     if path.is_dir():
@@ -142,6 +149,23 @@ def segment(arguments: argparse.Namespace) -> None:
     shutil.rmtree(out / UNFINISHED, ignore_errors=True)
 
 
+def _files(out: Path, names: Iterable[str]) -> list[Path]:
+    """The files with the results of clips of these names."""
+    ends = [f"{name}{end}" for name in names for end in ENDINGS]
+    return [out / file for file in ("masks.npz", "masks.dcm", *ends)]
+
+
+def _earlier_files(out: Path) -> list[Path]:
+    """The files of clips that were segmented into this folder before.
+
+    A clip has both overlays there, beside the masks; other files are the user's own.
+    """
+    mp4, gif, _ = ENDINGS
+    names = [path.name.removesuffix(mp4) for path in out.glob(f"*{mp4}")]
+    names = [name for name in names if (out / f"{name}{gif}").is_file()]
+    return _files(out, names) if (out / "masks.npz").is_file() else []
+
+
 def _finder(arguments: argparse.Namespace) -> "ValveFinder":
     """The finder that the user names, with the user's threshold."""
     from dataclasses import replace
@@ -159,7 +183,11 @@ def _finder(arguments: argparse.Namespace) -> "ValveFinder":
 def _write_results(
     out: Path, clips: "Sequence[Clip]", names: list[str], masks: "Iterable[np.ndarray]"
 ) -> None:
-    """Write the masks (T, H, W) bool of clips, under their names in masks.npz, and the pictures."""
+    """Write the masks (T, H, W) bool of clips, under their names in masks.npz, and the pictures.
+
+    They take the place of the files of earlier clips.
+    """
+    earlier = _earlier_files(out)
 
     def told() -> "Iterator[np.ndarray]":
         for clip, mask in zip(clips, masks, strict=True):
@@ -169,6 +197,7 @@ def _write_results(
             yield mask
 
     write_npz(out / "masks.npz", zip(names, told(), strict=True))  # before what may fail
+    remove_files(path for path in earlier if path.name != "masks.npz")
     for clip, name in zip(clips, names, strict=True):
         _write_pictures(out, clip, read_npz(out / "masks.npz", [name])[name])
     print(f"masks and overlays in {out}")
@@ -241,6 +270,7 @@ def submit(arguments: argparse.Namespace) -> None:
     from ..valve.submission import write_submission
 
     path = Path(arguments.masks)
+    refuse_input(path, Path(arguments.out))
     check_file(arguments.out, ".csv", arguments.force)
     try:
         masks = read_npz(path)

@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..files import write_table
-from .options import CLIP_HELP, SPLITS, add_measuring, add_weights, changes, refuse_existing
+from .options import (
+    CLIP_HELP,
+    SPLITS,
+    add_measuring,
+    add_weights,
+    changes,
+    refuse_existing,
+    refuse_input,
+    remove_files,
+)
 from .shared import KEPT_CLIPS, PLAYED_AT, Add, about_ef, describe, open_clips, report_problems
 
 if TYPE_CHECKING:
@@ -16,6 +25,7 @@ if TYPE_CHECKING:
     from ..data import Changes, Dataset
     from ..ventricle.clip import ClipFunction, Networks
 
+RESULTS = ("clips.csv", "beats.csv", "frames.csv", "report.html")  # of one clip; then its video
 ROWS_PRINTED = 20  # clips of a study without scores
 COLUMNS_PRINTED = [
     "name", "ef_measured", "ef_corrected", "ef_low", "ef_high", "n_beats", "heart_rate",
@@ -50,6 +60,7 @@ def add_commands(add: Add) -> None:
 def function(arguments: argparse.Namespace) -> None:
     """Measure how the left ventricle works: beats, volumes, ejection fraction with interval."""
     from ..data import LooseClips
+    from ..data.names import clip_name
     from ..ventricle.clip import WEIGHTS, load_networks
 
     path, out = Path(arguments.data), Path(arguments.out)
@@ -57,6 +68,7 @@ def function(arguments: argparse.Namespace) -> None:
     if arguments.clips is not None and arguments.clips < 1:
         raise ValueError(f"--clips: expected 1 or more, found {arguments.clips}.")
     changed = changes(arguments)
+    refuse_input(path, out)
     if path.is_dir():
         data = open_clips(path)
         if arguments.split is None:
@@ -64,14 +76,36 @@ def function(arguments: argparse.Namespace) -> None:
         arguments.kept = KEPT_CLIPS
         _study(changed.of_data(data), load_networks(*given), out, arguments)
     else:
+        refuse_input(path, *_files(out, clip_name(path)), *_earlier_files(out))
         refuse_existing(out, arguments.force)
         _clip(path, changed, load_networks(*given), out, arguments.identifier)
+
+
+def _files(out: Path, name: str) -> list[Path]:
+    """The files with the results of one clip of that name."""
+    return [*(out / result for result in RESULTS), out / f"{name}.mp4"]
+
+
+def _earlier_files(out: Path) -> list[Path]:
+    """The files of a clip that was measured into this folder before, as its table names it."""
+    import pandas as pd
+
+    table = out / "clips.csv"
+    try:
+        names = pd.read_csv(table, usecols=["name"], dtype=str).name
+    except (OSError, ValueError):  # there is no such table
+        return []
+    if len(names) != 1 or not isinstance(names[0], str):  # of a study
+        return []
+    *others, video = _files(out, Path(names[0]).name)
+    is_ours = video.is_file() and video.stat().st_mtime_ns >= table.stat().st_mtime_ns
+    return [*others, video] if is_ours else others
 
 
 def _clip(
     path: Path, changed: "Changes", networks: "Networks", out: Path, identifier: str | None
 ) -> None:
-    """Tables, video and report of one clip."""
+    """Tables, video and report of one clip, in place of those of an earlier one."""
     import pandas as pd
 
     from ..data import read_clip
@@ -81,6 +115,7 @@ def _clip(
 
     clip = changed.of_clip(read_clip(path))
     result = measure_clip(clip, networks)
+    remove_files(_earlier_files(out))
     write_table(pd.DataFrame([result.row()]), out / "clips.csv")
     beats = result.function.beats_table()
     beats.insert(0, "name", clip.name)

@@ -106,6 +106,34 @@ def without_record(content: Any) -> Any:
     return {key: value for key, value in content.items() if key != "kept"}
 
 
+def check_order(document: dict[str, Any], kept: dict[str, Any], download: bool) -> None:
+    """Raise DataError unless a checked document may replace another one that was not read before.
+
+    It may where it is a download that goes on from what is kept: more time was spent on it, and it
+    has all frames that are kept, on each of which at least as much time was spent.
+    """
+    if download and _continues(document, kept):
+        return
+    name = f"the annotator's name {document['annotator']!r}"
+    if download and _continues(kept, document):
+        raise DataError(
+            f"{document['clip']}: this download is older than what is kept under {name}. "
+            "Add the newest one."
+        )
+    raise DataError(
+        f"{document['clip']}: another session has kept corrections of this clip under {name} since "
+        "it was opened here. Open the clip again to go on from them, or use another name."
+    )
+
+
+def _continues(later: dict[str, Any], earlier: dict[str, Any]) -> bool:
+    """Whether a checked document can be one from which the same person went on to the later one."""
+    return later["seconds"] > earlier["seconds"] and all(
+        number in later["frames"] and later["frames"][number]["seconds"] >= frame["seconds"]
+        for number, frame in earlier["frames"].items()
+    )
+
+
 def outlined_frames(document: dict[str, Any]) -> dict[int, Tracing]:
     """The tracings of a checked document by frame; none of what was said to be not readable."""
     if document["answer"]:

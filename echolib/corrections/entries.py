@@ -1,9 +1,12 @@
 """A kept document as an entry of its folder, read from disk in no time where it is as written."""
 
+import errno
 import hashlib
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -154,3 +157,15 @@ def _entry(document: dict[str, Any], path: Path, record: dict[str, Any], rows: R
         seconds=document["seconds"],
         rows=rows,
     )
+
+
+@contextmanager
+def writing(folder: Path, more: str = "What was drawn is not kept there.") -> Iterator[None]:
+    """Say in a DataError that, and why, a folder cannot be written. more: what follows from it."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        reason = "the disk is full" if full else str(error.strerror or error)
+        remedy = "Make space" if full else "Check that it may be written, or choose another folder"
+        raise DataError(f"{folder} cannot be written: {reason}. {more} {remedy}.") from error

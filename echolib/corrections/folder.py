@@ -4,14 +4,14 @@
     documents/ANNOTATOR/CLIP.json  the truth: one document per clip and annotator
     Videos/CLIP.avi                the clips, linked, copied or written
     FileList.csv, VolumeTracings.csv, provenance.csv   derived from the documents at each change
+    tables.txt                     a checksum of the documents that the tables were derived from
 
 Names of clips and annotators are made safe for files, see `safe_name`.
 """
 
-import errno
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from os import scandir
 from os.path import isfile
 from pathlib import Path
@@ -25,10 +25,19 @@ from ..data.problems import Problem
 from ..errors import DataError, no_folder
 from ..files import atomic_path, make_folder, read_json, remove_leftovers, write_json
 from ..locks import one_at_a_time, remove_dead_lock
-from .document import FORMAT, LONGEST_TEXT, check_document, without_record
-from .entries import Entry, Signature, checksum, read_entry, safe_name, signature, write_entry
+from .document import FORMAT, LONGEST_TEXT, check_document, check_order, without_record
+from .entries import (
+    Entry,
+    Signature,
+    checksum,
+    read_entry,
+    safe_name,
+    signature,
+    write_entry,
+    writing,
+)
 from .outline import leaflets_mask, ventricle_mask
-from .tables import join_tables
+from .tables import ORDER, RECORD, join_tables, made_of
 from .videos import OtherClipError, Source, bring_video, is_other, origin
 
 MARKER, DOCUMENTS, VIDEOS = "corrections.json", "documents", "Videos"
@@ -65,7 +74,7 @@ class Folder:
             if not self.path.is_dir() and not (make and missing):
                 raise DataError(f"{no_folder(self.path)} Name a folder of corrections.")
             self._refuse_others()
-            with _writing(self.path):
+            with writing(self.path):
                 make_folder(self.path)
                 (self.path / ".gitignore").write_text("*\n")  # tracings of licensed data
                 write_json({"format": FORMAT, "content": "corrections of echolib"}, marker)
@@ -95,13 +104,17 @@ class Folder:
             )
 
     def _is_stale(self) -> bool:
-        """Whether a document is newer than the tables, as after a kill between the two."""
-        paths = [*self._documents()]
-        if not paths:
-            return False
-        newest = max(signature(path)[0] for path in paths)
-        tables = [self.path / name for name in join_tables([], set())]
-        return any(not path.is_file() or signature(path)[0] < newest for path in tables)
+        """Whether the tables are not those of the documents and videos that are there.
+
+        As after a kill between the two, and where documents were copied here or deleted.
+        """
+        there = [(self.path / name).is_file() for name in (*ORDER, RECORD)]
+        if not any(there) and not any(self._documents()):
+            return False  # nothing has been kept yet
+        return not all(there) or (self.path / RECORD).read_text(errors="replace") != self._made_of()
+
+    def _made_of(self) -> str:
+        return made_of(self._documents(), self._videos())
 
     # --- Reading --------------------------------------------------------------------------------
 
@@ -189,13 +202,15 @@ class Folder:
         split: str = "",
         patient: str = "",
         tables: bool = True,
+        download: bool = False,
     ) -> None:
         """Write a document, bring its clip into the folder, and derive the tables anew.
 
         source: the clip's file, the clip, or its frames (T, H, W) uint8; needed until its video is
         in the folder. spacing: mm per px, by default that of the source. split, patient: of the
         clip in its data set, see `origin`. tables: False to derive them once for many documents,
-        with `write_tables`. When this returns, all of it is on disk.
+        with `write_tables`. download: whether it may replace a document that was not read here, but
+        that it goes on from, see `check_order`. When this returns, all of it is on disk.
 
         Raises DataError for a damaged document, one of another clip of the same name, one that
         somebody else has changed since this object read it, and where nothing can be written. Where
@@ -207,10 +222,10 @@ class Folder:
             raise ValueError(f"split: expected one of {list(SPLITS)} or none, found {split!r}.")
         path = self._path(document["clip"], document["annotator"])
         shape = document["frame_count"], document["height"], document["width"]
-        with _writing(self.path), one_at_a_time(self.path / DOCUMENTS):
+        with writing(self.path), one_at_a_time(self.path / DOCUMENTS):
             files = [folder / path.name for folder in self._annotator_folders()]
             others = [x for x in map(self._entry, map(str, files)) if isinstance(x, Entry)]
-            self._check(document, path, shape, others)
+            self._check(document, path, shape, others, download)
             found, failure = self._bring(path.stem, source, shape, document["fps"])
             for entry in others:
                 spacing, split = spacing or found or entry.spacing, split or entry.split
@@ -220,7 +235,7 @@ class Folder:
             self._entries[str(path)] = now, entry
             self._seen[path] = now, checksum(document)
         if tables:
-            with _writing(self.path, "The correction itself is kept, but not in the tables."):
+            with writing(self.path, "The correction itself is kept, but not in the tables."):
                 self._write_tables()
         if failure:
             raise DataError(
@@ -230,14 +245,15 @@ class Folder:
     def add(self, documents: list[dict[str, Any]], data: Dataset | None = None) -> list[Problem]:
         """Keep documents, such as those of `read_download`, under the annotators that they name.
 
-        data: the data set of the clips. Returns a problem for each that could not be kept, or whose
-        clip is not in the folder.
+        data: the data set of the clips. A document replaces an earlier download that it goes on
+        from. Returns a problem for each that could not be kept, or whose clip is not in the folder.
         """
         problems = []
         for document in documents:
             clip = str(document.get("clip"))[:LONGEST_TEXT]
             try:
-                self.keep(document, **(origin(data, clip) if data else {}), tables=False)
+                source = origin(data, clip) if data else {}
+                self.keep(document, **source, tables=False, download=True)
             except (DataError, OSError) as error:
                 problems.append(Problem(f"{clip}.json", None, str(error)))
         self.write_tables()
@@ -245,12 +261,13 @@ class Folder:
 
     def write_tables(self) -> None:
         """Derive the tables from the documents. Raises DataError where they cannot be written."""
-        with _writing(self.path):
+        with writing(self.path):
             self._write_tables()
 
     def _write_tables(self) -> None:
         with one_at_a_time(self.path / DOCUMENTS):
-            for name, text in join_tables(self.entries(), self._videos()).items():
+            record = {RECORD: self._made_of()}  # before the documents are read; written last
+            for name, text in (join_tables(self.entries(), self._videos()) | record).items():
                 with atomic_path(self.path / name) as temporary:
                     temporary.write_text(text, encoding="utf-8", newline="\n")
 
@@ -260,6 +277,7 @@ class Folder:
         path: Path,
         shape: tuple[int, int, int],
         others: list[Entry],
+        download: bool,
     ) -> None:
         """Raise DataError where a document must not be written; move a damaged file aside."""
         for entry in others:
@@ -278,11 +296,7 @@ class Folder:
             path.replace(path.with_name(f"{path.name}.damaged"))
             return
         if checksum(there) not in (checksum(document), seen and seen[1]):
-            raise DataError(
-                f"{document['clip']}: another session has kept corrections of this clip under the "
-                f"annotator's name {document['annotator']!r} since it was opened here. Open the "
-                "clip again to go on from them, or use another name."
-            )
+            check_order(document, there, download)
 
     def _bring(
         self, file: str, source: Source | None, shape: tuple[int, int, int], fps: float | None
@@ -330,15 +344,3 @@ def _listing(folder: Path) -> list[tuple[str, str]]:
     """Name and path of what lies in a folder, without hidden files."""
     with scandir(folder) as found:
         return [(entry.name, entry.path) for entry in found if not entry.name.startswith(".")]
-
-
-@contextmanager
-def _writing(folder: Path, more: str = "What was drawn is not kept there.") -> Iterator[None]:
-    """Say in a DataError that, and why, a folder cannot be written. more: what follows from it."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        reason = "the disk is full" if full else str(error.strerror or error)
-        remedy = "Make space" if full else "Check that it may be written, or choose another folder"
-        raise DataError(f"{folder} cannot be written: {reason}. {more} {remedy}.") from error

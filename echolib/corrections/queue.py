@@ -198,14 +198,19 @@ def write_queue(queue: pd.DataFrame, path: str | Path) -> None:
     write_table(queue.round(4), path)
 
 
-def read_queue(path: str | Path) -> list[tuple[str, list[int]]]:
+def read_queue(
+    path: str | Path, problems: list[Problem] | None = None
+) -> list[tuple[str, list[int]]]:
     """The clips of a queue in their order, each with its frames, the most doubtful one first.
 
-    Only the columns clip and frame are needed, so that a list made by hand is a queue too. Raises
-    DataError for a file that cannot be read or is no such table.
+    Only the columns clip and frame are needed, so that a list made by hand is a queue too.
+    problems: list to which rows that cannot be read are added. Raises DataError for a file that
+    cannot be read or is no such table.
     """
     path = Path(path)
-    table, _ = read_table(path, ["clip", "frame"])
+    table, found_problems = read_table(path, ["clip", "frame"])
+    if problems is not None:
+        problems += found_problems
     frames = to_numbers(table.frame)
     wrong = ~(frames.between(0, FARTHEST_FRAME) & (frames == frames.round()))
     if wrong.any() or table.empty:

@@ -5,12 +5,15 @@ people who corrected a clip, `FileList.csv` and `VolumeTracings.csv` take the on
 `provenance.csv` has them all.
 """
 
+import os
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 
 from ..data.echonet import CHORD_COLUMNS, PROVENANCE, TRACINGS
 from ..data.file_list import FILE_LIST
 from ..data.frames import SPLITS
-from .entries import Entry
+from .entries import Entry, checksum
 from .rows import csv_text
 
 LIST_COLUMNS = (
@@ -23,6 +26,7 @@ PROVENANCE_COLUMNS = (
     "in_tables",
 )  # fmt: skip
 ORDER = (TRACINGS, PROVENANCE, FILE_LIST)  # of writing: a clip is listed when it is traced
+RECORD = "tables.txt"  # what the tables were made of
 
 
 def join_tables(entries: Iterable[Entry], videos: set[str]) -> dict[str, str]:
@@ -48,6 +52,19 @@ def join_tables(entries: Iterable[Entry], videos: set[str]) -> dict[str, str]:
         words = ("no", "yes" if id(entry) in in_tables else "no")
         texts[PROVENANCE] += [f"{row},{words[outline]}\n" for row, outline in entry.rows.provenance]
     return {name: "".join(texts[name]) for name in ORDER}
+
+
+def made_of(documents: Iterable[str], videos: set[str]) -> str:
+    """Checksum of what tables depend on: documents with their times and sizes, and the videos.
+
+    documents: their paths. videos: as for `join_tables`.
+    """
+    files = []
+    for path in documents:
+        with suppress(FileNotFoundError):  # another process may have moved it aside
+            status = os.stat(path)
+            files.append([*Path(path).parts[-2:], status.st_mtime_ns, status.st_size])
+    return checksum([sorted(files), sorted(videos)])
 
 
 def _splits(entries: list[Entry]) -> dict[str, str]:

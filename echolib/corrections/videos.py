@@ -54,6 +54,7 @@ def bring_video(
             f"{_size(clip.frames.shape)}. Open the clip that was corrected, or give this one "
             "another name."
         )
+    path.unlink(missing_ok=True)  # a dead link, through which nothing must be written
     with atomic_path(path) as temporary:
         if not (isinstance(source, str | Path) and _link(Path(source), temporary, shape[1:])):
             write_avi(temporary, clip.frames, clip.fps or fps)

@@ -28,24 +28,40 @@ __all__ = [
     "read_plain_pickle", "rows_to_tracing", "whole_set",
 ]  # fmt: skip
 
+PACKED = ("frames.csv", "images.npy")  # files by which a packed set is told
+RESULTS = ("clips.csv", "beats.csv")  # and the results of `function`
+
+
+def _has(folder: Path, names: tuple[str, ...]) -> bool:
+    return all((folder / name).is_file() for name in names)
+
 
 def open_data(folder: str | Path) -> Dataset | FrameSet:
     """Open the folder of a data set. Its files decide which reader opens it.
 
     A folder of clips without any table is a data set without labels. Raises DataError when the
-    folder is missing, or holds neither a known layout nor a clip.
+    folder is missing, holds neither a known layout nor a clip, or holds results of `function`,
+    whose videos are not taken for clips.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{no_folder(folder)} Give the folder of a data set.")
-    if (folder / "frames.csv").is_file():
+    if _has(folder, PACKED):
         return FrameSet.load(folder)
     if (folder / "FileList.csv").is_file() or (folder / "VolumeTracings.csv").is_file():
         return EchoNet(folder)
     if find_patients(folder) is not None:
         return Camus(folder)
+    if _has(folder, RESULTS):
+        raise DataError(
+            f"{folder} holds results of `function` ({', '.join(RESULTS)}): expected a data set or "
+            "a folder of clips. Give the folder of the recordings; if they lie here, too, move the "
+            "recordings or the results to a folder of their own."
+        )
     if find_clips(folder):
         return LooseClips(folder)
+    if _has(folder, PACKED[:1]):
+        return FrameSet.load(folder)  # says what the packed set lacks
     names = sorted(path.name for path in folder.iterdir())[:5]
     raise DataError(
         f"{folder} holds no data set that echolib can read: expected FileList.csv and "

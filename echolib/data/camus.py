@@ -7,6 +7,7 @@ Source: Leclerc et al., IEEE TMI 38(9), 2019, doi 10.1109/TMI.2019.2900516.
 """
 
 import hashlib
+import os
 import warnings
 import zlib
 from pathlib import Path
@@ -19,6 +20,7 @@ from scipy import ndimage
 from ..errors import DataError
 from ..geometry import Tracing, largest_component, mask_outline, outline_to_tracing
 from .clips import Clip
+from .fingerprints import file_stamp
 from .frames import LabelledFrame, number_or_none
 from .nifti import nifti_file, nifti_stem, read_nifti, to_uint8
 from .problems import Problem, problem_summary
@@ -198,12 +200,14 @@ class Camus:
         return Clip(clip, frames, number_or_none(record.fps), spacing)
 
     def fingerprint(self) -> str:
-        """Hash of the splits and of the names and sizes of the views' files."""
+        """Hash of the splits and of the names, sizes and times of writing of the views' files."""
         digest = hashlib.sha256()
         for clip, record in self.table.iterrows():
-            digest.update(f"{clip} {record.split}".encode())
-            for path in sorted(record.path.glob(f"{clip}_*.nii*")):
-                digest.update(f"{path.name} {path.stat().st_size}".encode())
+            digest.update(os.fsencode(f"{clip} {record.split}"))
+            info = record.path / f"Info_{clip.removeprefix(f'{record.patient}_')}.cfg"
+            files = [*sorted(record.path.glob(f"{clip}_*.nii*")), info]
+            for path in filter(Path.is_file, files):
+                digest.update(file_stamp(path))
         return digest.hexdigest()[:12]
 
 
@@ -304,5 +308,5 @@ def _regions(labels: np.ndarray) -> np.ndarray:
 
 def _hashed_split(patient: str) -> str:
     """A split by a hash of the name: 80 % train, 10 % val, 10 % test."""
-    tenth = zlib.crc32(patient.encode()) % 10
+    tenth = zlib.crc32(os.fsencode(patient)) % 10
     return {8: "val", 9: "test"}.get(tenth, "train")

@@ -22,6 +22,7 @@ from ..geometry import (
 )
 from .clips import Clip
 from .file_list import FILE_LIST, FileList
+from .fingerprints import file_stamp
 from .frames import LabelledFrame, number_or_none
 from .names import clip_name
 from .problems import Problem, problem_summary
@@ -267,12 +268,12 @@ class EchoNet:
         ]  # fmt: skip
 
     def fingerprint(self) -> str:
-        """Hash of the two tables and of the names and sizes of the videos."""
+        """Hash of the two tables and of the names, sizes and times of writing of the videos."""
         digest = hashlib.sha256()
         for file in (FILE_LIST, TRACINGS):
             digest.update((self.folder / file).read_bytes())
         for path in self.table.path:
-            digest.update(f"{path.name} {path.stat().st_size}".encode())
+            digest.update(file_stamp(path))
         if self.corrected:
             digest.update(" ".join(self.table.patient).encode())
         return digest.hexdigest()[:12]

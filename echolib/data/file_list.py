@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..errors import DataError
 from .frames import SPLITS
-from .names import VIDEO_SUFFIXES, clip_name, suffix_of
+from .names import VIDEO_SUFFIXES, clip_name, plain_name, suffix_of
 from .problems import Problem, problem_summary
 from .tables import RATES, read_table, to_numbers
 
@@ -202,7 +202,8 @@ def find_videos(folder: Path) -> dict[str, Path]:
 
     files = sorted(filter(Path.is_file, folder.iterdir()), key=lambda path: (-priority(path), path))
     return {
-        clip_name(path) if suffix_of(path) in VIDEO_SUFFIXES else path.name: path for path in files
+        clip_name(path) if suffix_of(path) in VIDEO_SUFFIXES else plain_name(path.name): path
+        for path in files
     }
 
 

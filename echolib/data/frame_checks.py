@@ -38,6 +38,9 @@ ARRAYS: dict[str, tuple[type, tuple[int | str, ...]]] = {
     "regions": (np.uint8, ("S", "S")),
     "neighbours": (np.uint8, (2, "S", "S")),
 }
+# of a set on disk, and those that systems add to any folder
+SET_FILES = {"frames.csv", "problems.csv", *(f"{name}.npy" for name in ARRAYS)}
+SET_FILES |= {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
 def read_frame_table(path: Path) -> pd.DataFrame:
@@ -60,6 +63,22 @@ def read_frame_table(path: Path) -> pd.DataFrame:
         _check_all(valid, table[column], f"{path}, column {column}", expected)
         table[column] = numbers.astype(int)
     return table
+
+
+def refuse_other_files(folder: str | Path) -> None:
+    """Raise DataError where a folder holds anything that is no set of packed frames.
+
+    A new set replaces the whole folder. One that is empty or not there is no hindrance.
+    """
+    folder = Path(folder)
+    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    others = sorted(found - SET_FILES)
+    if others or (found and not {"frames.csv", "images.npy"} <= found):
+        raise DataError(
+            f"{folder}: expected no folder yet, an empty one, or a set of packed frames, which "
+            f"would be replaced; found {', '.join((others or sorted(found))[:4])}. "
+            "Name a new folder."
+        )
 
 
 def check_table(table: pd.DataFrame) -> None:

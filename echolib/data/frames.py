@@ -22,6 +22,7 @@ from .frame_checks import (
     check_arrays,
     check_table,
     read_frame_table,
+    refuse_other_files,
 )
 from .letterbox import Letterbox
 from .problems import Problem, full_table, read_problems
@@ -221,7 +222,11 @@ class FrameSet:
         return LabelledFrame(image, mask, landmarks, **columns, regions=regions)
 
     def save(self, folder: str | Path) -> None:
-        """Write the set as `.npy` files and two CSVs, completely or not at all."""
+        """Write the set as `.npy` files and two CSVs, completely or not at all.
+
+        A set that lies there is replaced. Raises DataError for a folder with other files.
+        """
+        refuse_other_files(folder)
         with atomic_path(folder) as temporary:
             temporary.mkdir()
             arrays = {"images": self.images, "masks": self.masks} | self._optional_arrays
@@ -247,7 +252,7 @@ class FrameSet:
         except DataError as error:
             raise DataError(
                 f"{folder} is not a complete set of packed frames. {error} "
-                "Remove the folder and pack the data set again."
+                "Move the folder away and pack the data set again."
             ) from error
 
 

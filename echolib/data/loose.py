@@ -10,9 +10,10 @@ import pandas as pd
 
 from ..errors import DataError
 from .clips import Clip, is_dicom, read_clip
+from .fingerprints import file_stamp
 from .frames import LabelledFrame
 from .names import is_hidden, suffix_of, unique_names
-from .problems import Problem
+from .problems import Problem, problem_summary
 
 OTHER_SUFFIX = re.compile(r"\.[A-Za-z]\w*$")  # of a name; the numbers of a UID are none
 DIRECTORY = "dicomdir"  # the list of a DICOM medium: it has no frames
@@ -29,10 +30,16 @@ class LooseClips:
         """List the files without opening a video. Raises DataError where there is no clip."""
         self.name = "clips"
         self.folder = Path(folder)
-        self.problems: list[Problem] = []
+        self.problems = [
+            Problem.of(path.name, None, "a link to a file that is not there")
+            for path in _dead_links(self.folder)
+        ]
         clips = unique_names(find_clips(self.folder))
         if not clips:
-            raise DataError(f"{self.folder}: expected clips, found none. Give the folder of clips.")
+            dead = f" but {problem_summary(self.problems)}" if self.problems else ""
+            raise DataError(
+                f"{self.folder}: expected clips, found none{dead}. Give the folder of clips."
+            )
         table = {"patient": list(clips), "split": "", "fps": np.nan, "path": list(clips.values())}
         self.table = pd.DataFrame(table, index=pd.Index(clips, name="clip", dtype=object))
 
@@ -50,8 +57,7 @@ class LooseClips:
         """Hash of the files' names, sizes and times of writing."""
         digest = hashlib.sha256()
         for path in self.table.path:
-            status = path.stat()  # uncompressed clips are equal in size
-            digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}".encode())
+            digest.update(file_stamp(path))
         return digest.hexdigest()[:12]
 
 
@@ -63,6 +69,13 @@ def find_clips(folder: Path) -> list[Path]:
     """
     files = [path for path in folder.iterdir() if not is_hidden(path) and path.is_file()]
     return sorted(path for path in files if suffix_of(path) or _starts_as_clip(path))
+
+
+def _dead_links(folder: Path) -> list[Path]:
+    """Links of a folder that are named as clips, and whose file has moved or was deleted."""
+    links = [path for path in folder.iterdir() if path.is_symlink() and not path.exists()]
+    named = [path for path in links if suffix_of(path) or not OTHER_SUFFIX.search(path.name)]
+    return sorted(path for path in named if not is_hidden(path))
 
 
 def _starts_as_clip(path: Path) -> bool:

@@ -1,16 +1,23 @@
 """Names of clips and of their files.
 
-Only known suffixes are cut off: a UID such as `1.2.840.113619.2.391.42` is a whole name.
+Only known suffixes are cut off: a UID such as `1.2.840.113619.2.391.42` is a whole name. Names are
+printable, and in Unicode's composed form, in which tables are written: macOS decomposes letters.
 """
 
+import hashlib
+import os
 import re
+import unicodedata
 from collections import Counter
 from pathlib import Path
+
+from ..errors import printable
 
 # the first has priority where a clip has several files
 VIDEO_SUFFIXES = (
     ".avi", ".mp4", ".m4v", ".mov", ".webm", ".mkv", ".wmv", ".asf", ".mpg", ".mpeg", ".ts",
-    ".m2ts", ".mts", ".flv", ".ogv", ".3gp",
+    ".m2ts", ".mts", ".flv", ".ogv", ".3gp", ".vob", ".qt", ".divx", ".xvid", ".m1v", ".m2v",
+    ".mpe", ".mpv", ".m2t", ".f4v", ".3g2",
 )  # fmt: skip
 CLIP_SUFFIXES = (*VIDEO_SUFFIXES, ".gif", ".dcm", ".dicom", ".ima")
 
@@ -27,7 +34,12 @@ def clip_name(path: str | Path) -> str:
     path: a path, or a name in a table, which may have the folders of another system.
     """
     name = path.name if isinstance(path, Path) else re.split(r"[/\\]", path.strip())[-1]
-    return name[: len(name) - len(suffix_of(name))]
+    return plain_name(name[: len(name) - len(suffix_of(name))])
+
+
+def plain_name(name: str) -> str:
+    """A file's name for tables: printable, with an accent and its letter in one character."""
+    return unicodedata.normalize("NFC", printable(name))
 
 
 def is_hidden(path: Path) -> bool:
@@ -39,15 +51,24 @@ def unique_names(paths: list[Path]) -> dict[str, Path]:
     """Map names of clips to their files, all of one folder; equal names keep their suffixes.
 
     Names that differ only in case count as equal, because some systems do not tell them apart and
-    would write the results of one clip over those of another.
+    would write the results of one clip over those of another. Names that differ only in what is
+    not printed get digits of a checksum.
     """
     names = [clip_name(path) for path in paths]
     while True:
         counts = Counter(name.casefold() for name in names)
         longer = [
-            path.name if counts[name.casefold()] > 1 else name
+            plain_name(path.name) if counts[name.casefold()] > 1 else name
             for path, name in zip(paths, names, strict=True)
         ]
         if longer == names:
-            return dict(zip(names, paths, strict=True))
+            break
         names = longer
+    counts = Counter(names)
+    pairs = zip(names, paths, strict=True)
+    return {_with_digits(path) if counts[name] > 1 else name: path for name, path in pairs}
+
+
+def _with_digits(path: Path) -> str:
+    digits = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
+    return f"{plain_name(path.name)}-{digits}"

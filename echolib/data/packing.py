@@ -17,11 +17,17 @@ from ..arrays import read_npz
 from ..config import data_folder
 from ..cores import worker_count
 from ..errors import DataError
-from ..files import atomic_path, remove_leftovers, write_npz
+from ..files import atomic_path, link_target, remove_leftovers, write_npz
 from ..locks import make_once, one_at_a_time
 from ..parts import Parts, unfinished_folder
 from ..workers import CLIPS_PER_TASK, spread
-from .frame_checks import COLUMNS, NUMBER_COLUMNS, check_table, possible_landmarks
+from .frame_checks import (
+    COLUMNS,
+    NUMBER_COLUMNS,
+    check_table,
+    possible_landmarks,
+    refuse_other_files,
+)
 from .frames import Dataset, FrameSet, LabelledFrame, places, to_square
 from .problems import Problem, full_table, problem_summary
 
@@ -45,9 +51,11 @@ def pack(
     bytes depend on neither. When the process is killed, or workers fail, finished parts stay and
     the next call continues from them; `folder` itself appears only when it is complete. When
     writing fails here, for example on a full disk, and when no labelled frame can be read, the
-    parts are removed. Raises OSError in the first case, DataError in the second.
+    parts are removed. Raises OSError in the first case, DataError in the second, and for a folder
+    with other files than packed frames, which are replaced.
     """
-    folder = Path(folder)
+    refuse_other_files(folder)
+    folder = link_target(folder)
     with _explained(dataset, folder), one_at_a_time(folder):
         return _pack(dataset, folder, size, workers, progress, scheduler)
 
@@ -242,6 +250,7 @@ def _assemble(dataset: Dataset, parts: Parts, records: dict[str, dict], folder: 
     files = [_arrays_file(parts, name) for name, record in records.items() if record["rows"]]
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"fps": float, "spacing": float})
     check_table(table)  # before anything is written that cannot be loaded
+    refuse_other_files(folder)  # again, because packing takes long
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         _join(files, temporary, len(rows))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..errors import DataError
+from ..errors import DataError, printable
 from .names import CLIP_SUFFIXES, clip_name
 
 LONGEST = 400  # characters of a line of a summary
@@ -37,6 +37,8 @@ class Problem:
     kind: str = ""
 
     def __post_init__(self) -> None:
+        for field in ("file", "reason"):
+            object.__setattr__(self, field, printable(getattr(self, field)))
         if not self.kind:
             object.__setattr__(self, "kind", _kind(self.reason, self.file))
 

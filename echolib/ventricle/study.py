@@ -234,7 +234,10 @@ def _measure_read(
     record = data.table.loc[name]
     truth: dict[str, str | float] = {"patient": str(record.patient), "split": str(record.split)}
     true = float(record.get("EF", np.nan))
-    truth["ef_true"] = _labelled_ef(labelled) if np.isnan(true) else true
+    # where a folder of corrections lists no EF, its ED or ES is a frame that nobody outlined
+    if np.isnan(true) and data.name != "corrections":
+        true = _labelled_ef(labelled)
+    truth["ef_true"] = true
     if isinstance(clip, Caution):
         return _measure_labelled_pair(name, labelled, networks, truth, clip)
     if len(clip.frames) <= len(labelled):  # only the frames that the expert chose

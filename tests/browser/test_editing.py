@@ -237,6 +237,19 @@ def test_a_queue_orders_the_clips_and_opens_each_at_its_most_doubtful_frame(tmp_
     assert browser.frame == 2
 
 
+def test_what_of_a_queue_is_not_shown_is_said(tmp_path):
+    queue = tmp_path / "queue.csv"
+    queue.write_text("clip,frame\n0012,0\na,1\nb,1,extra\n12,0\nc,2\n")
+    browser = browse(three_clips(), queue=queue)
+    assert list(browser._names) == ["a", "c"]
+    said = [str(problem) for problem in browser.problems]
+    assert said == [
+        "queue.csv, row 4: the row has 3 fields, the header 2 (left out)",
+        "queue.csv: the source has no clip '0012' (left out)",
+        "queue.csv: the source has no clip '12' (left out)",
+    ]
+
+
 def test_a_queue_of_other_clips_is_refused(tmp_path):
     queue = tmp_path / "queue.csv"
     queue.write_text("clip,frame\nd,4\n")

@@ -1,6 +1,7 @@
 """The editor in an exported page, in a real Chromium."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -492,6 +493,22 @@ def test_what_was_drawn_is_there_when_the_page_is_opened_again(engine, file):
         page.wait_for_selector(f"{ROOT}[data-state=ready]")
         assert state(page).startswith("ventricle: drawn by hand") and kept(page) == ""
         assert page.watch.complaints == []
+
+
+def test_a_page_of_another_patient_finds_nothing_of_a_clip_of_the_same_name(engine, file, folder):
+    heart = make_heart()
+    other = write(folder / "other.html", replace(heart, frames=255 - heart.frames))
+    with chromium.open_exported(engine, file) as page:
+        drag(page, 3, -2, 0)
+        page.wait_for_function("() => localStorage.length === 1")
+        page.goto(other.as_uri())
+        page.wait_for_selector(f"{ROOT}[data-state=ready]")
+        assert page.evaluate("localStorage.length") == 1  # the pages share it
+        assert state(page) == "ventricle: the network's (lv)"
+        assert document(page)["frames"] == {}
+        page.goto(file.as_uri())
+        page.wait_for_selector(f"{ROOT}[data-state=ready]")
+        assert state(page).startswith("ventricle: drawn by hand")
 
 
 def test_each_clip_keeps_its_own_corrections_and_steps(page):

@@ -114,6 +114,15 @@ def test_the_header_holds_areas_dice_curves_and_marks():
     }  # fmt: skip
 
 
+def test_the_digest_of_the_header_changes_with_any_pixel_only():
+    view = make_view()
+    frames = view.frames.copy()
+    digest = EncodedView(View("A", frames)).header["digest"]
+    assert digest == EncodedView(View("B", frames[::1])).header["digest"] and len(digest) == 16
+    frames[-1, -1, -1] ^= 1
+    assert digest != EncodedView(View("A", frames)).header["digest"]
+
+
 def test_single_frames_and_clips_of_unknown_frame_rate_play_at_a_default_rate():
     view = make_view()
     assert EncodedView(view).header["rate"] == 30

@@ -50,6 +50,10 @@ def test_downloads_are_added_listed_and_compared(tmp_path, study, download, caps
     assert "least: 0X0001, frame 9, ventricle" in said
     assert pd.read_csv(table).frame.tolist() == [2, 9]
     assert Folder(place, "anna").document("0X0005")["answer"] == "other view"
+    table.write_text("mine")
+    assert main(command) == 2 and "Give --force" in capsys.readouterr().err
+    assert table.read_text() == "mine"
+    assert main([*command, "--force"]) == 0 and pd.read_csv(table).frame.tolist() == [2, 9]
 
 
 def test_what_could_not_be_added_is_said(tmp_path, download, capsys):

@@ -17,6 +17,7 @@ from tools.fuzz_seeds import write_echonet
 
 UID = "1.2.840.113619.2.391.42"
 RESULTS = {"masks.npz", "masks.nii.gz", "contours.csv", "area.csv"}
+STATE = {"clip.json"}  # of the clip's file
 OVERLAYS = {"overlay.mp4", "overlay.gif"}
 
 
@@ -62,7 +63,16 @@ def test_segment_outlines_each_clip_of_a_folder_and_says_what_it_left_out(
     folders = {path.name for path in out.iterdir() if path.is_dir()}
     assert folders == {"smith", "B", UID}
     for folder in folders:
-        assert {path.name for path in (out / folder).iterdir()} == RESULTS
+        assert {path.name for path in (out / folder).iterdir()} == RESULTS | STATE
+
+
+def test_segment_of_a_folder_reports_a_link_to_a_clip_that_is_gone(
+    tmp_path, capsys, clips, weights
+):
+    (clips / "gone.avi").symlink_to(tmp_path / "elsewhere.avi")
+    text = run(capsys, "segment", clips, "--out", tmp_path / "out", "--weights", weights)
+    assert "3 of 5 clips outlined" in text
+    assert "1 x left out: a link to a file that is not there (first: gone.avi)" in text
 
 
 def test_segment_of_a_folder_draws_overlays_on_request(tmp_path, capsys, clips, weights):
@@ -70,7 +80,7 @@ def test_segment_of_a_folder_draws_overlays_on_request(tmp_path, capsys, clips, 
     command = ["segment", clips, "--out", out, "--weights", weights]
     run(capsys, *command)
     assert "3 of 5 clips outlined" in run(capsys, *command, "--overlays")
-    assert {path.name for path in (out / "smith").iterdir()} == RESULTS | OVERLAYS
+    assert {path.name for path in (out / "smith").iterdir()} == RESULTS | STATE | OVERLAYS
     drawn = (out / "smith" / "overlay.gif").stat().st_mtime_ns
     run(capsys, *command, "--overlays")
     assert (out / "smith" / "overlay.gif").stat().st_mtime_ns == drawn

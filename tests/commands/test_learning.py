@@ -89,6 +89,35 @@ def test_a_queue_that_was_stopped_goes_on(tmp_path, capsys, study, start, monkey
     assert [path.name for path in tmp_path.iterdir() if "queue" in path.name] == ["queue.csv"]
 
 
+def test_a_wrong_option_does_not_remove_finished_clips(tmp_path, capsys, monkeypatch):
+    folder, out = tmp_path / "clips", tmp_path / "queue.csv"
+    for name in "abc":
+        write_avi(folder / f"{name}.avi", 4)
+    torch.manual_seed(0)
+    network = save_network(UNet(width=2, depth=2), tmp_path / "net.safetensors", 112)
+    command = ["queue", folder, "--weights", network, "--out", out, "--workers", "1"]
+    whole, measured = queue.frame_doubts, []
+
+    def two(clip, *models):
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        measured.append(clip.name)
+        return whole(clip, *models)
+
+    monkeypatch.setattr(queue, "frame_doubts", two)
+    assert main([str(word) for word in command]) == 130
+    capsys.readouterr()
+    fails(capsys, [*command, "--split", "val"], "Choose another split")
+    monkeypatch.setattr(queue, "frame_doubts", lambda *given: measured.append("") or whole(*given))
+    assert main([str(word) for word in command]) == 0
+    assert measured == ["a", "b", ""]  # only the third one was left
+    (folder / "a.avi").write_bytes(b"")
+    for name in "bc":
+        (folder / f"{name}.avi").unlink()
+    fails(capsys, [*command, "--force"], "none of its 1 clips can be read")
+    assert [path.name for path in tmp_path.iterdir() if "queue" in path.name] == ["queue.csv"]
+
+
 def test_a_queue_leaves_out_what_is_corrected(tmp_path, capsys, study, start):
     folder, out = correct(study, tmp_path / "corrected", 3), tmp_path / "queue.csv"
     command = ["queue", str(study), "--weights", str(start), "--out", str(out)]

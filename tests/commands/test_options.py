@@ -19,7 +19,9 @@ ASKS_NETWORKS = {
     "mitral segment", "queue",
 }  # fmt: skip
 READS_CLIPS = {"segment", "function", "browse", "mitral segment"}
-WRITES_OVER = READS_CLIPS | {"evaluate", "calibrate", "mitral submit", "queue"}  # with --force only
+WRITES_OVER = READS_CLIPS | {  # with --force only
+    "evaluate", "calibrate", "mitral submit", "queue", "corrections",
+}  # fmt: skip
 SPLITS = {
     "evaluate": "test", "robustness": "test", "function": "test", "calibrate": "val",
     "browse": "all", "queue": "all",
@@ -240,6 +242,12 @@ def test_files_are_written_over_only_by_force(tmp_path, capsys, clip, weights):
     there.rename(tmp_path / "there.json")
     calibrate = ["calibrate", frames, "--out", tmp_path / "there.json"]
     fails(capsys, calibrate, "there.json exists already", "--force")
+
+
+@pytest.mark.parametrize("name", ["scores.csv", "scores.CSV"])
+def test_the_summary_of_scores_is_no_csv(tmp_path, capsys, name):
+    words = ["evaluate", tmp_path, "--json", tmp_path / name, "--force"]
+    fails(capsys, words, "scores.json, found", "where the CSV of cases would lie")
 
 
 def test_a_folder_in_place_of_a_file_is_said(tmp_path, capsys, clip):

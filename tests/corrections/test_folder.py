@@ -228,10 +228,38 @@ class TestTables:
         folder = Folder(place, "anna")
         folder.keep(document(frames={2: frame(18.0), 5: frame(15.0)}), clip)
         folder.keep(document(), tables=False)  # as if the process had ended then
-        os.utime(place / "documents/anna/0X0001.json", ns=(2**62, 2**62))
         assert traced(place) == [5, 2]
         Folder(place)
         assert traced(place) == [9, 2]
+
+    def test_tables_follow_documents_that_are_copied_here_with_old_dates_or_deleted(
+        self, place, clip, tmp_path
+    ):
+        other = Folder(tmp_path / "other", "ben")
+        other.keep(document("0X0002", annotator="ben"), clip)
+        path = tmp_path / "other" / "documents" / "ben" / "0X0002.json"
+        os.utime(path, (1.7e9, 1.7e9))
+        Folder(place, "anna").keep(document(), clip)
+        shutil.copytree(path.parent, place / "documents" / "ben")  # as cp -a does
+        Folder(place)
+        assert set(provenance(place)["clip"]) == {"0X0001", "0X0002"}
+        assert listed(place).FileName.tolist() == ["0X0001"]
+        shutil.copy2(clip, place / "Videos" / "0X0002.avi")
+        Folder(place)
+        assert listed(place).FileName.tolist() == ["0X0001", "0X0002"]
+        for each in (place / "documents").glob("*/*.json"):
+            each.unlink()
+        Folder(place)
+        assert listed(place).empty and provenance(place).empty and traced(place) == []
+
+    def test_tables_of_unchanged_documents_are_left_as_they_are(self, place, clip):
+        Folder(place)
+        assert not (place / "FileList.csv").exists()
+        Folder(place, "anna").keep(document(), clip)
+        names = ("FileList.csv", "VolumeTracings.csv", "provenance.csv", "tables.txt")
+        before = [(place / name).stat().st_ino for name in names]
+        Folder(place)
+        assert [(place / name).stat().st_ino for name in names] == before
 
 
 class TestVideos:
@@ -315,6 +343,15 @@ class TestVideos:
         write_avi(clip)
         folder.keep(document(ed=2))
         assert len(listed(place)) == 1
+
+    def test_nothing_is_written_through_a_dead_link(self, place, clip, tmp_path):
+        gone = tmp_path / "study" / "0X0001.avi"
+        gone.parent.mkdir()
+        folder = Folder(place, "anna")
+        (place / "Videos").mkdir()
+        self.video(place).symlink_to(gone)
+        folder.keep(document(), clip)
+        assert self.video(place).is_file() and not gone.exists()
 
     @pytest.mark.parametrize("shape", [(12, 112, 113), (11, 112, 112)])
     def test_a_correction_of_another_size_is_refused(self, place, clip, shape):
@@ -630,6 +667,27 @@ class TestAdding:
         problems = Folder(place).add([document(ed=3)])
         assert len(problems) == 1 and "another session" in str(problems[0])
         assert Folder(place, "anna").document("0X0001")["ed"] == 2
+
+    def test_a_later_download_of_the_same_work_goes_on_from_the_first(self, place, clip):
+        Folder(place, "anna").keep(document(), clip)
+        more = {2: frame(18.0), 5: frame(15.0), 9: frame(13.0)}
+        tuesday = document(frames=more, seconds=80.0)
+        assert Folder(place).add([tuesday]) == []
+        assert traced(place) == [9, 5, 2]
+        (problem,) = Folder(place).add([document()])
+        assert "this download is older than what is kept" in str(problem)
+        (problem,) = Folder(place).add([document(seconds=90.0)])  # lacks a frame that is kept
+        assert "another session" in str(problem)
+        drawn_elsewhere = more | {2: frame(17.0) | {"seconds": 4.0}}
+        (problem,) = Folder(place).add([document(frames=drawn_elsewhere, seconds=90.0)])
+        assert "another session" in str(problem)
+        assert Folder(place, "anna").document("0X0001") == tuesday
+
+    def test_in_the_browser_nothing_unread_is_replaced_even_by_longer_work(self, place, clip):
+        open_since_monday = Folder(place, "anna")
+        Folder(place, "anna").keep(document(), clip)
+        with pytest.raises(DataError, match="another session"):
+            open_since_monday.keep(document(ed=2, seconds=80.0))
 
     def test_where_a_clip_comes_from(self, tmp_path, clip):
         study = EchoNet(EchoNetFolder(tmp_path / "study").write())

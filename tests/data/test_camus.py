@@ -1,5 +1,7 @@
 """CAMUS: a generated folder in its layout, and the real frames where they are available."""
 
+import os
+
 import nibabel
 import numpy as np
 import pytest
@@ -133,6 +135,18 @@ def test_a_matrix_without_an_offset_says_nothing_of_the_orientation(tmp_path, ma
     found, _, notes = read_nifti(tmp_path / "image.nii")
     np.testing.assert_array_equal(found, pixels[..., 0].T)
     assert notes == []
+
+
+@pytest.mark.parametrize("name", ["patient0001_4CH_ED_gt.nii.gz", "Info_4CH.cfg"])
+def test_a_label_or_rate_that_was_corrected_is_a_change(folder, name):
+    path = folder / "database_nifti" / "patient0001" / name
+    path.touch()
+    before = Camus(folder).fingerprint()
+    assert Camus(folder).fingerprint() == before
+    os.utime(path, (1e9, 1e9))  # of the same size, but written anew
+    changed = Camus(folder).fingerprint()
+    path.unlink()
+    assert len({before, changed, Camus(folder).fingerprint()}) == 3
 
 
 def test_labelled_frames_have_the_numbers_of_their_half_sequence(folder):

@@ -1,5 +1,8 @@
 """EchoNet-Dynamic and EchoNet-Pediatric: clean folders and malformed ones."""
 
+import os
+import unicodedata
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -178,6 +181,24 @@ def test_a_video_shorter_than_listed_is_reported(folder):
     write_avi(folder.folder / "Videos" / "0X0001.avi", count=5)
     _, frames, problems = read(folder)
     assert frames == [] and "past the end: only 5 frames decode" in problems[0]
+
+
+def test_a_video_that_was_replaced_by_one_of_the_same_size_is_a_change(folder):
+    before = EchoNet(folder.write()).fingerprint()
+    assert EchoNet(folder.folder).fingerprint() == before
+    os.utime(folder.folder / "Videos" / "0X0001.avi", (1e9, 1e9))
+    assert EchoNet(folder.folder).fingerprint() != before
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_of_the_list_and_of_the_disk_may_be_composed_differently(folder, forms):
+    """As where a folder was packed into a zip file on macOS."""
+    listed, stored = (unicodedata.normalize(form, "Müller_1") for form in forms)
+    for table in (folder.files, folder.tracings):
+        table["FileName"] = table.FileName.str.replace("0X0001", listed)
+    (folder.folder / "Videos" / "0X0001.avi").rename(folder.folder / "Videos" / f"{stored}.avi")
+    _, frames, problems = read(folder, unicodedata.normalize("NFC", "Müller_1"))
+    assert problems == [] and len(frames) == 2
 
 
 def test_a_missing_video_is_reported(folder):

@@ -84,6 +84,25 @@ def test_a_saved_frame_set_loads_unchanged(tmp_path):
     assert len(open_data(tmp_path / "set")) == len(frames)
 
 
+@pytest.mark.parametrize("files", [["thesis.docx"], ["frames.csv"], ["images.npy", "data"]])
+def test_a_folder_with_other_files_is_never_replaced(tmp_path, files):
+    for name in files:
+        (tmp_path / name).write_text("precious")
+    with pytest.raises(DataError, match=rf"packed frames, .* found {files[-1]}.*Name a new"):
+        frame_set().save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(files)
+
+
+def test_an_empty_folder_and_an_older_set_are_replaced(tmp_path):
+    (tmp_path / "set").mkdir()
+    with_random_neighbours().save(tmp_path / "set")
+    (tmp_path / "set" / ".DS_Store").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "set")
+    frame_set(24).save(tmp_path / "link")
+    assert len(FrameSet.load(tmp_path / "set")) == 24 and (tmp_path / "link").is_symlink()
+    assert not (tmp_path / "set" / "neighbours.npy").exists()
+
+
 def test_regions_are_saved_and_selected_with_their_frames(tmp_path):
     frames = frame_set()
     regions = (

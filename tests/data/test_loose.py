@@ -1,11 +1,13 @@
 """A folder of clips without any table."""
 
+import os
+
 import numpy as np
 import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
-from echolib.data import Dataset, LooseClips, open_data
+from echolib.data import Dataset, LooseClips, Problem, open_data, problem_summary
 from echolib.errors import DataError
 from tests.makers import write_avi
 
@@ -68,6 +70,38 @@ def test_a_clip_that_was_replaced_by_one_of_the_same_size_is_another(folder):
     data[-100:] = bytes(100)
     path.write_bytes(data)
     assert LooseClips(folder).fingerprint() != before
+
+
+@pytest.mark.parametrize("suffix", ["vob", "qt", "DIVX", "m2v", "mpe"])
+def test_videos_with_rarer_suffixes_are_found(folder, suffix):
+    (folder / f"rare.{suffix}").write_bytes((folder / "a.avi").read_bytes())
+    assert len(LooseClips(folder).clip("rare").frames) == 3
+
+
+def test_a_link_to_a_clip_that_is_gone_is_a_problem(folder, tmp_path):
+    for name in ("gone.avi", "1.2.840", "other.txt", ".hidden.avi"):
+        (folder / name).symlink_to(tmp_path / "nowhere")
+    problems = LooseClips(folder).problems
+    assert [(each.file, each.action) for each in problems] == [
+        ("1.2.840", "left out"), ("gone.avi", "left out"),
+    ]  # fmt: skip
+    assert "link to a file that is not there" in str(problems[0])
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "gone.avi").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"found none but 1 x left out: a link.*gone\.avi"):
+        LooseClips(tmp_path / "links")
+
+
+def test_names_that_are_not_utf_8_are_read_and_reported(folder):
+    (folder / os.fsdecode(b"M\xfcller.avi")).write_bytes((folder / "a.avi").read_bytes())
+    (folder / os.fsdecode(b"d\xe9.avi")).write_bytes(b"")
+    data = LooseClips(folder)
+    assert data.clip("M\ufffdller").name == "M\ufffdller" and len(data.fingerprint()) == 12
+    with pytest.raises(DataError, match="empty file") as caught:
+        data.clip("d\ufffd")
+    problem = Problem(data.table.path["d\ufffd"].name, None, str(caught.value))
+    for text in (str(caught.value), str(problem), problem_summary([problem])):
+        assert "d\ufffd.avi" in text and text.encode()
 
 
 def test_a_damaged_clip_is_listed_and_says_so_when_it_is_read(folder):

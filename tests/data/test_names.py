@@ -1,5 +1,7 @@
 """Names of clips: only known suffixes are cut off, and no two clips share one name."""
 
+import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from echolib.data import read_clip
-from echolib.data.names import CLIP_SUFFIXES, clip_name, is_hidden, suffix_of, unique_names
+from echolib.data.names import (
+    CLIP_SUFFIXES,
+    clip_name,
+    is_hidden,
+    plain_name,
+    suffix_of,
+    unique_names,
+)
 from tests.makers import write_avi
 
 UID = "1.2.840.113619.2.391.42"
@@ -43,6 +52,22 @@ def test_a_clip_named_by_a_uid_keeps_its_last_number(tmp_path):
 def test_equal_names_keep_their_suffixes():
     paths = [Path(name) for name in ("a.avi", "A.mp4", "b.avi", "a.avi.mp4")]
     assert list(unique_names(paths)) == ["a.avi", "A.mp4", "b", "a.avi.mp4"]
+
+
+def test_a_name_is_printable_and_composed():
+    bad = Path(os.fsdecode(b"x/M\xfcller.avi"))
+    assert clip_name(bad) == clip_name(os.fsdecode(b"M\xfcller")) == "M\ufffdller"
+    composed, decomposed = (unicodedata.normalize(form, "Müller_1") for form in ("NFC", "NFD"))
+    assert clip_name(Path(f"{decomposed}.avi")) == clip_name(decomposed) == composed
+
+
+def test_names_that_differ_in_what_is_not_printed_are_told_apart():
+    paths = [Path(os.fsdecode(name)) for name in (b"M\xfcller.avi", b"M\xffller.avi")]
+    paths += [Path(unicodedata.normalize(form, "Größe.avi")) for form in ("NFC", "NFD")]
+    names = unique_names([*paths, Path("a.avi")])
+    assert list(names.values()) == [*paths, Path("a.avi")] and "a" in names
+    assert [name for name in names if name != plain_name(name)] == []
+    assert all(name.startswith(("M\ufffdller.avi-", "Größe.avi-", "a")) for name in names)
 
 
 @given(st.sets(st.text("aAb.v", min_size=1, max_size=3).map(lambda stem: f"{stem}.avi")))

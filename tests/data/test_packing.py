@@ -72,6 +72,22 @@ def test_damaged_parts_of_an_interrupted_run_do_not_stop_the_next(
     assert not list(tmp_path.glob(".*"))
 
 
+def test_a_folder_with_other_files_is_refused_before_anything_is_read(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "labelled", None)
+    with pytest.raises(DataError, match=r"found FileList\.csv, Videos"):
+        pack(data, tmp_path / "echonet", 16, progress=False)
+    assert sorted(os.listdir(tmp_path)) == ["echonet"]
+    assert len(os.listdir(tmp_path / "echonet")) == 3
+
+
+def test_frames_are_packed_on_the_disk_that_a_link_leads_to(data, tmp_path):
+    (tmp_path / "big disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "big disk" / "packed")
+    pack(data, tmp_path / "link", 16, progress=False)
+    assert len(FrameSet.load(tmp_path / "big disk" / "packed")) == 12
+    assert (tmp_path / "link").is_symlink()
+
+
 def test_a_finished_set_loses_what_a_killed_process_left_beside_it(data, tmp_path):
     pack_once(data, 16)
     (folder,) = (tmp_path / "data" / "packed").iterdir()
@@ -107,7 +123,7 @@ def test_a_damaged_finished_set_is_named(data, tmp_path):
     pack_once(data, 16)
     (folder,) = (tmp_path / "data" / "packed").iterdir()
     (folder / "masks.npy").write_bytes(b"\x93NUMPY\x01\x00\x10\x00{'descr': (")
-    with pytest.raises(DataError, match=r"masks\.npy: .*Remove the folder and pack"):
+    with pytest.raises(DataError, match=r"masks\.npy: .*Move the folder away and pack"):
         pack_once(data, 16)
     shutil.rmtree(folder)
     assert isinstance(pack_once(data, 16), FrameSet)

@@ -160,7 +160,9 @@ def test_bytes_do_not_depend_on_workers_or_interruption(study, tmp_path):
     kept = videos[2].stat().st_mtime_ns
     videos[0].unlink()
     os.truncate(videos[3], videos[3].stat().st_size // 2)
-    leftover = videos[1].rename(videos[1].with_name(f".{videos[1].stem}.99999.avi"))
+    leftover = videos[1].rename(
+        videos[1].with_name(f".{videos[1].stem}.0123abcd-99999-0123abcd.avi")
+    )
     os.truncate(leftover, 500)
     os.utime(leftover, (0, 0))
     studies.write_lv_study(again, workers=1, **STUDY)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from echolib.cautions import Caution
 from echolib.data import Clip
 from echolib.errors import DataError
 from echolib.files import write_npz
@@ -81,6 +82,16 @@ def test_of_two_runs_into_one_folder_one_waits_and_measures_nothing(measured, tm
     assert sorted(calls) == NAMES
     pd.testing.assert_frame_equal(first, second)
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".lock")] == []
+
+
+@pytest.mark.parametrize(("name", "found"), [("corrections", None), ("echonet-dynamic", 75.0)])
+def test_no_ef_is_made_up_where_a_folder_of_corrections_has_none(name, found, monkeypatch):
+    """There, ED or ES is a frame that was set by hand and that nobody outlined."""
+    monkeypatch.setattr(study, "_labelled_ef", lambda labelled: 75.0)
+    monkeypatch.setattr(study, "_measure_labelled_pair", lambda *arguments: arguments[3])
+    data = SimpleNamespace(name=name, table=Study.table.assign(EF=np.nan))
+    truth = study._measure_read(data, "clip0", [], Caution("no-clip", ""), NETWORKS, None)
+    assert truth["ef_true"] == found or (found is None and np.isnan(truth["ef_true"]))
 
 
 DAMAGES = {

@@ -22,6 +22,7 @@ class Edits {
   // Shapes and the records of frames are never changed, only replaced, so that steps can share them.
   constructor(content, start, document = start.document) {
     this.name = content.clip;
+    this.digest = content.digest; // of its frames
     [this.count, this.height, this.width] = content.shape;
     this.fps = content.fps;
     this.start = start;

@@ -118,9 +118,11 @@ class Keeper {
   }
 }
 
-const keyOf = ({ name, count, height, width, start }) =>
-  `echolib correction of ${name}, ${count} frames of ${height} x ${width}, by ${start.annotator}`
-    + `${start.exported ? ", in a page" : ""}`;
+// Pages that are opened from a disk or from one server share the store, and machines give the clips of
+// many patients one name: the digest of the frames tells them apart.
+const keyOf = ({ name, digest, count, height, width, start }) =>
+  `echolib correction of ${name} (${digest}), ${count} frames of ${height} x ${width}, `
+    + `by ${start.annotator}${start.exported ? ", in a page" : ""}`;
 
 // Whether the store could be used: a page in a frame or a private window may have none.
 function storeText(key, text) {
@@ -138,7 +140,7 @@ function storeText(key, text) {
 function storedEdits(content, start) {
   const [count, height, width] = content.shape;
   try {
-    const key = keyOf({ name: content.clip, count, height, width, start });
+    const key = keyOf({ name: content.clip, digest: content.digest, count, height, width, start });
     const stored = JSON.parse(localStorage.getItem(key));
     const isUsable = stored?.document?.format === FORMAT
       && stored.document.seconds >= (start.document?.seconds ?? 0);

@@ -7,6 +7,7 @@ label (H, W, T) bool, frames (0-based numbers of the labelled frames) and datase
 """
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,7 +167,7 @@ def _convert(folder: Path, packed: Path) -> None:
 
 def _fingerprint(folder: Path) -> str:
     """A short text that changes with the path, size or modification time of the pickles."""
-    digest = hashlib.sha256(f"{FORMAT} {folder.resolve()}".encode())
+    digest = hashlib.sha256(f"{FORMAT} ".encode() + os.fsencode(folder.resolve()))
     for file in FILES.values():
         status = (folder / file).stat()
         digest.update(f" {status.st_size} {status.st_mtime_ns}".encode())
