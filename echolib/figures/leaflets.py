@@ -48,14 +48,17 @@ def valve_sheet(
 
 
 def augmented_sheet(original: Tile, changed: Sequence[Tile]) -> Figure:
-    """Show a frame large, and beside it, in rows of four, what augmentation made of it."""
+    """Show a frame large, and beside it, in rows of four, what augmentation made of it.
+
+    Tiles with bounds are cut out around them, so that changes of a few px are seen.
+    """
     rows = -(-len(changed) // 4)
     figure = plt.figure(figsize=(9, 1.3 * rows + 0.3))
     grid = figure.add_gridspec(rows, rows + 4, wspace=0.03, hspace=0.03)
     _draw_tile(original, figure.add_subplot(grid[:, :rows]))
     for number, tile in enumerate(changed):
         row, column = divmod(number, 4)
-        _draw_tile(tile, figure.add_subplot(grid[row, rows + column]))
+        _draw_tile(tile, figure.add_subplot(grid[row, rows + column]), context=2.0)
     return figure
 
 

@@ -22,6 +22,7 @@ PANELS_PER_ROW = 3  # of `severity_curves`
 MODEL_COLOURS = ("#e6569a", "#3d7fc1", "#7a1f4d", "#0b3c6f", "#e69f00", "#5f6b76", "#8c564b")
 MODEL_MARKERS = "os^vDP*"
 INTERVAL_GAP = 0.1  # severities between the intervals of two models in `severity_curves`
+REACH = 16.0  # px around a landmark that `heatmap_sheet` shows
 DOUBT_COLOURS = ("#e69f00", "#56b4e9", "#9467bd")
 
 
@@ -141,10 +142,12 @@ def heatmap_sheet(
     landmarks: np.ndarray,
     titles: Sequence[str] | None = None,
     columns: int = 3,
+    outline: np.ndarray | None = None,
 ) -> Figure:
-    """Show heatmaps (n, h, w) over a frame (H, W), each with its landmark (n, 2) px as a cross.
+    """Show heatmaps (n, h, w) over a frame (H, W), each around its landmark (n, 2) px, a cross.
 
-    heatmaps: from 0, where the frame shows through, to 1. titles: one per heatmap.
+    heatmaps: from 0, where the frame shows through, to 1. titles: one per heatmap. outline: points
+    (K, 2) px of the whole outline, drawn as a dotted line.
     """
     titles = [""] * len(heatmaps) if titles is None else titles
     figure, grid = panel_grid(len(heatmaps), min(columns, len(heatmaps)), 3.2, 3.3)
@@ -153,7 +156,10 @@ def heatmap_sheet(
         show_image(image, axes, title)
         opacity = np.sqrt(np.clip(heatmap, 0, 1))
         axes.imshow(heatmap, cmap="magma", alpha=opacity, extent=edges, vmin=-0.4, vmax=1)
-        axes.scatter(x, y, marker="+", color="white", s=120, linewidth=2)
+        axes.scatter(x, y, marker="+", color="white", s=60, linewidth=1)
+        if outline is not None:
+            axes.plot(*outline.T, ":", color="white", linewidth=1)
+        axes.set(xlim=(x - REACH, x + REACH), ylim=(y + REACH, y - REACH))
     return figure
 
 

@@ -66,7 +66,7 @@ def interval_remark(calibration: "Calibration | None") -> str:
     text += f"clips like those it was calibrated on: {data}. "
     if calibration.limits:
         limits = ", ".join(f"{limit:g}" for limit in calibration.limits)
-        text += f"This was done by itself for each range of EF (limits: {limits} %). "
+        text += f"This was done separately for each range of EF (limits: {limits} %). "
     if calibration.widen > 1:
         text += (
             f"It is then widened by {100 * (calibration.widen - 1):.0f} %, because other hearts "

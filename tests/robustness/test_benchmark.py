@@ -328,6 +328,7 @@ def test_figures_show_the_numbers_of_the_tables():
     sheet = robustness_plots.heatmap_sheet(FRAMES.images[0], heatmaps, points, list("abcd"))
     assert [axes.get_title() for axes in sheet.axes] == [*"abcd", "", ""]
     assert [axes.axison for axes in sheet.axes] == [True] * 4 + [False] * 2
+    assert all(np.mean(axes.get_xlim()) == 3 for axes in sheet.axes[:4])
     masks = list(FRAMES.masks[:2])
     titles = {"first": ["a", "b"], "second": ["c", "d"]}
     worst = robustness_plots.worst_cases(
