@@ -20,7 +20,6 @@ from scipy import ndimage
 from ..errors import DataError
 from ..geometry import Tracing, largest_component, mask_outline, outline_to_tracing
 from .clips import Clip
-from .fingerprints import file_stamp
 from .frames import LabelledFrame, number_or_none
 from .nifti import nifti_file, nifti_stem, read_nifti, to_uint8
 from .problems import Problem, problem_summary
@@ -200,14 +199,19 @@ class Camus:
         return Clip(clip, frames, number_or_none(record.fps), spacing)
 
     def fingerprint(self) -> str:
-        """Hash of the splits and of the names, sizes and times of writing of the views' files."""
+        """Hash of the splits, the views' labels and Info files, and the names and sizes of images.
+
+        Labels that are not compressed keep their size when they are corrected, so they are read.
+        """
         digest = hashlib.sha256()
         for clip, record in self.table.iterrows():
             digest.update(os.fsencode(f"{clip} {record.split}"))
             info = record.path / f"Info_{clip.removeprefix(f'{record.patient}_')}.cfg"
             files = [*sorted(record.path.glob(f"{clip}_*.nii*")), info]
             for path in filter(Path.is_file, files):
-                digest.update(file_stamp(path))
+                is_small = path == info or "_gt.nii" in path.name
+                content = path.read_bytes() if is_small else b""
+                digest.update(os.fsencode(f"{path.name} {path.stat().st_size}") + content)
         return digest.hexdigest()[:12]
 
 

@@ -8,6 +8,7 @@ Sources: Ouyang et al., Nature 580 (2020); Reddy et al., J Am Soc Echocardiogr 3
 """
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,6 @@ from ..geometry import (
 )
 from .clips import Clip
 from .file_list import FILE_LIST, FileList
-from .fingerprints import file_stamp
 from .frames import LabelledFrame, number_or_none
 from .names import clip_name
 from .problems import Problem, problem_summary
@@ -268,12 +268,12 @@ class EchoNet:
         ]  # fmt: skip
 
     def fingerprint(self) -> str:
-        """Hash of the two tables and of the names, sizes and times of writing of the videos."""
+        """Hash of the two tables and of the names and sizes of the videos, which are compressed."""
         digest = hashlib.sha256()
         for file in (FILE_LIST, TRACINGS):
             digest.update((self.folder / file).read_bytes())
         for path in self.table.path:
-            digest.update(file_stamp(path))
+            digest.update(os.fsencode(f"{path.name} {path.stat().st_size}"))
         if self.corrected:
             digest.update(" ".join(self.table.patient).encode())
         return digest.hexdigest()[:12]

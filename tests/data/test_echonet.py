@@ -183,10 +183,12 @@ def test_a_video_shorter_than_listed_is_reported(folder):
     assert frames == [] and "past the end: only 5 frames decode" in problems[0]
 
 
-def test_a_video_that_was_replaced_by_one_of_the_same_size_is_a_change(folder):
+def test_a_video_that_was_replaced_is_a_change_and_a_copy_is_none(folder):
     before = EchoNet(folder.write()).fingerprint()
+    video = folder.folder / "Videos" / "0X0001.avi"
+    os.utime(video, (1e9, 1e9))
     assert EchoNet(folder.folder).fingerprint() == before
-    os.utime(folder.folder / "Videos" / "0X0001.avi", (1e9, 1e9))
+    video.write_bytes(video.read_bytes() + b"0")
     assert EchoNet(folder.folder).fingerprint() != before
 
 

@@ -135,7 +135,7 @@ def test_report_gives_the_numbers_with_their_units(report):
     interval = f"90 % interval {ef - 9:.0f} to {ef + 8:.0f} %"
     assert interval in report.texts("p") and interval in report.row("EF corrected")
     (trust,) = [text for text in report.texts("p") if "not patients" in text]
-    assert "by itself for each range of EF (limits: 30, 55 %)" in trust
+    assert "separately for each range of EF (limits: 30, 55 %)" in trust
     assert "widened by 25 %" in trust and "chosen on CAMUS training patients" in trust
     assert f"{result.ef_measured:.0f}\N{NO-BREAK SPACE}%" in report.row("EF measured")
     assert CORRECTED in report.texts("p")
