@@ -111,10 +111,10 @@ class Folder:
         there = [(self.path / name).is_file() for name in (*ORDER, RECORD)]
         if not any(there) and not any(self._documents()):
             return False  # nothing has been kept yet
-        return not all(there) or (self.path / RECORD).read_text(errors="replace") != self._made_of()
-
-    def _made_of(self) -> str:
-        return made_of(self._documents(), self._videos())
+        if not all(there):
+            return True
+        state = made_of(self._documents(), self._videos())
+        return (self.path / RECORD).read_text(errors="replace") != state
 
     # --- Reading --------------------------------------------------------------------------------
 
@@ -266,8 +266,9 @@ class Folder:
 
     def _write_tables(self) -> None:
         with one_at_a_time(self.path / DOCUMENTS):
-            record = {RECORD: self._made_of()}  # before the documents are read; written last
-            for name, text in (join_tables(self.entries(), self._videos()) | record).items():
+            videos = self._videos()
+            record = {RECORD: made_of(self._documents(), videos)}  # before they are read
+            for name, text in (join_tables(self.entries(), videos) | record).items():
                 with atomic_path(self.path / name) as temporary:
                     temporary.write_text(text, encoding="utf-8", newline="\n")
 

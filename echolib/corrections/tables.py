@@ -5,7 +5,6 @@ people who corrected a clip, `FileList.csv` and `VolumeTracings.csv` take the on
 `provenance.csv` has them all.
 """
 
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from ..data.echonet import CHORD_COLUMNS, PROVENANCE, TRACINGS
 from ..data.file_list import FILE_LIST
 from ..data.frames import SPLITS
-from .entries import Entry, checksum
+from .entries import Entry, checksum, signature
 from .rows import csv_text
 
 LIST_COLUMNS = (
@@ -62,8 +61,8 @@ def made_of(documents: Iterable[str], videos: set[str]) -> str:
     files = []
     for path in documents:
         with suppress(FileNotFoundError):  # another process may have moved it aside
-            status = os.stat(path)
-            files.append([*Path(path).parts[-2:], status.st_mtime_ns, status.st_size])
+            time, _, size = signature(path)  # a copy has another number
+            files.append([*Path(path).parts[-2:], time, size])
     return checksum([sorted(files), sorted(videos)])
 
 

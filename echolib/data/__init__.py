@@ -7,6 +7,7 @@ from .camus import Camus, find_patients
 from .changes import Changes
 from .clips import Clip, example_clip, read_clip
 from .echonet import EchoNet
+from .frame_checks import PACKED
 from .frames import Dataset, FrameSet, LabelledFrame, labelled_frames
 from .letterbox import Letterbox
 from .loose import LooseClips, find_clips
@@ -28,8 +29,7 @@ __all__ = [
     "read_plain_pickle", "rows_to_tracing", "whole_set",
 ]  # fmt: skip
 
-PACKED = ("frames.csv", "images.npy")  # files by which a packed set is told
-RESULTS = ("clips.csv", "beats.csv")  # and the results of `function`
+RESULTS = ("clips.csv", "beats.csv")  # files by which the results of `function` are told
 
 
 def _has(folder: Path, names: tuple[str, ...]) -> bool:

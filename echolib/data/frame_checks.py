@@ -38,7 +38,8 @@ ARRAYS: dict[str, tuple[type, tuple[int | str, ...]]] = {
     "regions": (np.uint8, ("S", "S")),
     "neighbours": (np.uint8, (2, "S", "S")),
 }
-# of a set on disk, and those that systems add to any folder
+PACKED = ("frames.csv", "images.npy")  # files by which a packed set is told
+# all of a set on disk, and those that systems add to any folder
 SET_FILES = {"frames.csv", "problems.csv", *(f"{name}.npy" for name in ARRAYS)}
 SET_FILES |= {".DS_Store", "Thumbs.db", "desktop.ini"}
 
@@ -73,7 +74,7 @@ def refuse_other_files(folder: str | Path) -> None:
     folder = Path(folder)
     found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     others = sorted(found - SET_FILES)
-    if others or (found and not {"frames.csv", "images.npy"} <= found):
+    if others or (found and not found.issuperset(PACKED)):
         raise DataError(
             f"{folder}: expected no folder yet, an empty one, or a set of packed frames, which "
             f"would be replaced; found {', '.join((others or sorted(found))[:4])}. "

@@ -58,8 +58,7 @@ class LooseClips:
         digest = hashlib.sha256()
         for path in self.table.path:
             status = path.stat()  # uncompressed clips are equal in size
-            stamp = f" {status.st_size} {status.st_mtime_ns}"
-            digest.update(os.fsencode(path.name) + stamp.encode())
+            digest.update(os.fsencode(f"{path.name} {status.st_size} {status.st_mtime_ns}"))
         return digest.hexdigest()[:12]
 
 
