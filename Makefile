@@ -132,7 +132,7 @@ calibration: $(STAMP)  ## learn anew what interval an ejection fraction needs, o
 		--out $(WEIGHTS)/function.json --force
 	@cp $(WEIGHTS)/function.json echolib/weights/function.json
 
-# Readers are tested with damaged files of all formats (about ten minutes), and commands by killing
+# Readers are tested with damaged files of all formats (four to twenty minutes), and commands by killing
 # them (about half an hour). Files and moments are the same each time; findings lie in build/fuzz.
 fuzz: $(STAMP)  ## read 10,000 damaged files and list what is neither read nor refused
 	@$(BIN)/python -m tools.fuzz --files 10000 --workers $(WORKERS)

@@ -140,7 +140,10 @@ def main() -> None:
         tables = [pd.read_csv(path) for path in sorted(options.out.glob("part-*/ablation.csv"))]
         if not tables:
             parser.error(f"No finished conditions in {options.out}: run it without --table first.")
-        table = pd.concat(tables).drop_duplicates("condition")
+        table = pd.concat(tables)
+        table = table[table.phantom == VERSION].drop_duplicates("condition")
+        if table.empty:
+            parser.error(f"{options.out} holds rows of other versions of the phantom only.")
         whole = dict(zip(table.condition, table.dice, strict=True)).get("all", float("nan"))
         table["against_all"] = table.dice - whole
         table = table.round(4)  # after the differences

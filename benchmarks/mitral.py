@@ -1,6 +1,7 @@
 """What each step beyond the reference recipe is worth on the test videos of a mitral valve study.
 
-    python -m benchmarks.mitral data/phantom/mitral-1-v5 --out build/mitral
+    python -m echolib phantom --mitral 1 --out build/mitral-study
+    python -m benchmarks.mitral build/mitral-study --out build/mitral
 
 Every row of the table is the recipe, or the row named in `on` with one idea added or exchanged.
 Networks see the labelled frames of the training videos alone; thresholds are chosen on training

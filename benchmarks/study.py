@@ -1,13 +1,14 @@
 """How many frames a second `function` and `segment` take of a whole study, and which step takes it.
 
-    python -m benchmarks.study --clips 100
+    python -m benchmarks.study
 
 Both commands run as a user starts them, in a process of their own, start-up and report included, on
-clips of `--study`, by default the phantom: on a third of these clips, and on all. "Further clips"
-is the difference, which start-up and report have no part in. Then `function` measures a few clips
-once more, in this process and with one thread, and each step is timed. Hours are those for
-EchoNet-Dynamic's 10,030 clips of 175 frames at the same speed; those of a step are of one core.
-Long clips take less for a frame: the orientation, ED and ES take about as long in a short one.
+clips of `--study`: on a third of these clips, and on all. "Further clips" is the difference, which
+start-up and report have no part in. Then `function` measures a few clips once more, in this process
+and with one thread, and each step is timed. Hours are those for EchoNet-Dynamic's 10,030 clips of
+175 frames at the same speed; those of a step are of one core. By default the clips are phantoms of
+175 frames, because a short clip takes more for a frame: its orientation, ED and ES take as long as
+those of a long one.
 
 Writes benchmarks/study.csv, beside the rows of other machines. The machine must be quiet.
 """
@@ -27,9 +28,10 @@ from unittest import mock
 import pandas as pd
 import torch
 
-from echolib.config import project_root
+from echolib.config import data_folder, project_root
 from echolib.data import EchoNet
-from echolib.phantom.studies import find_echonet
+from echolib.phantom.common import VERSION
+from echolib.phantom.studies import write_lv_study
 from echolib.ventricle import clip, study
 from echolib.ventricle.clip import Networks, load_networks
 from echolib.ventricle.study import chosen_clips, measure_study
@@ -37,7 +39,8 @@ from echolib.ventricle.study import chosen_clips, measure_study
 from .peers import machine, store
 
 TABLE = project_root() / "benchmarks" / "study.csv"
-ECHONET_FRAMES = 10_030 * 175
+ECHONET_LENGTH = 175  # frames of a clip, on average
+ECHONET_FRAMES = 10_030 * ECHONET_LENGTH
 WHOLE, FURTHER, OTHER = "whole command", "further clips", "other"
 STEPS: dict[str, tuple[tuple[object, str], ...]] = {  # functions; one within another counts as it
     "decoding": ((EchoNet, "labelled"), (EchoNet, "clip")),
@@ -135,17 +138,23 @@ def scaled(measured: pd.DataFrame) -> pd.DataFrame:
     return measured.assign(frames_a_second=speed, echonet_hours=hours).round(2)
 
 
+def long_phantoms(clips: int) -> Path:
+    """A phantom study whose clips are as long as those of EchoNet-Dynamic, drawn once."""
+    folder = data_folder() / "phantom" / f"echonet-dynamic-{clips}x{ECHONET_LENGTH}-v{VERSION}"
+    return write_lv_study(folder, clips, frames=(ECHONET_LENGTH, ECHONET_LENGTH))
+
+
 def main() -> None:
     """Measure, write and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clips", type=int, default=100, help="of each command (default 100)")
-    parser.add_argument("--detailed", type=int, default=12, help="clips of the steps (default 12)")
+    parser.add_argument("--clips", type=int, default=60, help="of each command (default 60)")
+    parser.add_argument("--detailed", type=int, default=6, help="clips of the steps (default 6)")
     parser.add_argument("--study", type=Path, help="folder in EchoNet-Dynamic's layout")
     parser.add_argument("--out", type=Path, default=TABLE, help="table to write")
     options = parser.parse_args()
     where = machine()
+    data = EchoNet(options.study or long_phantoms(options.clips))
     print(f"{where}; load before: {os.getloadavg()[0]:.1f}", flush=True)
-    data = EchoNet(options.study or find_echonet()[0])
     table = scaled(pd.DataFrame(rows(data, options.clips, options.detailed)))
     print(table.to_string(index=False))
     table.insert(0, "data", data.folder.resolve().name)

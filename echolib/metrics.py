@@ -94,7 +94,10 @@ def summarise(cases: pd.DataFrame, resamples: int = 2000) -> dict:
         raise ValueError("No cases to summarise.")
     units = sorted(cases.unit.unique())
     if len(units) > 1:
-        raise ValueError(f"Distances in {units} cannot be averaged; score the sources apart.")
+        raise ValueError(
+            f"Distances in {units} cannot be averaged. Score the sources apart, or leave out the "
+            "cases whose spacing is unknown: their unit is px."
+        )
     summary = {"n": len(cases), "patients": int(cases.patient.nunique()), "unit": units[0]}
     for name in SCORES:
         values = cases[name].to_numpy()

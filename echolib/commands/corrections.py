@@ -47,7 +47,8 @@ def corrections(arguments: argparse.Namespace) -> None:
     if documents:
         data = open_clips(arguments.data) if arguments.data else None
         problems = folder.add(documents, data)
-        print(f"{len(documents) - len(problems)} of {len(documents)} corrections added")
+        kept = len(documents) - sum(problem.action == "left out" for problem in problems)
+        print(f"{kept} of {len(documents)} corrections added")
         report_problems(problems)
     _list(folder)
     if arguments.agreement:

@@ -1,9 +1,10 @@
 """Data sets from a shell: decode once, use often."""
 
 import argparse
+from pathlib import Path
 
 from ..errors import DataError
-from .options import add_workers, refuse_existing
+from .options import PER_CORE, add_workers, refuse_existing, refuse_input
 from .shared import KEPT_PARTS, SIZE, Add, open_labelled
 
 
@@ -15,7 +16,7 @@ def add_commands(add: Add) -> None:
     command.add_argument(
         "--size", type=int, default=SIZE, help=f"side of the square, px (default {SIZE})"
     )
-    add_workers(command, "threads that decode", default=None)
+    add_workers(command, "threads that decode", PER_CORE)
 
 
 def pack(arguments: argparse.Namespace) -> None:
@@ -26,6 +27,7 @@ def pack(arguments: argparse.Namespace) -> None:
     data = open_labelled(arguments.data)
     if isinstance(data, FrameSet):
         raise DataError(f"{arguments.data} is packed already.")
+    refuse_input(arguments.data, Path(arguments.out))
     refuse_existing(arguments.out)
     arguments.kept = KEPT_PARTS
     frames = pack_data(

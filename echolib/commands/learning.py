@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING
 from ..errors import DataError
 from ..locks import one_at_a_time
 from ..parts import has_parts, unfinished_folder
-from .options import add_device, add_force, add_split, add_workers, check_file
-from .shared import KEPT_CLIPS, Add, open_clips, open_packed, report_problems
+from .options import (
+    PER_CLIPS,
+    add_device,
+    add_force,
+    add_split,
+    add_workers,
+    check_file,
+    refuse_input,
+)
+from .shared import KEPT_CLIPS, SIZE, Add, open_clips, open_packed, report_problems
 
 if TYPE_CHECKING:
     from ..corrections.folder import Folder
@@ -45,7 +53,7 @@ def add_commands(add: Add) -> None:
         help="of each clip to propose, the most doubtful (default 2)",
     )
     add_split(command, "all")
-    add_workers(command, "processes that share the clips", default=None, cluster=False)
+    add_workers(command, "processes that share the clips", PER_CLIPS, cluster=False)
     add_device(command)
     add_force(command, "queue")
 
@@ -59,6 +67,7 @@ def queue(arguments: argparse.Namespace) -> None:
         raise ValueError("--weights takes a masks network and a landmarks network, no third one.")
     out = Path(arguments.out)
     check_file(out, ".csv", arguments.force)
+    refuse_input(arguments.data, out)
     network, *others = [load_model(name) for name in arguments.weights]
     corrected: list[str] = []
     if arguments.corrected:
@@ -152,6 +161,10 @@ def learn_from(arguments: argparse.Namespace) -> None:
                 "is. Leave it out."
             )
     start, bar = load_model(arguments.start), not arguments.quiet
+    if arguments.size not in (SIZE, start.size):
+        raise ValueError(
+            f"--size is that of the network of --start, {start.size} px, not {arguments.size}."
+        )
     corrected = _corrected_frames(arguments.data, start.size, bar)
     remembered = _remembered(arguments.remember, start.size, bar)
     epochs = {} if arguments.epochs is None else {"epochs": arguments.epochs}

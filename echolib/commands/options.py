@@ -32,17 +32,25 @@ def add_device(command: argparse.ArgumentParser) -> None:
     )
 
 
+PER_CORE = "one per core"  # of `--workers` without a number
+PER_CLIPS = "one for every 15 clips, up to one per core; one on a GPU"
+
+
 def add_workers(
-    command: argparse.ArgumentParser, workers: str, default: int | None = 1, cluster: bool = True
+    command: argparse.ArgumentParser,
+    workers: str,
+    default: int | str = 1,
+    cluster: bool = True,
 ) -> None:
     """Add `--workers` and `--scheduler`, of which one is given. workers: what the first counts.
 
-    cluster: False for work that is done on this machine only, without `--scheduler`.
+    default: a number, or words for what is decided later. cluster: False for work that is done on
+    this machine only, without `--scheduler`.
     """
     some = command.add_mutually_exclusive_group()
-    count = "one per core" if default is None else default
+    number = default if isinstance(default, int) else None
     some.add_argument(
-        "--workers", type=int, default=default, metavar="N", help=f"{workers} (default {count})"
+        "--workers", type=int, default=number, metavar="N", help=f"{workers} (default {default})"
     )
     if not cluster:
         return
@@ -115,7 +123,7 @@ def refuse_dicom_seg(arguments: argparse.Namespace, path: Path) -> None:
 def add_measuring(command: argparse.ArgumentParser) -> None:
     """Add what the commands share that take a clip or a folder of clips."""
     add_changes(command)
-    add_workers(command, "of a folder of many clips: processes that share them", default=None)
+    add_workers(command, "of a folder of many clips: processes that share them", PER_CLIPS)
     add_device(command)
     add_force(command, "results of a single clip")  # those of a folder are resumed
 
@@ -137,19 +145,27 @@ def refuse_existing(path: str | Path, force: bool | None = None) -> None:
     if force or not path.exists() or path.is_dir() and not any(path.iterdir()):
         return
     kind = "folder" if path.is_dir() else "file"
-    remedy = "Remove it" if force is None else "Give --force to write over it"
-    raise DataError(f"{path} exists already. {remedy}, or choose another {kind}.")
+    remedy = "Choose" if force is None else "Give --force to write over it, or choose"
+    raise DataError(f"{path} exists already. {remedy} another {kind}.")
 
 
 def refuse_input(source: str | Path, *written: Path) -> None:
     """Raise DataError where a file or folder that is to be written is the input itself.
 
-    Another path to the same file or folder, such as a link, counts as the same.
+    Another path to the same file or folder, such as a link, counts as the same. So does a file that
+    lies in the folder of the data: it may be one of its tables.
     """
     for path in written:
-        if path.exists() and Path(source).exists() and path.samefile(source):
+        if not path.exists() or not Path(source).exists():
+            continue
+        if path.samefile(source):
             raise DataError(
                 f"{path} is the input itself, which the results would change. Choose another --out."
+            )
+        if path.is_file() and path.parent.samefile(source):
+            raise DataError(
+                f"{path} lies in the folder of the data, whose files are not written over. Choose "
+                "another file."
             )
 
 

@@ -31,7 +31,8 @@ VARIABLES = """
 Environment variables: ECHOLIB_DEVICE, where networks compute (cpu, cuda, cuda:1; --device goes
 first); ECHOLIB_MEMORY, what may be read into memory (such as 16G); ECHOLIB_DATA, the folder of data
 sets and packed frames; ECHOLIB_FAST=1, fewer frames in `robustness` (notebooks: less data and fewer
-steps).
+steps); ECHOLIB_PRECISION=fp32, networks never compute in bf16, so that machines differ as little as
+possible.
 """
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from .options import add_seed, add_workers, refuse_existing
+from .options import PER_CORE, add_seed, add_workers, refuse_existing
 from .shared import KEPT_PARTS, SIZE, Add
 
 SCALE = 0.3  # of a mitral study
@@ -36,7 +36,7 @@ def add_commands(add: Add) -> None:
         help="videos of a mitral valve study, as a share of the real set's (default SCALE)",
     )  # fmt: skip
     command.add_argument("--size", type=int, help=f"side of single frames, px (default {SIZE})")
-    add_workers(command, "processes that draw", default=None)
+    add_workers(command, "processes that draw", PER_CORE)
     add_seed(command)
 
 

@@ -44,10 +44,12 @@ def robustness(arguments: argparse.Namespace) -> None:
     """Score models on clean and on corrupted frames, compare them, and draw the results."""
     from ..networks.models import load_model
     from ..report.robustness import explain_summary, report_robustness
+    from ..robustness.benchmark import conditions
 
     if arguments.frames < 1:
         raise ValueError(f"--frames must be 1 or more, not {arguments.frames}.")
     refuse_input(arguments.data, Path(arguments.out))
+    conditions(arguments.corruptions, arguments.severities)  # refuses what there is not, early
     models = {}
     for given in arguments.weights:
         model = load_model(given)

@@ -75,9 +75,7 @@ def segment(arguments: argparse.Namespace) -> None:
     if clips is None:
         segmentation = None
         if arguments.dicom_seg:
-            names = [Path(weights[0]).name]
-            if isinstance(network, Networks):
-                names = list(network.names)
+            names = list(network.names) if isinstance(network, Networks) else [network.name]
             segmentation = empty_segmentation(path, VENTRICLE, names, _digests(network))
         masks, said = _segment_clip(path, changed, network, out, overlays=True)
         print(said)

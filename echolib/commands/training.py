@@ -84,7 +84,7 @@ def train(arguments: argparse.Namespace) -> None:
 
     from ..data.frames import within_cycle
     from ..networks.models import load_model, new_model, shape_of, start_from
-    from ..networks.plan import TrainingConfig
+    from ..networks.plan import TrainingConfig, recorded_name
     from ..networks.training import Training
 
     refuse_input(arguments.data, Path(arguments.out))
@@ -97,8 +97,8 @@ def train(arguments: argparse.Namespace) -> None:
         raise ValueError("--loss is for masks; landmarks have a loss of their own.")
     config = TrainingConfig(
         **_length(arguments), loss=arguments.loss or "bce_dice",
-        seed=arguments.seed, corrupted=arguments.corrupted, start=arguments.start or "",
-        precision=arguments.precision,
+        seed=arguments.seed, corrupted=arguments.corrupted, precision=arguments.precision,
+        start=recorded_name(arguments.start or ""),
     )  # fmt: skip
     bar = not arguments.quiet
     frames = open_packed(arguments.data, arguments.size, bar)
@@ -158,6 +158,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         )
     for file in () if path is None else (path, path.with_suffix(".csv")):
         check_file(file, ".json", arguments.force)
+        refuse_input(arguments.data, file)
     data = open_labelled(arguments.data)
     problems = list(data.problems)
     network = load_model(arguments.weights)

@@ -134,8 +134,8 @@ def segment(arguments: argparse.Namespace) -> None:
     if not pickled:
         segmentation = None
         if arguments.dicom_seg:
-            names, digests = [Path(arguments.weights).name], _digests(finder)
-            segmentation = empty_segmentation(path, LEAFLETS, names, digests)
+            name = Path(arguments.weights).absolute().name.removesuffix(".safetensors")
+            segmentation = empty_segmentation(path, LEAFLETS, [name], _digests(finder))
         clip = changed.of_clip(read_clip(path))
         found = outline(finder, clip)
         _write_results(out, [clip], ["masks"], [found])

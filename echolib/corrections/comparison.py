@@ -80,6 +80,8 @@ def _pairs(
     folder: Folder, first: str, second: str
 ) -> list[tuple[str, tuple[dict[str, Any], dict[str, Any]]]]:
     """The clips that both annotators have, and both documents of each."""
+    if first == second:
+        raise DataError(f"Expected two annotators to compare, found {first!r} twice.")
     entries = folder.entries()
     names = {entry.annotator for entry in entries}
     for name in (first, second):

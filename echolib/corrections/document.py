@@ -43,6 +43,10 @@ VENTRICLE_KEYS = ("points", "apex", "made", "moved", "proposed")
 LEAFLET_KEYS = ("points", "width", "made", "moved", "proposed")
 
 
+class NotBrought(DataError):
+    """A correction is kept, but its clip could not be brought into the folder."""
+
+
 def check_document(document: Any, name: str) -> dict[str, Any]:
     """A document as it is kept: coordinates rounded to 0.01 px, frames in order.
 

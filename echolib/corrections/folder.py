@@ -25,7 +25,7 @@ from ..data.problems import Problem
 from ..errors import DataError, no_folder
 from ..files import atomic_path, make_folder, read_json, remove_leftovers, write_json
 from ..locks import one_at_a_time, remove_dead_lock
-from .document import FORMAT, LONGEST_TEXT, check_document, check_order, without_record
+from .document import FORMAT, LONGEST_TEXT, NotBrought, check_document, check_order, without_record
 from .entries import (
     Entry,
     Signature,
@@ -54,8 +54,8 @@ class Folder:
     def __init__(self, path: str | Path, annotator: str = "", make: bool = True) -> None:
         """Open a folder of corrections, or make it where there is none or an empty one.
 
-        make: False where it must be there. Raises DataError for a folder with other files, or one
-        that another version wrote, and where it cannot be written.
+        make: False where it must be there. Raises DataError for one of other files or of another
+        version, and where it cannot be written.
         """
         self.path, self.annotator = Path(path), annotator
         if not annotator.isprintable() or len(annotator) > LONGEST_TEXT:
@@ -74,6 +74,8 @@ class Folder:
             if not self.path.is_dir() and not (make and missing):
                 raise DataError(f"{no_folder(self.path)} Name a folder of corrections.")
             self._refuse_others()
+            if not make and not marker.is_file():
+                raise DataError(f"{self.path} is empty. Name a folder of corrections.")
             with writing(self.path):
                 make_folder(self.path)
                 (self.path / ".gitignore").write_text("*\n")  # tracings of licensed data
@@ -238,15 +240,14 @@ class Folder:
             with writing(self.path, "The correction itself is kept, but not in the tables."):
                 self._write_tables()
         if failure:
-            raise DataError(
-                f"{failure} The correction itself is kept in {path}, but not yet in the tables."
-            )
+            kept = f"The correction itself is kept in {path}, but not yet in the tables."
+            raise NotBrought(f"{failure} {kept}")
 
     def add(self, documents: list[dict[str, Any]], data: Dataset | None = None) -> list[Problem]:
         """Keep documents, such as those of `read_download`, under the annotators that they name.
 
         data: the data set of the clips. A document replaces an earlier download that it goes on
-        from. Returns a problem for each that could not be kept, or whose clip is not in the folder.
+        from. Returns a problem for each that is left out, or whose clip is missing ("noted").
         """
         problems = []
         for document in documents:
@@ -255,7 +256,8 @@ class Folder:
                 source = origin(data, clip) if data else {}
                 self.keep(document, **source, tables=False, download=True)
             except (DataError, OSError) as error:
-                problems.append(Problem(f"{clip}.json", None, str(error)))
+                action = "noted" if isinstance(error, NotBrought) else "left out"
+                problems.append(Problem(f"{clip}.json", None, str(error), action))
         self.write_tables()
         return problems
 

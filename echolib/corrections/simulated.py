@@ -22,12 +22,11 @@ def mask_document(
     proposed: Mapping[int, np.ndarray] | None = None,
     network: str | None = None,
     version: str | None = None,
-    tolerance: float = TOLERANCE,
 ) -> dict[str, Any]:
     """The document of an annotator whose outlines are these masks.
 
     masks: (H, W) bool by frame. proposed: masks by frame that the annotator began with; their
-    points stay where they lie within `tolerance` px of the annotator's, and `moved` counts the
+    points stay where they lie within `TOLERANCE` px of the annotator's, and `moved` counts the
     others. network, version: who proposed them. Raises ValueError for a mask that is too small for
     an outline, and DataError as `check_document` does.
     """
@@ -37,7 +36,7 @@ def mask_document(
         str(frame): {
             "answer": "",
             "seconds": 0.0,
-            "ventricle": _outline(mask, proposed.get(frame), tolerance),
+            "ventricle": _outline(mask, proposed.get(frame)),
             "leaflets": [],
         }
         for frame, mask in masks.items()
@@ -50,7 +49,7 @@ def mask_document(
     return check_document(document, "The annotator's masks")
 
 
-def _outline(mask: np.ndarray, proposed: np.ndarray | None, tolerance: float) -> dict[str, Any]:
+def _outline(mask: np.ndarray, proposed: np.ndarray | None) -> dict[str, Any]:
     """The outline of a ventricle as in a document, from its mask and the one that was proposed."""
     true, apex = outline_points(mask)
     try:
@@ -59,7 +58,7 @@ def _outline(mask: np.ndarray, proposed: np.ndarray | None, tolerance: float) ->
         start = None
     points, moved = true, len(true)
     if start is not None:
-        far = np.hypot(*(true - start).T) > tolerance
+        far = np.hypot(*(true - start).T) > TOLERANCE
         mixed = np.where(far[:, None], true, start)
         if _is_sound(mixed, apex):
             points, moved = mixed, int(far.sum())

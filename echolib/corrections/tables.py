@@ -9,16 +9,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from ..data.echonet import CHORD_COLUMNS, PROVENANCE, TRACINGS
-from ..data.file_list import FILE_LIST
+from ..data.echonet import PROVENANCE, TRACING_COLUMNS, TRACINGS
+from ..data.file_list import FILE_LIST, LIST_COLUMNS
 from ..data.frames import SPLITS
 from .entries import Entry, checksum, signature
 from .rows import csv_text
 
-LIST_COLUMNS = (
-    "FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split",
-)  # fmt: skip
-TRACING_COLUMNS = ("FileName", *CHORD_COLUMNS, "Frame")
 PROVENANCE_COLUMNS = (
     "clip", "file", "patient", "annotator", "frame", "structure", "answer", "made", "points",
     "moved", "seconds", "network", "version", "phase", "ed_by_hand", "es_by_hand", "kept",

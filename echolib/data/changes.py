@@ -7,10 +7,9 @@ import pandas as pd
 
 from ..errors import DataError
 from .clips import Clip
-from .dicom.tags import LARGEST, SMALLEST
 from .frames import Dataset, LabelledFrame
 from .problems import Problem
-from .rates import FASTEST, SLOWEST
+from .rates import FASTEST, SLOWEST, SPACINGS
 from .sector import blank_text
 
 
@@ -28,7 +27,7 @@ class Changes:
     blank_text: bool = False
 
     def __post_init__(self) -> None:
-        limits = {"fps": (SLOWEST, FASTEST), "spacing": (SMALLEST, LARGEST)}
+        limits = {"fps": (SLOWEST, FASTEST), "spacing": SPACINGS}
         for name, (least, most) in limits.items():
             value = getattr(self, name)
             if value is not None and not least <= value <= most:

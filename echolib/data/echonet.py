@@ -34,6 +34,7 @@ TRACINGS = "VolumeTracings.csv"
 PROVENANCE = "provenance.csv"  # in a folder of corrections: who outlined what
 NOTHING_OUTLINED = "Nobody has outlined a ventricle in this folder of corrections yet."
 CHORD_COLUMNS = ["X1", "Y1", "X2", "Y2"]
+TRACING_COLUMNS = ("FileName", *CHORD_COLUMNS, "Frame")
 POLYGON_COLUMNS = ["X", "Y"]
 MOST_FRAMES = 10**6  # of a clip: a larger frame number is none
 FARTHEST = 1e4  # px from the corner of a frame: a larger coordinate is none

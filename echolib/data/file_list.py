@@ -13,6 +13,9 @@ from .problems import Problem, problem_summary
 from .tables import RATES, read_table, to_numbers
 
 FILE_LIST = "FileList.csv"
+LIST_COLUMNS = (
+    "FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split",
+)  # fmt: skip
 RANGES = {  # what the numbers of a clip can be; others are unknown
     "EF": (0.0, 100.0),  # per cent
     "ESV": (0.0, 1e6),  # ml

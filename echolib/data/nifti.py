@@ -11,9 +11,9 @@ from ..errors import DataError
 from ..files import atomic_path
 from ..masks import PackedMasks
 from ..memory import require_memory
+from .rates import SPACINGS
 
 SUFFIXES = (".nii.gz", ".nii")  # the first has priority
-SPACINGS = (0.005, 20.0)  # mm per px that a heart scan can have
 SQUARE = 0.01  # relative difference up to which pixels count as square
 MOST_GREY = 1e6  # a larger grey level is none
 LEVEL = 6  # of gzip: the highest takes longer, and masks hardly get smaller

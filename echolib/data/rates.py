@@ -1,10 +1,11 @@
-"""Frame rates of clips: which are possible, and what the times of the frames give."""
+"""Frame rates and spacings that a heart scan can have, and what the times of the frames give."""
 
 import warnings
 
 import numpy as np
 
 SLOWEST, FASTEST = 1.0, 500.0  # frames per second that a heart scan can have
+SPACINGS = (0.01, 10.0)  # mm per px that it can have
 UNEVEN = 1.5  # ratio of the longest to the shortest frame time from which on they differ
 USUAL = 0.9  # share of the frame times that must be alike, for the rate to be theirs
 ALIKE = 0.1  # how far alike ones differ, as a share

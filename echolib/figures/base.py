@@ -217,14 +217,17 @@ def _shared_ends(points: np.ndarray) -> list[tuple[int, int]]:
 def draw_landmarks(landmarks: np.ndarray, axes: Axes, every: int = 1) -> Axes:
     """Draw landmarks (2n, 2) px in polygon order, with one colour per wall.
 
-    every: number every `every`-th landmark from 0 on. The last landmark of each wall is always
-    numbered.
+    every: number every `every`-th landmark from 0 on, but none so near an end of its wall that
+    both numbers would overlap. Both ends of each wall are always numbered.
     """
     half, centre = len(landmarks) // 2, landmarks.mean(axis=0)
+    ends = [0, half - 1, half, len(landmarks) - 1]
+    crowded = 0.05 * np.hypot(*np.ptp(landmarks, axis=0))
     for index, point in enumerate(landmarks):
         wall = "septal" if index < half else "lateral"
         axes.scatter(point[0], point[1], s=14, color=PALETTE[wall], zorder=3)
-        if index % every == 0 or index in (half - 1, len(landmarks) - 1):
+        apart = np.hypot(*(landmarks[ends] - point).T).min() > crowded
+        if index in ends or (index % every == 0 and apart):
             # sideways too, because the landmarks next to the apex lie close together
             offset = _unit_vector(point - centre) + [-0.7 if wall == "septal" else 0.7, 0]
             _write_number(axes, point + 3 * offset, index, wall, size=10)

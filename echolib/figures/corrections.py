@@ -29,7 +29,7 @@ def correction_curve(table: pd.DataFrame) -> Figure:
             rows = table[table.order.isin([order, *ENDS])].sort_values("corrected")
             _draw(axes, rows, name, counts, BESIDE * (2 * number - 1), order, look)
         axes.set_xticks(range(len(counts)), counts)
-        axes.set(xlabel="corrected patients", ylabel=title)
+        axes.set(xlabel="corrected patients (not to scale)", ylabel=title)
     both[0].legend(loc="lower right")
     return figure
 

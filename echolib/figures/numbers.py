@@ -86,11 +86,12 @@ def draw_bland_altman(
     difference = measured - expected
     bias, spread = difference.mean(), difference.std(ddof=1)
     axes.scatter((expected + measured) / 2, difference, s=16, alpha=0.7, color=PALETTE["neutral"])
-    axes.axhline(bias, color="black", linewidth=1.2, label=f"bias {bias:+.1f} {unit}")
-    limits = f"limits of agreement ± {1.96 * spread:.1f} {unit}"
+    axes.axhline(bias, color="black", linewidth=1.2, label=f"bias {bias:+.1f} {unit}".rstrip())
+    limits = f"limits of agreement ± {1.96 * spread:.1f} {unit}".rstrip()
     axes.axhline(bias + 1.96 * spread, color="black", linestyle=":", label=limits)
     axes.axhline(bias - 1.96 * spread, color="black", linestyle=":")
-    axes.set(xlabel=f"mean of both ({unit})", ylabel=f"difference ({unit})")
+    where = f" ({unit})" if unit else ""
+    axes.set(xlabel=f"mean of both{where}", ylabel=f"difference{where}")
     axes.margins(y=0.35)
     axes.legend(loc="upper left", fontsize=9)
     return axes

@@ -141,7 +141,6 @@ def heatmap_sheet(
     heatmaps: np.ndarray,
     landmarks: np.ndarray,
     titles: Sequence[str] | None = None,
-    columns: int = 3,
     outline: np.ndarray | None = None,
 ) -> Figure:
     """Show heatmaps (n, h, w) over a frame (H, W), each around its landmark (n, 2) px, a cross.
@@ -150,7 +149,7 @@ def heatmap_sheet(
     (K, 2) px of the whole outline, drawn as a dotted line.
     """
     titles = [""] * len(heatmaps) if titles is None else titles
-    figure, grid = panel_grid(len(heatmaps), min(columns, len(heatmaps)), 3.2, 3.3)
+    figure, grid = panel_grid(len(heatmaps), min(3, len(heatmaps)), 3.2, 3.3)
     edges = (-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5)
     for axes, heatmap, (x, y), title in zip(grid.flat, heatmaps, landmarks, titles, strict=False):
         show_image(image, axes, title)

@@ -77,5 +77,5 @@ def area_curve(area: np.ndarray, fps: float, traced: dict[str, int] | None = Non
         axes.axvline(frame / fps, color=PALETTE[phase], linestyle="--", label=label)
     axes.set(xlabel="time (s)", ylabel="area (px²)", ylim=(0, None))
     if traced:
-        axes.legend(loc="lower right")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     return figure

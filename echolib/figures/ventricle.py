@@ -216,7 +216,7 @@ def function_video(result: "ClipFunction") -> Film:
 
 
 def ef_figure(table: pd.DataFrame) -> Figure:
-    """Draw the EF of a study: each clip's interval above, found against true EF and the
+    """Draw the EF of a study: each clip's interval above, measured against true EF and the
     Bland-Altman plot below.
 
     table: one row per clip: ef_true, ef_corrected, ef_low, ef_high in per cent, and where known
@@ -231,19 +231,19 @@ def ef_figure(table: pd.DataFrame) -> Figure:
             f"{len(table)}."
         )
     clips = clips.sort_values("ef_true", kind="stable")
-    found = "corrected" if are_corrected(clips) else "measured"
+    word = "corrected" if are_corrected(clips) else "measured"
     figure = plt.figure(figsize=(10, 9), layout="constrained")
     panels = figure.subplot_mosaic("AA;BC", height_ratios=[1.1, 1])
     top, left, right = panels["A"], panels["B"], panels["C"]
-    _draw_intervals(clips, top, found)
+    _draw_intervals(clips, top, word)
     without_ef = len(table) - len(clips)
     top.set_title(f"{len(clips)} clips" + (f", {without_ef} without EF" if without_ef else ""))
-    draw_scatter(clips.ef_true, clips.ef_corrected, left, ("true EF (%)", f"{found} EF (%)"))
+    draw_scatter(clips.ef_true, clips.ef_corrected, left, ("true EF (%)", f"{word} EF (%)"))
     missed = clips[_misses(clips)]
     left.scatter(missed.ef_true, missed.ef_corrected, **_MISSED)
-    left.set_title("found against true")
+    left.set_title(f"{word} against true")
     draw_bland_altman(clips.ef_true, clips.ef_corrected, right, unit="points")
-    right.set_title(f"Bland-Altman: {found} - true")
+    right.set_title(f"Bland-Altman: {word} - true")
     return figure
 
 
@@ -252,10 +252,10 @@ def _misses(clips: pd.DataFrame) -> pd.Series:
     return (clips.ef_true < clips.ef_low) | (clips.ef_true > clips.ef_high)
 
 
-def _draw_intervals(clips: pd.DataFrame, axes: Axes, found: str) -> None:
-    """Draw the interval of each clip as a bar, with the found EF on it and the true EF as a line.
+def _draw_intervals(clips: pd.DataFrame, axes: Axes, word: str) -> None:
+    """Draw the interval of each clip as a bar, the measured EF on it, and the true EF as a line.
 
-    clips: in the order of their true EF. found: whether the EF is "corrected" or "measured".
+    clips: in the order of their true EF. word: whether the EF is "corrected" or "measured".
     """
     places = np.arange(1, len(clips) + 1)
     missed = _misses(clips).to_numpy()
@@ -268,7 +268,7 @@ def _draw_intervals(clips: pd.DataFrame, axes: Axes, found: str) -> None:
             continue
         axes.vlines(at, part.ef_low, part.ef_high, color=colour, linewidth=width, label=label)
         count = "1 clip" if len(part) == 1 else f"{len(part)} clips"
-        name = f"{found} EF" if label else f"interval misses the true EF: {count}"
+        name = f"{word} EF" if label else f"interval misses the true EF: {count}"
         axes.scatter(at, part.ef_corrected, **style, label=name)
     axes.plot(places, clips.ef_true, color=PALETTE["truth"], linewidth=2.5, label="true EF")
     axes.set(xlabel="clips in the order of their true EF", ylabel="EF (%)")

@@ -18,7 +18,7 @@ from ..errors import DataError
 from ..files import atomic_path
 from ..memory import require_memory
 from .models import Encoder
-from .plan import Progress, TrainingConfig
+from .plan import Progress, TrainingConfig, recorded_name
 
 LENGTH = ("config.epochs", "config.minutes")
 KEYS = {"identity", "progress", "model", "averaged", "optimizer"}
@@ -32,6 +32,7 @@ def training_identity(model: Encoder, config: TrainingConfig, sets: Iterable[Fra
     """
     settings = {f"config.{name}": value for name, value in asdict(config).items()}
     del settings["config.precision"]
+    settings["config.start"] = recorded_name(config.start)  # whatever the path to it
     return {
         "model": type(model).__name__,
         "arguments": model.arguments,
@@ -58,6 +59,8 @@ def load_checkpoint(path: Path, identity: dict) -> dict:
     """
     state = _read(path)
     expected, stored = json.loads(json.dumps(identity)), state["identity"]
+    if "config.start" in stored:
+        stored["config.start"] = recorded_name(str(stored["config.start"]))
     compared = [key for key in expected if key not in LENGTH]
     differ = [key for key in compared if expected[key] != stored.get(key)]
     if differ:

@@ -2,12 +2,18 @@
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..errors import did_you_mean
 from . import PRECISIONS
 from .augment import Augmentation
 from .corruptions import SEEN, check_corruptions
 from .losses import LOSSES
+
+
+def recorded_name(weights: str | Path) -> str:
+    """Name of the weights to start from in a training's record, without this machine's folders."""
+    return "/".join(str(weights).removesuffix(".safetensors").split("/")[-2:])
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def raw_answers(
         raise ValueError(
             f"The network sees {inputs} frames at a time, but these images hold {images.shape[1]}. "
             "One that sees the beat outlines clips together with a network of single frames: "
-            "`load_networks`, or several names, such as `--weights lv lv_cycle`."
+            "`segment` and `function` take both, as in `--weights lv lv_cycle`."
         )
     half = torch.autocast(place.type, torch.bfloat16, enabled=bf16_pays(place))
     for start in range(0, max(1, len(images)), batch):  # no images: an empty answer

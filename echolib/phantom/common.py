@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from .. import config
 from ..errors import DataError
 from ..files import sweep, write_json
 from ..locks import make_once
@@ -79,8 +80,23 @@ def _check_card(card: Path, study: dict) -> None:
     if content != study:
         raise DataError(
             f"{card}: expected {study}, found {content}. A folder holds one study: choose "
-            f"another folder, or delete this one to write the study again."
+            f"another folder, or move this one away to write the study again."
         )
+
+
+def real_data(name: str) -> Path:
+    """The folder of a real data set in the data folder, which may not be there.
+
+    Raises DataError for a link to a folder that is not there, as of a disk that is not connected: a
+    phantom must not take its place unnoticed.
+    """
+    folder = config.data_folder() / name
+    if folder.is_symlink() and not folder.exists():
+        raise DataError(
+            f"{folder} is a link to {folder.readlink()}, which is not there. Connect its disk, or "
+            "remove the link to use a phantom study."
+        )
+    return folder
 
 
 def is_finished(folder: Path, files: Iterable[str]) -> bool:

@@ -17,7 +17,7 @@ from ..cores import worker_count
 from ..errors import DataError
 from ..files import atomic_path, write_npz
 from ..parts import Parts
-from .common import VERSION, check_seed, draw_clips, write_once
+from .common import VERSION, check_seed, draw_clips, real_data, write_once
 from .mitral_items import KINDS, Kind, draw_item
 
 LAYOUT = "mitral valve set"
@@ -95,7 +95,7 @@ def find_mitral() -> tuple[Path, str]:
     the real set, with frames of scale 0.3; in fast mode, both have scale 0.1. Raises DataError when
     `mitral` holds only one of the two files.
     """
-    real = config.data_folder() / "mitral"
+    real = real_data("mitral")
     pickles = {"train.pkl", "test.pkl"}
     present = {name for name in pickles if (real / name).is_file()}
     if present == pickles:

@@ -10,10 +10,21 @@ import pandas as pd
 from .. import config, geometry
 from ..cores import worker_count
 from ..data.avi import write_avi
+from ..data.echonet import TRACING_COLUMNS, TRACINGS
+from ..data.file_list import FILE_LIST, LIST_COLUMNS
 from ..data.video import read_video
 from ..errors import DataError
 from ..files import atomic_path, write_table
-from .common import CLIP_STREAM, FPS, VERSION, WARM_UP_FRAMES, check_seed, draw_clips, write_once
+from .common import (
+    CLIP_STREAM,
+    FPS,
+    VERSION,
+    WARM_UP_FRAMES,
+    check_seed,
+    draw_clips,
+    real_data,
+    write_once,
+)
 from .scene import draw_scan, trace
 from .sector import REFERENCE_SIZE
 from .ultrasound import Scan
@@ -21,11 +32,7 @@ from .ultrasound import Scan
 SHORTEST_CLIP = 24  # frames: longer than the longest time from end-diastole to end-systole
 OFFICIAL_SPLIT = {"TRAIN": 7465, "VAL": 1288, "TEST": 1277}  # EchoNet-Dynamic, FACTS
 # in the order of writing: the last one completes a study
-FILES = ("VolumeTracings.csv", "FileList.csv")
-FILE_LIST_COLUMNS = (
-    "FileName", "EF", "ESV", "EDV", "FrameHeight", "FrameWidth", "FPS", "NumberOfFrames", "Split",
-)  # fmt: skip
-TRACING_COLUMNS = ("FileName", "X1", "Y1", "X2", "Y2", "Frame")
+FILES = (TRACINGS, FILE_LIST)
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ def find_echonet() -> tuple[Path, str]:
     data folder (a link is fine), its source "EchoNet-Dynamic". The phantom study, source
     "phantom", lies beside it and is written on first use; it has 300 clips, 24 in fast mode.
     """
-    real = config.data_folder() / "echonet-dynamic"
+    real = real_data("echonet-dynamic")
     if real.is_dir():
         return real, "EchoNet-Dynamic"
     clips = 24 if config.fast_mode() else 300
@@ -164,6 +171,6 @@ def _write_tables(folder: Path, rows: list, splits: list[str]) -> None:
     """Write both tables, in the order of `FILES`."""
     tracings = pd.DataFrame([row for _, traced in rows for row in traced])
     listed = pd.DataFrame([(*row, split) for (row, _), split in zip(rows, splits, strict=True)])
-    tables = ((tracings, TRACING_COLUMNS), (listed, FILE_LIST_COLUMNS))
+    tables = ((tracings, TRACING_COLUMNS), (listed, LIST_COLUMNS))
     for name, (table, columns) in zip(FILES, tables, strict=True):
         write_table(table, folder / name, header=columns, lineterminator="\n")

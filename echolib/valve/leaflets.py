@@ -12,6 +12,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from ..geometry import bounding_box
+from ..metrics import edge_pixels
 
 NEIGHBOURS = np.ones((3, 3), bool)  # pixels that touch at a corner belong to one piece
 MOST_PIECES = 12  # per frame; further pieces are noise
@@ -90,7 +91,7 @@ def _pieces(mask: np.ndarray, dense: np.ndarray, smallest: float) -> list[Piece]
     areas[np.bincount(labels[dense], minlength=count + 1) == 0] = 0
     areas[0] = 0
     order = np.argsort(areas, kind="stable")[::-1][:MOST_PIECES]
-    y, x = np.nonzero(mask & ~ndimage.binary_erosion(mask))
+    y, x = np.nonzero(edge_pixels(mask))
     number = labels[y, x]
     points = np.stack([x + columns.start - 1, y + rows.start - 1], axis=1).astype(float)
     return [

@@ -10,6 +10,7 @@ from scipy import ndimage
 from .. import geometry
 from ..geometry import CHORDS, Tracing
 from ..masks import PackedMasks
+from ..metrics import edge_pixels
 
 EDGE_PX, EDGE_SHARE = 1.5, 0.012  # width of the edge: px, and share of the sector's shorter side
 MIN_AREA = 0.1  # share of the clip's median area: a smaller mask is a spot, not a ventricle
@@ -86,7 +87,7 @@ def share_at_edge(masks: np.ndarray | PackedMasks, sector: np.ndarray) -> np.nda
         touching = mask & rim
         shares[frame] = 0.0
         if touching.any():
-            outline = mask & ~ndimage.binary_erosion(mask)
+            outline = edge_pixels(mask)
             shares[frame] = np.count_nonzero(outline & rim) / np.count_nonzero(outline)
     return shares
 

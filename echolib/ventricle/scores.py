@@ -59,11 +59,11 @@ def ef_scores(
     one row per split, in the order train, val, test and others, then the row "all":
 
     split. n, number of scored clips, and patients, number of their patients. missing, clips with a
-    true EF but no found EF. without_truth, clips whose true EF is unknown. mae, rmse, bias
-    (found minus true) and loa_low, loa_high, the 95 % limits of agreement, in points. r2, 1 -
+    true EF but no measured EF. without_truth, clips whose true EF is unknown. mae, rmse, bias
+    (measured minus true) and loa_low, loa_high, the 95 % limits of agreement, in points. r2, 1 -
     SS_res / SS_tot as EchoNet-Dynamic reports it; a bias lowers it, and it can be negative.
     correlation, Pearson's. auc_35, auc_45, auc_50, area under the ROC curve of "true EF below x"
-    by the found EF (EchoNet-Dynamic's code counts an EF of exactly x as below). intervals, how
+    by the measured EF (EchoNet-Dynamic's code counts an EF of exactly x as below). intervals, how
     many of the n clips have ef_low and ef_high. coverage, the share of these intervals that
     contains the truth, per cent. width, their mean width in points. mae, rmse, r2, auc_50 and
     coverage have an interval (mae_low, mae_high, ...) from the resamples in which they are

@@ -133,7 +133,7 @@ def stored_result(data: Dataset, row: pd.Series, folder: str | Path) -> ClipFunc
         orientation = Orientation(upside_down, mirrored)
     except (ValueError, TypeError) as error:
         raise DataError(
-            f"The masks of {row['name']} cannot be read. {error} Remove {path.parents[1]} and "
+            f"The masks of {row['name']} cannot be read. {error} Move {path.parents[1]} away and "
             "measure the study again."
         ) from error
     upright, sector = orientation.turn_masks(masks), orientation.turn(clip_sector(clip).inside)

@@ -46,6 +46,22 @@ def test_a_stopped_run_keeps_only_rows_of_this_phantom(tmp_path, monkeypatch) ->
     assert list(pd.read_csv(out / "ablation.csv").condition) == names
 
 
+def test_a_table_is_of_one_phantom(tmp_path, monkeypatch, capsys) -> None:
+    rows = [("all", ablation.VERSION - 1, 0.8), ("all", ablation.VERSION, 0.9)]
+    for number, row in enumerate(rows):
+        part = tmp_path / f"part-{number}-of-2"
+        part.mkdir()
+        table = pd.DataFrame([row], columns=["condition", "phantom", "dice"])
+        table.to_csv(part / "ablation.csv", index=False)
+    monkeypatch.setattr("sys.argv", ["ablation", "camus", "--out", str(tmp_path), "--table"])
+    ablation.main()
+    assert pd.read_csv(tmp_path / "ablation.csv").dice.tolist() == [0.9]
+    (tmp_path / "part-1-of-2" / "ablation.csv").unlink()
+    with pytest.raises(SystemExit):
+        ablation.main()
+    assert "other versions of the phantom only" in capsys.readouterr().err
+
+
 def test_a_table_of_nothing_is_refused(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr("sys.argv", ["ablation", "camus", "--out", str(tmp_path), "--table"])
     with pytest.raises(SystemExit):

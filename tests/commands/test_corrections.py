@@ -60,10 +60,25 @@ def test_what_could_not_be_added_is_said(tmp_path, download, capsys):
     place = str(tmp_path / "corrected")
     assert main(["corrections", place, "--add", *download(document())]) == 0
     said = capsys.readouterr().out
-    assert "0 of 1 corrections added" in said and "not in the folder" in said
+    assert "1 of 1 corrections added" in said and "not in the folder" in said
+    assert "(noted)" in said or "1 x noted" in said
     (tmp_path / "corrected" / "documents" / "anna" / "0X0001.json").write_text("{")
     assert main(["corrections", place]) == 0
     assert "0X0001.json" in capsys.readouterr().out
+
+
+def test_listing_an_empty_folder_writes_nothing(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert main(["corrections", str(tmp_path / "empty")]) == 2
+    assert "Name a folder of corrections" in capsys.readouterr().err
+    assert not any((tmp_path / "empty").iterdir())
+
+
+def test_nobody_is_compared_with_himself(tmp_path, study, download, capsys):
+    place = str(tmp_path / "corrected")
+    assert main(["corrections", place, "--data", str(study), "--add", *download(document())]) == 0
+    assert main(["corrections", place, "--agreement", "anna", "anna"]) == 2
+    assert "Expected two annotators to compare, found 'anna' twice" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_the_segmentation_holds_the_masks_of_the_clip(
     (segment,) = read.SegmentSequence
     assert segment.SegmentLabel.startswith("Left" if command == "segment" else "Mitral")
     (algorithm,) = segment.SegmentationAlgorithmIdentificationSequence
-    assert "net.safetensors" in str(algorithm.AlgorithmParameters)
+    assert "networks=net," in str(algorithm.AlgorithmParameters)
     assert str(tmp_path) not in str(algorithm.AlgorithmParameters)
 
 

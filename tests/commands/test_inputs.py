@@ -69,6 +69,22 @@ def test_the_folder_of_the_data_is_no_folder_for_results(tmp_path, capsys, recor
     assert files(recordings) == {"a.avi", "b.avi"}
 
 
+@pytest.mark.parametrize(
+    ("words", "harmed"),
+    [
+        ("queue {study} --out {study}/FileList.csv", "FileList.csv"),
+        ("evaluate {study} --json {study}/FileList.json", "FileList.csv"),
+        ("browse {study} --out {study}/VolumeTracings.csv", "VolumeTracings.csv"),
+    ],
+)
+def test_no_file_of_the_data_is_written_over(tmp_path, capsys, words, harmed):
+    study = EchoNetFolder(tmp_path / "study").write()
+    before = {name: (study / name).read_bytes() for name in files(study)}
+    command = [word.format(study=study) for word in words.split()]
+    fails(capsys, [*command, "--force"], f"{harmed} lies in the folder of the data")
+    assert {name: (study / name).read_bytes() for name in files(study)} == before
+
+
 def test_calibrate_does_not_measure_into_its_study(tmp_path, capsys):
     study = EchoNetFolder(tmp_path / "study").write()
     before = files(study)

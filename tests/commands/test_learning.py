@@ -52,6 +52,13 @@ def train(tmp_path, folder, start, *more):
     ]  # fmt: skip
 
 
+def test_corrections_are_learnt_at_the_size_of_the_first_network(tmp_path, capsys, study, start):
+    folder = correct(study, tmp_path / "corrected", 4)
+    fails(
+        capsys, train(tmp_path, folder, start, "--size", 64), "--size is that of the network", "112"
+    )
+
+
 def test_a_queue_is_written_and_its_first_clips_are_named(tmp_path, capsys, study, start):
     torch.manual_seed(1)
     landmarks = save_network(LandmarkUNet(width=2, depth=2), tmp_path / "points.safetensors", 112)

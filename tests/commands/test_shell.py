@@ -243,7 +243,13 @@ class TestBadInput:
 
     def test_packing_onto_something(self, tmp_path, capsys):
         folder = EchoNetFolder(tmp_path / "echonet").write()
-        fails(capsys, ["pack", folder, "--out", folder], "exists already")
+        fails(capsys, ["pack", folder, "--out", folder], f"{folder} is the input itself")
+        (tmp_path / "other").mkdir()
+        (tmp_path / "other" / "mine.txt").write_text("mine")
+        message = fails(
+            capsys, ["pack", folder, "--out", tmp_path / "other"], "other exists already. Choose"
+        )
+        assert "emove" not in message
 
     def test_a_split_without_frames(self, tmp_path, capsys, weights):
         frames = frame_set(size=48)

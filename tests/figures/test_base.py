@@ -116,6 +116,13 @@ def test_landmarks_are_coloured_by_wall_and_every_tenth_and_last_is_numbered(axe
     assert colours[20:] == [to_rgb(plots.PALETTE["lateral"])] * 20
 
 
+def test_numbers_of_landmarks_that_crowd_at_a_corner_do_not_overlap(axes):
+    landmarks = geometry.outline_to_tracing(ventricle()).landmarks
+    landmarks[15:20] = landmarks[19] - np.outer(np.arange(5)[::-1], [0, 0.2])
+    plots.draw_landmarks(landmarks, axes, every=8)
+    assert [text.get_text() for text in axes.texts] == ["0", "8", "19", "20", "24", "32", "39"]
+
+
 @pytest.mark.parametrize(("count", "columns", "cells"), [(1, 6, 1), (4, 6, 4), (7, 3, 9)])
 def test_image_grid_shows_each_image_once(count, columns, cells):
     outlines = [ventricle()] * (count - 1) + [None]

@@ -48,3 +48,10 @@ def test_bland_altman_states_bias_and_limits(axes):
     plots.draw_bland_altman(np.array([50.0, 60.0]), np.array([51.0, 63.0]), axes, "%")
     texts = [text.get_text() for text in axes.get_legend().get_texts()]
     assert texts == ["bias +2.0 %", "limits of agreement ± 2.8 %"]
+
+
+def test_bland_altman_without_a_unit_shows_no_empty_brackets(axes):
+    plots.draw_bland_altman(np.array([5.0, 6.0]), np.array([5.0, 6.5]), axes)
+    texts = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert not any(text.endswith(" ") for text in texts)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("mean of both", "difference")

@@ -16,6 +16,16 @@ def test_a_checkpoint_is_loaded_by_its_own_training_only(tmp_path):
         load_checkpoint(tmp_path / "checkpoint.pt", {"size": 64})
 
 
+def test_the_path_to_the_first_weights_may_be_written_otherwise(tmp_path):
+    state = dict.fromkeys(KEYS, {}) | {
+        "identity": {"config.start": "/home/me/weights/lv.safetensors"}
+    }
+    save_checkpoint(state, tmp_path / "checkpoint.pt")
+    load_checkpoint(tmp_path / "checkpoint.pt", {"config.start": "weights/lv"})
+    with pytest.raises(DataError, match="config.start: here weights/other, there weights/lv"):
+        load_checkpoint(tmp_path / "checkpoint.pt", {"config.start": "weights/other"})
+
+
 def test_a_checkpoint_that_would_execute_code_is_refused(tmp_path):
     class Harmful:
         def __reduce__(self):

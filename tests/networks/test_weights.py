@@ -27,6 +27,19 @@ save_model(model, sys.argv[1])
 """
 
 
+def test_a_network_is_named_after_its_file_or_folder(tmp_path, monkeypatch):
+    save_model(UNet(2, depth=1), tmp_path / "mine" / "model.safetensors")
+    monkeypatch.chdir(tmp_path / "mine")
+    assert [load_model(name).name for name in (".", "../mine", "model.safetensors")] == [
+        "mine", "mine", "model",
+    ]  # fmt: skip
+
+
+def test_shipped_weights_name_no_folder_of_the_machine_that_trained_them():
+    for path in weights_folder().glob("*.safetensors"):
+        assert not str(load_model(path).card.get("config", {}).get("start", "")).startswith("/")
+
+
 def write(path, tensors=None, arguments=None, **metadata):
     """Weights of a small network, changed."""
     arguments = {"width": 2, "depth": 1} if arguments is None else arguments

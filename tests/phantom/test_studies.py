@@ -21,6 +21,7 @@ from echolib.phantom import common, scene, single_frames, studies
 from echolib.phantom.anatomy import Heart, draw_heart
 from echolib.phantom.cycle import Rhythm, draw_cycle
 from echolib.phantom.effects import EFFECTS
+from echolib.phantom.mitral_study import find_mitral
 from echolib.phantom.ranges import SOURCES, draw_parameters
 from echolib.phantom.sector import draw_sector
 from echolib.phantom.shape import PROFILE, heart_shape, ventricle_shape
@@ -115,7 +116,7 @@ def test_outline_is_simple_inside_the_cavity_and_larger_at_end_diastole(seed):
 
 def test_layout_is_that_of_echonet_dynamic(study):
     listed, traced = read_tables(study)
-    assert tuple(listed.columns) == studies.FILE_LIST_COLUMNS
+    assert tuple(listed.columns) == studies.LIST_COLUMNS
     assert tuple(traced.columns) == studies.TRACING_COLUMNS
     assert len(listed) == CLIPS and set(listed.Split) == {"TRAIN", "VAL", "TEST"}
     assert not listed.FileName.str.contains(r"\.").any()
@@ -216,6 +217,16 @@ def test_find_echonet_returns_the_real_data_or_writes_a_phantom(tmp_path, monkey
     assert studies.find_echonet() == (phantoms / f"echonet-dynamic-300-{version}", "phantom")
     (tmp_path / "echonet-dynamic").symlink_to(study)
     assert studies.find_echonet() == (tmp_path / "echonet-dynamic", "EchoNet-Dynamic")
+
+
+def test_a_link_to_a_disk_that_is_not_there_is_no_reason_for_a_phantom(tmp_path, monkeypatch):
+    monkeypatch.setenv("ECHOLIB_DATA", str(tmp_path))
+    for name, find in (("echonet-dynamic", studies.find_echonet), ("mitral", find_mitral)):
+        (tmp_path / name).symlink_to("/mnt/nowhere")
+        with pytest.raises(
+            DataError, match=f"{name} is a link to /mnt/nowhere, which is not there"
+        ):
+            find()
 
 
 @given(st.integers(3, 400), st.integers(0, 99))

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..pictures import believed_stretch
-from ..rates import UNEVEN, known_rate, rate_of_times
+from ..rates import SPACINGS, UNEVEN, known_rate, rate_of_times
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 ANISOTROPY = 0.01  # largest relative difference of spacings in x and y that count as equal
-SMALLEST, LARGEST = 0.01, 10.0  # mm per px that a heart scan can have
 FRAME_TIMES = 0x00181065  # the tag FrameTimeVector
 
 
@@ -100,7 +99,7 @@ def spacing(dataset: "Dataset", path: Path, stretch: float) -> float | None:
         listed = ", ".join(f"{value:.4g}" for value in values)
         _warn_spacing(path, f"the scale tags differ by more than 1 % ({listed} mm per px)")
         return None
-    if values and not SMALLEST <= values[0] <= LARGEST:
+    if values and not SPACINGS[0] <= values[0] <= SPACINGS[1]:
         _warn_spacing(path, f"the scale tags give {values[0]:.4g} mm per px, as no heart scan has")
         return None
     return float(np.mean(values)) if values else None
