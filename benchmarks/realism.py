@@ -6,7 +6,8 @@ Measures the same quantities on CAMUS training patients and on phantom frames of
 all at 112 x 112, and writes `realism.csv` (quantiles of each quantity), `profiles.png` (grey
 across the inner edge of the wall, and histograms of three regions) and `sheet.png` (real frames
 above, phantom frames below). The ranges in `echolib.phantom` whose source is "CAMUS training
-patients" were set so that the phantom's quantiles reach beyond the real ones. The sheet shows
+patients" were set so that the phantom's quantiles reach beyond the real ones. The table in this
+folder is of phantom version 6. The sheet shows
 CAMUS frames: its terms forbid to publish it.
 """
 
