@@ -7,8 +7,7 @@ all at 112 x 112, and writes `realism.csv` (quantiles of each quantity), `profil
 across the inner edge of the wall, and histograms of three regions) and `sheet.png` (real frames
 above, phantom frames below). The ranges in `echolib.phantom` whose source is "CAMUS training
 patients" were set so that the phantom's quantiles reach beyond the real ones. The table in this
-folder is of phantom version 6. The sheet shows
-CAMUS frames: its terms forbid to publish it.
+folder is of phantom version 6. The sheet shows CAMUS frames: its terms forbid to publish it.
 """
 
 import argparse
