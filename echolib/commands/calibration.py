@@ -69,7 +69,7 @@ def calibrate(arguments: argparse.Namespace) -> None:
     if arguments.also is not None:
         studies.append((arguments.also, arguments.also_split, out.with_name(f"{out.stem}-also")))
     for path, _, _ in studies:
-        refuse_input(path, *(folder for _, _, folder in studies))
+        refuse_input(path, out, *(folder for _, _, folder in studies))
     opened = [(_enough(path, split), split, folder) for path, split, folder in studies]
     networks = load_networks(tuple(arguments.weights or WEIGHTS), calibration=None)
     arguments.kept, bar = KEPT_CLIPS, not arguments.quiet

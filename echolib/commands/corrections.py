@@ -1,10 +1,11 @@
 """Corrections from a shell: what a folder of them holds, and how far two people agree."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
-from .options import add_force, check_file
+from .options import add_force, check_file, refuse_input
 from .shared import Add, open_clips, report_problems
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def corrections(arguments: argparse.Namespace) -> None:
         raise DataError("--csv is the table of a comparison: give --agreement too.")
     if arguments.csv:
         check_file(arguments.csv, ".csv", arguments.force)
+        refuse_input(arguments.folder, Path(arguments.csv))
     documents = [each for path in arguments.add for each in read_download(path)]
     folder = Folder(arguments.folder, make=bool(documents))
     if documents:

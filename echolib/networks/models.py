@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -343,5 +344,5 @@ def load_model(name_or_path: str | Path) -> Encoder:
         ) from error
     model.to_empty(device="cpu").load_state_dict(tensors)
     model.card, model.size = card, size
-    model.name = Path(name_or_path).absolute().name.removesuffix(path.suffix)
+    model.name = Path(os.path.abspath(name_or_path)).name.removesuffix(path.suffix)
     return model.eval()

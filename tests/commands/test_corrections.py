@@ -61,7 +61,7 @@ def test_what_could_not_be_added_is_said(tmp_path, download, capsys):
     assert main(["corrections", place, "--add", *download(document())]) == 0
     said = capsys.readouterr().out
     assert "1 of 1 corrections added" in said and "not in the folder" in said
-    assert "(noted)" in said or "1 x noted" in said
+    assert "1 x noted: The video of the clip 0X0001 is not in the folder" in said
     (tmp_path / "corrected" / "documents" / "anna" / "0X0001.json").write_text("{")
     assert main(["corrections", place]) == 0
     assert "0X0001.json" in capsys.readouterr().out
@@ -72,6 +72,18 @@ def test_listing_an_empty_folder_writes_nothing(tmp_path, capsys):
     assert main(["corrections", str(tmp_path / "empty")]) == 2
     assert "Name a folder of corrections" in capsys.readouterr().err
     assert not any((tmp_path / "empty").iterdir())
+
+
+def test_the_table_of_a_comparison_replaces_no_table_of_the_folder(
+    tmp_path, study, download, capsys
+):
+    place, both = tmp_path / "corrected", [document("0X0001"), document("0X0001", annotator="ben")]
+    assert main(["corrections", str(place), "--data", str(study), "--add", *download(*both)]) == 0
+    before = (place / "FileList.csv").read_bytes()
+    command = ["corrections", str(place), "--agreement", "anna", "ben", "--force"]
+    assert main([*command, "--csv", str(place / "FileList.csv")]) == 2
+    assert "FileList.csv lies in the folder of the data" in capsys.readouterr().err
+    assert (place / "FileList.csv").read_bytes() == before
 
 
 def test_nobody_is_compared_with_himself(tmp_path, study, download, capsys):

@@ -75,10 +75,12 @@ def test_the_folder_of_the_data_is_no_folder_for_results(tmp_path, capsys, recor
         ("queue {study} --out {study}/FileList.csv", "FileList.csv"),
         ("evaluate {study} --json {study}/FileList.json", "FileList.csv"),
         ("browse {study} --out {study}/VolumeTracings.csv", "VolumeTracings.csv"),
+        ("calibrate {study} --out {study}/study.json", "study.json"),
     ],
 )
 def test_no_file_of_the_data_is_written_over(tmp_path, capsys, words, harmed):
     study = EchoNetFolder(tmp_path / "study").write()
+    (study / "study.json").write_text("{}")
     before = {name: (study / name).read_bytes() for name in files(study)}
     command = [word.format(study=study) for word in words.split()]
     fails(capsys, [*command, "--force"], f"{harmed} lies in the folder of the data")

@@ -9,6 +9,7 @@ import torch
 
 from echolib import files
 from echolib.commands.parser import build_parser, main
+from echolib.config import data_folder
 from echolib.data import open_data
 from echolib.data.nifti import read_nifti
 from echolib.networks.models import UNet, load_model
@@ -214,6 +215,12 @@ class TestBadInput:
         fails(capsys, [*command, weights, "--corruptions", "rain"], "Unknown corruptions ['rain']")
         fails(capsys, [*command, weights, "--frames", "0"], "--frames must be 1 or more")
         assert not (tmp_path / "out" / "robustness.csv").exists()
+
+    def test_an_unknown_corruption_is_refused_before_any_work(self, tmp_path, capsys, weights):
+        study = EchoNetFolder(tmp_path / "study").write()
+        command = ["robustness", study, "--out", tmp_path / "out", "--weights", weights]
+        fails(capsys, [*command, "--corruptions", "rain"], "Unknown corruptions ['rain']")
+        assert not (data_folder() / "packed").exists()
 
     def test_missing_folder(self, tmp_path, capsys):
         for command in ("train", "pack"):

@@ -30,9 +30,9 @@ save_model(model, sys.argv[1])
 def test_a_network_is_named_after_its_file_or_folder(tmp_path, monkeypatch):
     save_model(UNet(2, depth=1), tmp_path / "mine" / "model.safetensors")
     monkeypatch.chdir(tmp_path / "mine")
-    assert [load_model(name).name for name in (".", "../mine", "model.safetensors")] == [
-        "mine", "mine", "model",
-    ]  # fmt: skip
+    (tmp_path / "mine" / "deeper").mkdir()
+    names = {".": "mine", "../mine": "mine", "deeper/..": "mine", "model.safetensors": "model"}
+    assert {name: load_model(name).name for name in names} == names
 
 
 def test_shipped_weights_name_no_folder_of_the_machine_that_trained_them():
