@@ -30,14 +30,13 @@ from echolib.corrections.learning import (
     learning_config,
     remembered_frames,
     train_further,
-    with_regions,
 )
 from echolib.corrections.queue import correction_queue, read_queue, write_queue
 from echolib.data import Camus, FrameSet, pack_once
 from echolib.files import write_table
 from echolib.geometry import ejection_fraction, mask_volume
 from echolib.metrics import dice
-from echolib.networks.inference import predict, square_masks
+from echolib.networks.inference import predict, square_masks, with_regions
 from echolib.networks.models import Encoder, load_model, weights_digest
 from echolib.statistics import bootstrap_interval
 

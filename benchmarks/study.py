@@ -34,7 +34,7 @@ from echolib.phantom.common import VERSION
 from echolib.phantom.studies import write_lv_study
 from echolib.ventricle import clip, study
 from echolib.ventricle.clip import Networks, load_networks
-from echolib.ventricle.study import chosen_clips, measure_study
+from echolib.ventricle.study import clips_of, measure_study
 
 from .peers import machine, store
 
@@ -119,7 +119,7 @@ def command_seconds(command: str, data: EchoNet, names: list[str]) -> float:
 
 def rows(data: EchoNet, clips: int, detailed: int) -> Iterator[dict]:
     """Command, step, clips, frames and seconds of each measurement."""
-    sets = [list(chosen_clips(data.table.index, count)) for count in (clips // 3, clips)]
+    sets = [list(clips_of(data, "all", count)) for count in (clips // 3, clips)]
     fewer, frames = (int(data.table.frames[names].sum()) for names in sets)
     for command in ("function", "segment"):
         less, seconds = (command_seconds(command, data, names) for names in sets)

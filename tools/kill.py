@@ -60,6 +60,7 @@ COMMANDS = {  # {out} is the folder of a run
     "--frames 8 --severities 3 --corruptions speckle gain clutter",
     "calibrate": "calibrate {in}/study --out {out}/function.json --weights {in}/net --split all "
     "--force",
+    "adapt": "adapt {in}/study --weights {in}/net --out {out}/adapted --split all --clips 12",
     "queue": "queue {in}/study --weights {in}/net --out {out}/queue.csv",
     "train corrections": "train {in}/corrected --start {in}/net --remember {in}/packed --epochs 2 "
     "--out {out}/net --resume",

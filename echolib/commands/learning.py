@@ -1,4 +1,4 @@
-"""What to correct first, and learning from corrections, from a shell."""
+"""What to correct first, and learning from corrections or from clips alone, from a shell."""
 
 import argparse
 import shutil
@@ -10,14 +10,17 @@ from ..locks import one_at_a_time
 from ..parts import has_parts, unfinished_folder
 from .options import (
     PER_CLIPS,
+    SPLITS,
     add_device,
     add_force,
+    add_seed,
     add_split,
+    add_weights,
     add_workers,
     check_file,
     refuse_input,
 )
-from .shared import KEPT_CLIPS, SIZE, Add, open_clips, open_packed, report_problems
+from .shared import KEPT_CLIPS, KEPT_PARTS, SIZE, Add, open_clips, open_packed, report_problems
 
 if TYPE_CHECKING:
     from ..corrections.folder import Folder
@@ -26,13 +29,14 @@ if TYPE_CHECKING:
 
 WEIGHTS = ["lv", "lv_landmarks"]
 SHOWN = 10  # clips that are printed
+ADAPTED = 400  # clips
 MINUTES = 3.0
 # what a training on corrections has of its own, or takes from the network that it starts from
 OTHER_OPTIONS = {"target": "masks", "cycle": False, "width": None, "corrupted": 0.0}
 
 
 def add_commands(add: Add) -> None:
-    """Add `queue` to the command line."""
+    """Add `queue` and `adapt` to the command line."""
     command = add("queue", queue)
     command.add_argument("data", help="folder of a data set, or of clips")
     command.add_argument(
@@ -56,6 +60,23 @@ def add_commands(add: Add) -> None:
     add_workers(command, "processes that share the clips", PER_CLIPS, cluster=False)
     add_device(command)
     add_force(command, "queue")
+
+    command = add("adapt", adapt)
+    command.add_argument("data", help="folder of a data set, or of clips; labels are not used")
+    command.add_argument(
+        "--out", required=True, help="folder for the new weights; the same command goes on there"
+    )
+    add_weights(command)
+    command.add_argument(
+        "--split", choices=SPLITS,
+        help="part of a data set to use (default train; all of a folder of clips)",
+    )  # fmt: skip
+    command.add_argument(
+        "--clips", type=int, default=ADAPTED, help=f"at most that many (default {ADAPTED})"
+    )
+    add_seed(command)
+    add_workers(command, "processes that share the clips", PER_CLIPS, cluster=False)
+    add_device(command)
 
 
 def queue(arguments: argparse.Namespace) -> None:
@@ -94,6 +115,27 @@ def queue(arguments: argparse.Namespace) -> None:
         shown = ", ".join(map(str, frames.frame))
         print(f"{place}. {frames['clip'].iloc[0]}, frames {shown}: worth {frames.worth.mean():.2f}")
     print(f"{table.place.max()} clips in {out}")
+
+
+def adapt(arguments: argparse.Namespace) -> None:
+    """Train networks further on what they outline together in clips that nobody has outlined."""
+    from ..data import LooseClips
+    from ..ventricle.adaptation import adapt as train_on_outlines
+    from ..ventricle.clip import WEIGHTS, load_networks
+
+    out = Path(arguments.out)
+    refuse_input(arguments.data, out)
+    data = open_clips(arguments.data)
+    split = arguments.split or ("all" if isinstance(data, LooseClips) else "train")
+    problems = list(data.problems)
+    arguments.kept = KEPT_PARTS
+    adapted = train_on_outlines(
+        data, load_networks(arguments.weights or WEIGHTS), out, split, arguments.clips,
+        arguments.seed, arguments.workers, not arguments.quiet, problems,
+    )  # fmt: skip
+    report_problems(problems)
+    print(f"new weights: --weights {' '.join(str(out / name) for name in adapted.names)}")
+    print("They have no interval of the EF: `calibrate` needs clips whose EF is known.")
 
 
 def say_change(folder: str, weights: str, network: "Encoder", bar: bool) -> None:

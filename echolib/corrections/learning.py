@@ -19,7 +19,7 @@ from ..errors import DataError
 from ..files import read_json, write_json, write_table
 from ..locks import make_once
 from ..metrics import dice
-from ..networks.inference import THRESHOLD, predict, predict_regions, square_masks
+from ..networks.inference import predict, square_masks, with_regions
 from ..networks.models import WEIGHTS_FILE, Encoder, load_model, save_model
 from ..networks.plan import TrainingConfig
 from ..networks.training import Training
@@ -122,21 +122,6 @@ def learning_config(frames: int, **settings: Any) -> TrainingConfig:
     """
     epochs = EPOCHS * max(1.0, frames / FEW_FRAMES)
     return TrainingConfig(**{"epochs": epochs, "average": AVERAGE, **settings})
-
-
-def with_regions(corrected: FrameSet, network: Encoder) -> FrameSet:
-    """Corrected frames, which label the cavity only, with all regions that a network marks.
-
-    Beside the corrected cavity, regions are those that the network marks itself.
-    """
-    if network.arguments["outputs"] == 1:
-        return replace(corrected, regions=None, landmarks=None)
-    answers = predict_regions(network, np.asarray(corrected.images))
-    regions = np.zeros(corrected.masks.shape, np.uint8)
-    for channel in range(answers.shape[1] - 1, 0, -1):  # the wall goes over the atrium
-        regions[answers[:, channel] >= THRESHOLD] = channel + 1
-    regions[np.asarray(corrected.masks)] = 1
-    return replace(corrected, regions=regions, landmarks=None)
 
 
 def mix(corrected: FrameSet, remembered: FrameSet) -> FrameSet:

@@ -187,6 +187,10 @@ class SectorBox:
         """(H, W) uint8 frame to the (size, size) uint8 square."""
         return self.part.image(frame[self.rows, self.columns])
 
+    def mask(self, mask: np.ndarray) -> np.ndarray:
+        """(H, W) bool mask of the frame to the (size, size) bool square."""
+        return self.part.mask(mask[self.rows, self.columns])
+
     def back(self, values: np.ndarray) -> np.ndarray:
         """(size, size) probabilities to (H, W) float32 of the frame, 0 beside the window."""
         frame = np.zeros((self.height, self.width), np.float32)

@@ -1,7 +1,7 @@
 """From frames to masks and landmarks by a network, and scores of whole data sets."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol, runtime_checkable
 
@@ -12,7 +12,7 @@ import torch
 from tqdm.auto import tqdm
 
 from ..data.clips import Clip
-from ..data.frames import Dataset, FrameSet, LabelledFrame, labelled_frames
+from ..data.frames import Dataset, FrameSet, LabelledFrame, labelled_frames, with_neighbours
 from ..data.letterbox import Letterbox
 from ..data.problems import Problem
 from ..data.sector import SectorBox, sector_box
@@ -132,6 +132,22 @@ def predict_regions(
     """
     answers = (torch.from_numpy(a[:, :first]) for a in raw_answers(network, images, batch))
     return np.concatenate([answer.sigmoid().numpy() for answer in answers])
+
+
+def with_regions(frames: FrameSet, network: Encoder) -> FrameSet:
+    """Frames that label the cavity only, with all regions that a network learns beside it.
+
+    Beside the labelled cavity, regions are those that the network marks itself. Landmarks are left
+    out.
+    """
+    if network.arguments["outputs"] == 1:
+        return replace(frames, regions=None, landmarks=None)
+    answers = predict_regions(network, with_neighbours(frames, network.arguments["inputs"]))
+    regions = np.zeros(frames.masks.shape, np.uint8)
+    for channel in range(answers.shape[1] - 1, 0, -1):  # the wall goes over the atrium
+        regions[answers[:, channel] >= THRESHOLD] = channel + 1
+    regions[np.asarray(frames.masks)] = 1
+    return replace(frames, regions=regions, landmarks=None)
 
 
 def cavity_probabilities(network: Encoder, images: np.ndarray) -> np.ndarray:

@@ -71,16 +71,7 @@ def measure_study(
     waits for the other. Raises DataError where the folder holds the results of another study, or
     the split has no clip.
     """
-    if most is not None and most < 1:
-        raise ValueError(f"most: expected 1 or more clips, found {most}.")
-    folder = Path(folder)
-    chosen = data.table.index[(data.table.split == split) | (split == "all")]
-    if not len(chosen):
-        splits = [*filter(None, sorted(data.table.split.unique())), "all"]
-        raise DataError(
-            f"{data.folder} has no clip in the split {split!r}. Choose one of {splits}."
-        )
-    chosen = chosen_clips(chosen, most)
+    folder, chosen = Path(folder), clips_of(data, split, most)
     identity = {"data": data.fingerprint(), "split": split, "clips": len(chosen)}
     identity |= {"format": FORMAT, "networks": _identity(networks)}
     with one_at_a_time(folder):
@@ -94,8 +85,19 @@ def measure_study(
         return _write_tables(folder, list(bar), data.problems)
 
 
-def chosen_clips(clips: pd.Index, most: int | None) -> pd.Index:
-    """At most this number of clips, spread evenly; None for all."""
+def clips_of(data: Dataset, split: str, most: int | None) -> pd.Index:
+    """Names of the clips of a split, or of "all", at most this number of them, spread evenly.
+
+    Raises ValueError for a number below 1, and DataError for a split without a clip.
+    """
+    if most is not None and most < 1:
+        raise ValueError(f"most: expected 1 or more clips, found {most}.")
+    clips = data.table.index[(data.table.split == split) | (split == "all")]
+    if not len(clips):
+        splits = [*filter(None, sorted(data.table.split.unique())), "all"]
+        raise DataError(
+            f"{data.folder} has no clip in the split {split!r}. Choose one of {splits}."
+        )
     if most is None or most >= len(clips):
         return clips
     return clips[np.linspace(0, len(clips) - 1, most).round().astype(int)]
@@ -195,12 +197,12 @@ def _measure(data: Dataset, name: str, networks: Networks, parts: Path) -> dict[
     Returns a dict with its row ("clip"), beats, labelled frames ("frames"), and problems.
     """
     problems: list[Problem] = []
-    labelled, clip = _read(data, name, problems)
+    labelled, clip = read_with_labels(data, name, problems)
     result = _measure_read(data, name, labelled, clip, networks, parts)
     return result | {"problems": [vars(problem) for problem in dict.fromkeys(problems)]}
 
 
-def _read(
+def read_with_labels(
     data: Dataset, name: str, problems: list[Problem]
 ) -> tuple[list[LabelledFrame], Clip | Caution]:
     """The labelled frames of a clip, and the clip, or the reason why it cannot be read.
@@ -230,7 +232,7 @@ def _measure_read(
     networks: Networks,
     parts: Path,
 ) -> dict[str, object]:
-    """Measure a clip as `_read` gives it. Returns a dict like that of `_measure`, less problems."""
+    """Measure what was read. Returns a dict like that of `_measure`, less problems."""
     record = data.table.loc[name]
     truth: dict[str, str | float] = {"patient": str(record.patient), "split": str(record.split)}
     true = float(record.get("EF", np.nan))

@@ -59,7 +59,7 @@ def test_a_page_and_a_submission_are_not_written_over_their_input(tmp_path, caps
 
 
 @pytest.mark.parametrize(
-    "command", ["function", "segment", "robustness", "train", "mitral train", "browse"]
+    "command", ["function", "segment", "robustness", "train", "mitral train", "browse", "adapt"]
 )
 def test_the_folder_of_the_data_is_no_folder_for_results(tmp_path, capsys, recordings, command):
     (tmp_path / "link").symlink_to(recordings)

@@ -16,7 +16,7 @@ from tests.makers import EchoNetFolder, save_network, ventricle_set, write_avi
 
 ASKS_NETWORKS = {
     "train", "evaluate", "robustness", "segment", "function", "calibrate", "browse", "mitral train",
-    "mitral segment", "queue",
+    "mitral segment", "queue", "adapt",
 }  # fmt: skip
 READS_CLIPS = {"segment", "function", "browse", "mitral segment"}
 WRITES_OVER = READS_CLIPS | {  # with --force only
@@ -24,7 +24,7 @@ WRITES_OVER = READS_CLIPS | {  # with --force only
 }  # fmt: skip
 SPLITS = {
     "evaluate": "test", "robustness": "test", "function": "test", "calibrate": "val",
-    "browse": "all", "queue": "all",
+    "browse": "all", "queue": "all", "adapt": "train",
 }  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def test_every_option_has_a_help_that_names_its_default():
 def test_the_help_names_the_default_of_a_split(name):
     action = with_option("--split")[name]
     assert f"(default {SPLITS[name]}" in action.help
-    assert action.default == (None if name == "function" else SPLITS[name])
+    assert action.default == (None if name in ("function", "adapt") else SPLITS[name])
 
 
 def test_the_help_names_the_environment(capsys):

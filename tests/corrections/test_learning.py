@@ -24,11 +24,11 @@ from echolib.corrections.learning import (
     score_change,
     score_frames,
     unseen_frames,
-    with_regions,
 )
 from echolib.data import FrameSet
 from echolib.errors import DataError
 from echolib.networks.augment import Augmentation
+from echolib.networks.inference import with_regions
 from echolib.networks.models import LandmarkUNet, UNet, load_model, weights_digest
 from echolib.networks.training import Training
 from echolib.phantom.single_frames import draw_frame_set
