@@ -24,8 +24,9 @@ from .shared import KEPT_CLIPS, KEPT_PARTS, SIZE, Add, open_clips, open_packed, 
 
 if TYPE_CHECKING:
     from ..corrections.folder import Folder
-    from ..data import FrameSet, Problem
+    from ..data import Dataset, FrameSet, Problem
     from ..networks.models import Encoder
+    from ..ventricle.clip import Networks
 
 WEIGHTS = ["lv", "lv_landmarks"]
 SHOWN = 10  # clips that are printed
@@ -129,13 +130,39 @@ def adapt(arguments: argparse.Namespace) -> None:
     split = arguments.split or ("all" if isinstance(data, LooseClips) else "train")
     problems = list(data.problems)
     arguments.kept = KEPT_PARTS
+    networks, bar = load_networks(arguments.weights or WEIGHTS), not arguments.quiet
     adapted = train_on_outlines(
-        data, load_networks(arguments.weights or WEIGHTS), out, split, arguments.clips,
-        arguments.seed, arguments.workers, not arguments.quiet, problems,
+        data, networks, out, split, arguments.clips, arguments.seed, arguments.workers, bar,
+        problems,
     )  # fmt: skip
     report_problems(problems)
+    if split == "train" and not arguments.quiet:
+        _say_gain(data, networks, adapted)
     print(f"new weights: --weights {' '.join(str(out / name) for name in adapted.names)}")
     print("They have no interval of the EF: `calibrate` needs clips whose EF is known.")
+
+
+def _say_gain(data: "Dataset", before: "Networks", after: "Networks") -> None:
+    """Print how Dice changed on labelled validation frames, where there are some."""
+    from ..corrections.learning import compare, mean_dice
+    from ..networks.inference import score
+
+    if not (data.table.split == "val").any():
+        return
+    for role in ("single", "landmarks"):  # the others need ED and ES too
+        old, new = getattr(before, role), getattr(after, role)
+        if old is None:
+            continue
+        scores = [score(network, data, "val") for network in (old, new)]
+        if scores[0].empty:
+            return
+        cases = scores[0][["patient"]].assign(before=scores[0].dice, after=scores[1].dice)
+        found, (first, second) = compare(cases), mean_dice(cases)
+        print(
+            f"from {old.name} to {new.name}, Dice changed from {first:.3f} to {second:.3f} on "
+            f"{found.patients} patients of the split val, who took no part: by {found.mean:+.3f} "
+            f"(95 % {found.low:+.3f} to {found.high:+.3f})"
+        )
 
 
 def say_change(folder: str, weights: str, network: "Encoder", bar: bool) -> None:

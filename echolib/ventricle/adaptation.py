@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from .. import __version__
 from ..arrays import read_npz
-from ..cautions import CODES, Caution
+from ..cautions import CODES
 from ..data.camus import label_tracing
 from ..data.clips import Clip
 from ..data.frames import Dataset, FrameSet
@@ -31,6 +31,7 @@ from ..errors import DataError
 from ..files import write_npz
 from ..geometry import LANDMARKS
 from ..locks import one_at_a_time
+from ..memory import require_memory
 from ..networks.inference import with_regions
 from ..networks.models import Encoder, finds_landmarks, weights_digest
 from ..networks.plan import TrainingConfig
@@ -172,15 +173,13 @@ def _outlined(
         return content
     problems: list[Problem] = []
     outlined = _outline(name, data, networks, problems)
-    if isinstance(outlined, str):
-        problems.append(Problem(name, None, outlined))
-    content = {"rows": [], "problems": [vars(problem) for problem in dict.fromkeys(problems)]}
-    if isinstance(outlined, str):
-        return content
+    found = [vars(problem) for problem in dict.fromkeys(problems)]
+    if outlined is None:
+        return {"rows": [], "problems": found}
     table, arrays = outlined
     file = _array_file(parts, number)
     write_npz(file, arrays.items())
-    return parts.save(part, [name], content | {"rows": table.to_dict("records")}, [file])
+    return parts.save(part, [name], {"rows": table.to_dict("records"), "problems": found}, [file])
 
 
 def _array_file(parts: Parts, number: int) -> Path:
@@ -189,17 +188,17 @@ def _array_file(parts: Parts, number: int) -> Path:
 
 def _outline(
     name: str, data: Dataset, networks: Networks, problems: list[Problem]
-) -> tuple[pd.DataFrame, dict[str, np.ndarray]] | str:
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]] | None:
     """Columns clip, frame and phase of a clip's outlined frames, and their `ARRAYS`.
 
-    Returns the reason where the clip is left out. What is malformed in it is added to `problems`.
+    None where the clip is left out. The reason, and what is malformed in it, is added to
+    `problems`.
     """
     labelled, clip = read_with_labels(data, name, problems)
-    pair = {frame.phase: frame for frame in labelled}
+    pair, reason = {frame.phase: frame for frame in labelled}, ""
     if isinstance(clip, Clip) and len(clip.frames) > len(labelled):
         result = measure_clip(clip, networks)
-        if unfit := [caution for caution in result.warnings if caution.code in UNFIT]:
-            return str(unfit[0])
+        reason = " ".join(caution for caution in result.warnings if caution.code in UNFIT)
         beats = [(b.end_diastole, b.end_systole) for b in result.function.beats if b.counts]
         frames, masks = result.orientation.turn(clip.frames), result.orientation.turn(result.masks)
         chosen = np.linspace(0, len(frames) - 1, min(SAMPLED, len(frames))).round().astype(int)
@@ -207,12 +206,19 @@ def _outline(
         frames = np.stack([pair[phase].image for phase in ("ED", "ES")])
         masks, row = measure_pair(frames, networks)
         if networks.calibration and row["doubt"] > networks.calibration.doubt:
-            return CODES["doubtful-outlines"]
+            reason = CODES["doubtful-outlines"]
         beats, chosen = [(0, 1)], np.array([0, 1])
-    else:
-        return str(clip) if isinstance(clip, Caution) else "no beat can be seen in it"
+    elif isinstance(clip, Clip):
+        beats = []
+    else:  # the reason is among the problems
+        return None
     if not beats:
-        return "no beat counts, so that no frame can be seen in its beat"
+        reason = reason or "no beat counts, so that no frame can be seen in its beat"
+    elif not all(masks[frame].any() for frame in beats[0]):
+        reason = reason or "the outline of end-diastole or end-systole is empty"
+    if reason:
+        problems.append(Problem(name, None, reason))
+        return None
     chosen = np.union1d(chosen, beats[0])
     chosen = chosen[masks[chosen].any(axis=(1, 2))]
     box = sector_box(frames, networks.size)
@@ -232,6 +238,7 @@ def _frame_set(
     A frame is left out where the outline is too small for landmarks.
     """
     rows = [row for content in contents for row in content["rows"]]
+    require_memory(f"{len(rows)} outlined frames", 2 * 4 * len(rows) * networks.size**2)
     files = [_array_file(parts, n) for n, content in enumerate(contents) if content["rows"]]
     arrays = [read_npz(file, ARRAYS) for file in files]
     images, masks, neighbours = (np.concatenate([one[a] for one in arrays]) for a in ARRAYS)

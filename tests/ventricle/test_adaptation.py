@@ -135,6 +135,7 @@ def test_clips_that_teach_what_is_wrong_are_left_out_with_the_reason(study, tmp_
     data = Changed(study.folder)
     outlined = outlined_frames(data, NETWORKS, tmp_path, problems=problems, **QUIET)
     left_out = {problem.file: problem for problem in problems if problem.action == "left out"}
+    assert len({str(problem) for problem in problems}) == len(problems), "each is said once"
     unreadable, double, _, still = data.table.index[:4]
     assert not {unreadable, double, still} & set(outlined.table["clip"])
     assert set(outlined.table["clip"]) | left_out.keys() >= set(data.table.index)
@@ -164,6 +165,15 @@ def test_a_data_set_of_single_frames_gives_the_experts_two_moments(tmp_path, mon
     outlined = outlined_frames(data, NETWORKS, tmp_path / "out", **QUIET)
     pairs = outlined.table.groupby("clip").phase.agg(list)
     assert len(pairs) and all(phases == ["ED", "ES"] for phases in pairs)
+
+
+def test_frames_without_an_outline_are_left_out(tmp_path, monkeypatch):
+    data, problems = Camus(camus_folder(tmp_path / "camus")), []
+    nothing = np.zeros((2, *data.labelled("patient0001_4CH")[0][0].mask.shape), bool)
+    monkeypatch.setattr(adaptation, "measure_pair", lambda *arguments: (nothing, {"doubt": 0.0}))
+    with pytest.raises(DataError, match=r"0 frames of \d clips(.|\n)*is empty"):
+        outlined_frames(data, NETWORKS, tmp_path / "out", problems=problems, **QUIET)
+    assert problems
 
 
 def test_each_network_learns_and_goes_on_where_it_was(study, outlined, tmp_path, monkeypatch):
@@ -232,6 +242,20 @@ def test_the_command_adapts_to_a_folder_of_clips(study, tmp_path, capsys, monkey
     assert history.step.iloc[-1] == 3
     assert load_networks(paths).names == ("lv_adapted", "lv_landmarks_adapted")
     assert len(LooseClips(videos).table) == 6
+
+
+def test_the_command_says_how_dice_changed_on_labelled_patients_who_took_no_part(
+    study, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(adaptation, "STEPS", 3)
+    monkeypatch.setattr(adaptation, "LEAST_FRAMES", 10)
+    command = ["adapt", str(study.folder), "--out", str(tmp_path / "out"), "--weights", "lv"]
+    assert main([*command, "--workers", "1"]) == 0
+    (said,) = [line for line in capsys.readouterr().out.splitlines() if "Dice changed" in line]
+    patients = study.table[study.table.split == "val"].patient.nunique()
+    assert said.startswith("from lv to lv_adapted") and f"on {patients} patients" in said
+    outlined = {path.stem for path in (tmp_path / "out" / "outlines").glob("*.npz")}
+    assert len(outlined) <= (study.table.split == "train").sum(), "of the split train alone"
 
 
 def test_the_command_refuses_what_cannot_be_in_one_sentence(study, tmp_path, capsys):
