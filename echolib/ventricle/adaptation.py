@@ -3,7 +3,8 @@
 The networks of `load_networks` outline some clips of a hospital, and each of them is then trained
 further on these outlines, as if they were an expert's. An error that differs from frame to frame
 cannot be learnt from hundreds of frames, but what holds in all of them can: how this hospital's
-machines show a heart. An error that all outlines share remains, because no label corrects it.
+machines show a heart. An error that all outlines share remains, because no label corrects it; and
+where the networks are at home already, as on the phantom, they only forget a little.
 `benchmarks/adaptation.py` measures what this is worth on real hearts. Source of the method, which
 is called self-training: Xie, Luong, Hovy, Le, CVPR 2020.
 """
