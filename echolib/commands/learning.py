@@ -143,18 +143,16 @@ def adapt(arguments: argparse.Namespace) -> None:
 
 
 def _say_gain(data: "Dataset", before: "Networks", after: "Networks") -> None:
-    """Print how Dice changed on labelled validation frames, where there are some."""
-    from ..corrections.learning import compare, mean_dice
+    """Print how Dice changed on labelled validation frames, where enough patients have some."""
+    from ..corrections.learning import LEAST_PATIENTS, compare, mean_dice
     from ..networks.inference import score
 
-    if not (data.table.split == "val").any():
-        return
     for role in ("single", "landmarks"):  # the others need ED and ES too
         old, new = getattr(before, role), getattr(after, role)
         if old is None:
             continue
         scores = [score(network, data, "val") for network in (old, new)]
-        if scores[0].empty:
+        if scores[0].empty or scores[0].patient.nunique() < LEAST_PATIENTS:
             return
         cases = scores[0][["patient"]].assign(before=scores[0].dice, after=scores[1].dice)
         found, (first, second) = compare(cases), mean_dice(cases)

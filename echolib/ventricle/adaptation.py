@@ -79,11 +79,10 @@ def adapt(
     """
     folder, given = Path(folder), vars(networks)
     roles = [role for role in FOLDERS if given[role] is not None]
-    with one_at_a_time(folder):
-        frames = outlined_frames(data, networks, folder, split, most, workers, progress, problems)
-        config = adaptation_config(len(frames), seed=seed, **settings)
-        for role in roles:
-            train_on_outlines(given[role], frames, folder / FOLDERS[role], config, progress)
+    frames = outlined_frames(data, networks, folder, split, most, workers, progress, problems)
+    config = adaptation_config(len(frames), seed=seed, **settings)
+    for role in roles:
+        train_on_outlines(given[role], frames, folder / FOLDERS[role], config, progress)
     return load_networks([str(folder / FOLDERS[role]) for role in roles], calibration=None)
 
 
@@ -144,10 +143,11 @@ def outlined_frames(
     identity = {"echolib": __version__, "format": FORMAT, "data": data.fingerprint()}
     identity |= {"networks": [weights_digest(model) for model in networks.models()]}
     identity |= {"calibration": str(networks.calibration), "split": split, "clips": len(clips)}
-    parts = Parts(Path(folder) / OUTLINES_FOLDER, identity)
-    task = partial(_outlined, data=data, networks=networks, parts=parts)
-    made = spread(task, enumerate(clips), clip_workers(workers, len(clips)))
-    contents = list(tqdm(made, "outlines", len(clips), unit="clip", disable=not progress))
+    with one_at_a_time(Path(folder) / OUTLINES_FOLDER):  # also of the processes of `torchrun`
+        parts = Parts(Path(folder) / OUTLINES_FOLDER, identity)
+        task = partial(_outlined, data=data, networks=networks, parts=parts)
+        made = spread(task, enumerate(clips), clip_workers(workers, len(clips)))
+        contents = list(tqdm(made, "outlines", len(clips), unit="clip", disable=not progress))
     found = [Problem(**problem) for content in contents for problem in content["problems"]]
     if problems is not None:
         problems += found

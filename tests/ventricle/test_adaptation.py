@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from echolib.commands.parser import main
+from echolib.corrections import learning
 from echolib.data import Camus, Clip, EchoNet, LooseClips
 from echolib.data.frames import within_cycle
 from echolib.errors import DataError
@@ -249,6 +250,7 @@ def test_the_command_says_how_dice_changed_on_labelled_patients_who_took_no_part
 ):
     monkeypatch.setattr(adaptation, "STEPS", 3)
     monkeypatch.setattr(adaptation, "LEAST_FRAMES", 10)
+    monkeypatch.setattr(learning, "LEAST_PATIENTS", 1)
     command = ["adapt", str(study.folder), "--out", str(tmp_path / "out"), "--weights", "lv"]
     assert main([*command, "--workers", "1"]) == 0
     (said,) = [line for line in capsys.readouterr().out.splitlines() if "Dice changed" in line]
