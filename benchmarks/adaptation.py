@@ -45,7 +45,7 @@ REHEARSED = 50  # training patients that are the test of a rehearsal
 
 @dataclass(frozen=True)
 class Adapted:
-    """Weights that are tested. name: of the network. patients: whose outlines it has learnt."""
+    """Weights that are tested. name: of the network. patients: number it could learn from."""
 
     name: str
     patients: int
@@ -60,11 +60,8 @@ def split_off(data: Camus, count: int) -> None:
     data.table.loc[train[-count:], "split"] = "val"
 
 
-def train_all(data: Camus, folder: Path, **settings: float) -> list[Adapted]:
-    """Train what is not on the disk yet; all that is to be tested, the shipped networks first.
-
-    settings: of `adaptation_config`.
-    """
+def train_all(data: Camus, folder: Path) -> list[Adapted]:
+    """Train what is not on the disk yet; all that is to be tested, the shipped networks first."""
     shipped, everybody = load_networks(WEIGHTS), int((data.table.split == "train").sum())
     tested = [Adapted(name, 0, 0, (name,)) for name in WEIGHTS if "cycle" not in name]
     tested.append(Adapted(TOGETHER, 0, 0, WEIGHTS))
@@ -77,7 +74,7 @@ def train_all(data: Camus, folder: Path, **settings: float) -> list[Adapted]:
                 if role != FEW_LEARNER and (count < everybody or seed != SEEDS[0]):
                     continue
                 out = place / f"seed-{seed}" / name
-                config = adaptation_config(len(frames), seed=seed, **settings)
+                config = adaptation_config(len(frames), seed=seed)
                 train_on_outlines(getattr(shipped, role), frames, out, config, progress=False)
                 trained[role] = str(out)
             for role in trained.keys() & {"single", "landmarks"}:

@@ -23,6 +23,8 @@ from .options import (
 from .shared import KEPT_CLIPS, KEPT_PARTS, SIZE, Add, open_clips, open_packed, report_problems
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ..corrections.folder import Folder
     from ..data import Dataset, FrameSet, Problem
     from ..networks.models import Encoder
@@ -121,7 +123,7 @@ def queue(arguments: argparse.Namespace) -> None:
 def adapt(arguments: argparse.Namespace) -> None:
     """Train networks further on what they outline together in clips that nobody has outlined."""
     from ..data import LooseClips
-    from ..ventricle.adaptation import adapt as train_on_outlines
+    from ..ventricle import adaptation
     from ..ventricle.clip import WEIGHTS, load_networks
 
     out = Path(arguments.out)
@@ -131,7 +133,7 @@ def adapt(arguments: argparse.Namespace) -> None:
     problems = list(data.problems)
     arguments.kept = KEPT_PARTS
     networks, bar = load_networks(arguments.weights or WEIGHTS), not arguments.quiet
-    adapted = train_on_outlines(
+    adapted = adaptation.adapt(
         data, networks, out, split, arguments.clips, arguments.seed, arguments.workers, bar,
         problems,
     )  # fmt: skip
@@ -144,7 +146,7 @@ def adapt(arguments: argparse.Namespace) -> None:
 
 def _say_gain(data: "Dataset", before: "Networks", after: "Networks") -> None:
     """Print how Dice changed on labelled validation frames, where enough patients have some."""
-    from ..corrections.learning import LEAST_PATIENTS, compare, mean_dice
+    from ..corrections.learning import LEAST_PATIENTS
     from ..networks.inference import score
 
     for role in ("single", "landmarks"):  # the others need ED and ES too
@@ -155,12 +157,7 @@ def _say_gain(data: "Dataset", before: "Networks", after: "Networks") -> None:
         if scores[0].empty or scores[0].patient.nunique() < LEAST_PATIENTS:
             return
         cases = scores[0][["patient"]].assign(before=scores[0].dice, after=scores[1].dice)
-        found, (first, second) = compare(cases), mean_dice(cases)
-        print(
-            f"from {old.name} to {new.name}, Dice changed from {first:.3f} to {second:.3f} on "
-            f"{found.patients} patients of the split val, who took no part: by {found.mean:+.3f} "
-            f"(95 % {found.low:+.3f} to {found.high:+.3f})"
-        )
+        _print_change(old.name, new.name, cases, "patients of the split val, who took no part")
 
 
 def say_change(folder: str, weights: str, network: "Encoder", bar: bool) -> None:
@@ -168,14 +165,7 @@ def say_change(folder: str, weights: str, network: "Encoder", bar: bool) -> None
 
     Nothing is printed where the weights do not come from such a training.
     """
-    from ..corrections.learning import (
-        LESSON_FILE,
-        compare,
-        mean_dice,
-        read_lesson,
-        score_change,
-        unseen_frames,
-    )
+    from ..corrections.learning import LESSON_FILE, read_lesson, score_change, unseen_frames
     from ..networks.models import load_model
 
     if not (Path(weights) / LESSON_FILE).is_file():
@@ -186,11 +176,18 @@ def say_change(folder: str, weights: str, network: "Encoder", bar: bool) -> None
         print(f"{weights} has seen all corrected patients")
         return
     cases = score_change(load_model(lesson.start), network, frames)
+    _print_change(lesson.start, weights, cases, "corrected patients that it has not seen")
+
+
+def _print_change(start: str, weights: str, cases: "pd.DataFrame", patients: str) -> None:
+    """Print how Dice changed. cases: as for `compare`. patients: who they are, in words."""
+    from ..corrections.learning import compare, mean_dice
+
     found, (before, after) = compare(cases), mean_dice(cases)
     print(
-        f"from {lesson.start} to {weights}, Dice changed from {before:.3f} to "
-        f"{after:.3f} on {found.patients} corrected patients that it has not seen: by "
-        f"{found.mean:+.3f} (95 % {found.low:+.3f} to {found.high:+.3f})"
+        f"from {start} to {weights}, Dice changed from {before:.3f} to {after:.3f} on "
+        f"{found.patients} {patients}: by {found.mean:+.3f} "
+        f"(95 % {found.low:+.3f} to {found.high:+.3f})"
     )
 
 

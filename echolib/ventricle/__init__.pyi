@@ -1,4 +1,4 @@
-from .adaptation import adapt, adaptation_config, outlined_frames, train_on_outlines
+from .adaptation import adapt
 from .calibration import SPREADS, Calibration, fit_calibration, load_calibration, needed_widening
 from .clip import ClipFunction, Networks, load_networks, measure_clip, measure_pair
 from .function import Beat, HeartFunction, heart_function

@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from .. import __version__
 from ..arrays import read_npz
 from ..cautions import CODES
 from ..data.camus import label_tracing
@@ -34,13 +33,13 @@ from ..geometry import LANDMARKS
 from ..locks import one_at_a_time
 from ..memory import require_memory
 from ..networks.inference import with_regions
-from ..networks.models import Encoder, finds_landmarks, weights_digest
+from ..networks.models import Encoder, finds_landmarks
 from ..networks.plan import TrainingConfig
 from ..networks.training import Training
 from ..parts import Parts
 from ..workers import clip_workers, spread
 from .clip import Networks, load_networks, measure_clip, measure_pair, within_beats
-from .study import clips_of, read_with_labels
+from .study import clips_of, networks_identity, read_with_labels
 
 SAMPLED = 8  # frames of a clip, spread evenly, beside the ED and ES frame of its first beat
 STEPS = 1000  # of each training
@@ -139,12 +138,11 @@ def outlined_frames(
     the split "train". Landmarks are those of the outlines. Raises DataError where no clip is in the
     split, or fewer than `LEAST_FRAMES` frames can be outlined.
     """
-    clips = clips_of(data, split, most)
-    identity = {"echolib": __version__, "format": FORMAT, "data": data.fingerprint()}
-    identity |= {"networks": [weights_digest(model) for model in networks.models()]}
-    identity |= {"calibration": str(networks.calibration), "split": split, "clips": len(clips)}
-    with one_at_a_time(Path(folder) / OUTLINES_FOLDER):  # also of the processes of `torchrun`
-        parts = Parts(Path(folder) / OUTLINES_FOLDER, identity)
+    place, clips = Path(folder) / OUTLINES_FOLDER, clips_of(data, split, most)
+    identity = {"data": data.fingerprint(), "split": split, "clips": len(clips)}
+    identity |= {"format": FORMAT, "networks": networks_identity(networks)}
+    with one_at_a_time(place):  # also of the processes of `torchrun`
+        parts = Parts(place, identity)
         task = partial(_outlined, data=data, networks=networks, parts=parts)
         made = spread(task, enumerate(clips), clip_workers(workers, len(clips)))
         contents = list(tqdm(made, "outlines", len(clips), unit="clip", disable=not progress))
@@ -177,10 +175,10 @@ def _outlined(
     found = [vars(problem) for problem in dict.fromkeys(problems)]
     if outlined is None:
         return {"rows": [], "problems": found}
-    table, arrays = outlined
+    rows, arrays = outlined
     file = _array_file(parts, number)
     write_npz(file, arrays.items())
-    return parts.save(part, [name], {"rows": table.to_dict("records"), "problems": found}, [file])
+    return parts.save(part, [name], {"rows": rows, "problems": found}, [file])
 
 
 def _array_file(parts: Parts, number: int) -> Path:
@@ -189,14 +187,15 @@ def _array_file(parts: Parts, number: int) -> Path:
 
 def _outline(
     name: str, data: Dataset, networks: Networks, problems: list[Problem]
-) -> tuple[pd.DataFrame, dict[str, np.ndarray]] | None:
-    """Columns clip, frame and phase of a clip's outlined frames, and their `ARRAYS`.
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]] | None:
+    """Rows of clip, frame and phase of a clip's outlined frames, and their `ARRAYS`.
 
     None where the clip is left out. The reason, and what is malformed in it, is added to
     `problems`.
     """
     labelled, clip = read_with_labels(data, name, problems)
-    pair, reason = {frame.phase: frame for frame in labelled}, ""
+    pair = {frame.phase: frame for frame in labelled}
+    beats, reason = [], ""
     if isinstance(clip, Clip) and len(clip.frames) > len(labelled):
         result = measure_clip(clip, networks)
         reason = " ".join(caution for caution in result.warnings if caution.code in UNFIT)
@@ -209,9 +208,7 @@ def _outline(
         if networks.calibration and row["doubt"] > networks.calibration.doubt:
             reason = CODES["doubtful-outlines"]
         beats, chosen = [(0, 1)], np.array([0, 1])
-    elif isinstance(clip, Clip):
-        beats = []
-    else:  # the reason is among the problems
+    elif not isinstance(clip, Clip):  # the reason is among the problems
         return None
     if not beats:
         reason = reason or "no beat counts, so that no frame can be seen in its beat"
@@ -226,9 +223,8 @@ def _outline(
     inside = within_beats(np.stack([box.image(frame) for frame in frames]), beats)[chosen]
     masks = np.stack([box.mask(mask) for mask in masks[chosen]])
     phases = dict(zip(beats[0], ("ED", "ES"), strict=True))
-    rows = [(name, int(frame), phases.get(frame, "")) for frame in chosen]
-    table = pd.DataFrame(rows, columns=["clip", "frame", "phase"])
-    return table, {"images": inside[:, 1], "masks": masks, "neighbours": inside[:, [0, 2]]}
+    rows = [{"clip": name, "frame": int(frame), "phase": phases.get(frame, "")} for frame in chosen]
+    return rows, {"images": inside[:, 1], "masks": masks, "neighbours": inside[:, [0, 2]]}
 
 
 def _frame_set(

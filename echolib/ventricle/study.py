@@ -73,7 +73,7 @@ def measure_study(
     """
     folder, chosen = Path(folder), clips_of(data, split, most)
     identity = {"data": data.fingerprint(), "split": split, "clips": len(chosen)}
-    identity |= {"format": FORMAT, "networks": _identity(networks)}
+    identity |= {"format": FORMAT, "networks": networks_identity(networks)}
     with one_at_a_time(folder):
         parts = Parts(folder / PARTS_FOLDER, identity)
         task = partial(_part, data=data, networks=networks, parts=parts)
@@ -165,7 +165,7 @@ def _mask_file(parts: Path, name: str) -> Path:
     return parts / "masks" / f"{name}.npz"
 
 
-def _identity(networks: Networks) -> str:
+def networks_identity(networks: Networks) -> str:
     """Hash of the networks' weights and of their calibration."""
     weights = [weights_digest(model) for model in networks.models()]
     text = f"{__version__} {networks.calibration} {weights}"

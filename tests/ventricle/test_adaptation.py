@@ -1,6 +1,10 @@
 """Networks that learn from their own outlines of clips that nobody has outlined."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -30,6 +34,7 @@ from echolib.ventricle.clip import WEIGHTS, load_networks
 from tests.commands.test_shell import fails
 from tests.makers import camus_folder, save_network, write_avi
 
+ROOT = Path(__file__).resolve().parents[2]
 NETWORKS = load_networks(calibration=None)  # by which none of so few clips is too doubtful
 QUIET = {"progress": False}
 LEARN = {"learning_rate": 5e-3, "average": 0.95, "augmentation": Augmentation.none()}
@@ -260,6 +265,20 @@ def test_the_command_says_how_dice_changed_on_labelled_patients_who_took_no_part
     assert len(outlined) <= (study.table.split == "train").sum(), "of the split train alone"
 
 
+def test_processes_of_torchrun_adapt_together(study, tmp_path):
+    """None of them waits for what another one holds while it trains."""
+    out = tmp_path / "out"
+    line = f"-m torch.distributed.run --standalone --nproc-per-node 2 -m {__name__}"
+    done = subprocess.run(
+        [sys.executable, *line.split(), "adapt", str(study.folder), "--out", str(out),
+         "--weights", "lv", "--workers", "1", "--quiet"],
+        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert pd.read_csv(out / "lv_adapted" / "history.csv").step.iloc[-1] == 3
+
+
 def test_the_command_refuses_what_cannot_be_in_one_sentence(study, tmp_path, capsys):
     folder = str(study.folder)
     fails(capsys, ["adapt", folder, "--out", folder], "input")
@@ -270,3 +289,8 @@ def test_the_command_refuses_what_cannot_be_in_one_sentence(study, tmp_path, cap
         ["adapt", str(tmp_path / "still"), "--out", str(tmp_path / "b"), "--quiet"],
         "frames of 1 clips could be outlined",
     )
+
+
+if __name__ == "__main__":  # as one of the processes that torchrun starts
+    adaptation.STEPS, adaptation.LEAST_FRAMES = 3, 10
+    sys.exit(main(sys.argv[1:]))
