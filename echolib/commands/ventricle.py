@@ -165,8 +165,8 @@ def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse
             print(said)
     pictures, videos = _clips_to_look_at(data, clips, out, arguments.videos)
     write_study_report(
-        out / "report.html", clips, {} if scores is None else scores, title=describe(data),
-        calibration=networks.calibration, by_range=by_range, about_ef=about_ef(data),
+        out / "report.html", clips, scores, by_range, title=describe(data),
+        calibration=networks.calibration, about_ef=about_ef(data),
         pictures=pictures, videos=videos,
     )  # fmt: skip
     report_problems(problems_of(tables["problems"]))

@@ -41,10 +41,10 @@ SCORE_NAMES = {  # in words, of the columns of `ventricle.scores.ef_scores`
 def write_study_report(
     path: str | Path,
     table: pd.DataFrame,
-    summary: Mapping[str, object] | pd.DataFrame,
+    scores: pd.DataFrame | None = None,
+    by_range: pd.DataFrame | None = None,
     title: str = "study",
     calibration: "Calibration | None" = None,
-    by_range: pd.DataFrame | None = None,
     about_ef: str = "",
     pictures: Mapping[str, np.ndarray] | None = None,
     videos: Mapping[str, str] | None = None,
@@ -52,14 +52,14 @@ def write_study_report(
     """Write the scores of a study as one HTML file, whole or not at all; returns its path.
 
     table: one row per clip: name, ef_corrected, ef_low, ef_high in per cent, and where known
-    ef_measured, ef_true and warnings (as in `clips.csv`). summary: scores by name, or one row per
-    split as `ef_scores` returns them; x, x_low and x_high become one line. calibration: of the
-    intervals. by_range: scores by range of EF, as `ef_scores_by_range` returns them. about_ef: a
+    ef_measured, ef_true and warnings (as in `clips.csv`). scores, by_range: as `ef_scores` and
+    `ef_scores_by_range` return them, None where no true EF is known; x, x_low and x_high become one
+    line. calibration: of the intervals. about_ef: a
     sentence on the method of the true EF, if it is another one. pictures: (h, w, 3) uint8 RGB by
     the name of a clip, as of `clip_picture`. videos: by the name of a clip, the file relative to
     the folder of the report.
     """
-    head, rows = _scores(summary)
+    head, rows = ([], []) if scores is None else _scores(scores)
     corrected = are_corrected(table)
     chosen = clips_to_check(table)
     shared = _shared_warnings(table)
@@ -123,20 +123,16 @@ def _figure(table: pd.DataFrame) -> str:
     return source
 
 
-def _scores(summary: Mapping[str, object] | pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+def _scores(scores: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of the table of scores: one row per score, one column per split."""
-    splits = [summary]
-    if isinstance(summary, pd.DataFrame):
-        splits = summary.to_dict("records")
-    names = list(dict.fromkeys(name for split in splits for name in split))
-    stems = [name.removesuffix("_low").removesuffix("_high") for name in names]
-    head, rows = ["Score", *["Value"] * len(splits)], []
-    for name in dict.fromkeys(stems):
-        cells = [_score(split, name) for split in splits]
-        if name == "split":
-            head = ["Score", *cells]
-        else:
-            rows.append([SCORE_NAMES.get(name, name.replace("_", " ")), *cells])
+    splits = scores.to_dict("records")
+    stems = [name.removesuffix("_low").removesuffix("_high") for name in scores.columns]
+    head = ["Score", *(_score_text(split["split"]) for split in splits)]
+    rows = [
+        [SCORE_NAMES.get(name, name), *(_score(split, name) for split in splits)]
+        for name in dict.fromkeys(stems)
+        if name != "split"
+    ]
     return head, rows
 
 
@@ -164,9 +160,7 @@ def _score(split: Mapping[str, object], name: str) -> str:
 
 
 def _score_text(value: object) -> str:
-    if isinstance(value, (tuple, list, np.ndarray)):
-        return " to ".join(map(_score_text, value))
-    if isinstance(value, (float, np.floating)):
+    if isinstance(value, float):
         return f"{value:.3g}" if np.isfinite(value) else UNKNOWN
     return str(value)
 

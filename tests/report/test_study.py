@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 from echolib.report.study import CLIPS_TO_CHECK, clip_picture, clips_to_check, write_study_report
@@ -9,6 +10,8 @@ from echolib.ventricle.scores import ef_scores, ef_scores_by_range
 from echolib.ventricle.words import CORRECTED
 from tests.figures.test_ventricle import make_function, study_table
 from tests.report.test_ventricle import HOSTILE, OWN, content, parse
+
+SCORES = pd.DataFrame({"split": ["all"], "mae": [4.0]})
 
 
 def test_study_report_gives_the_scores_by_range(tmp_path):
@@ -48,7 +51,7 @@ def test_warnings_of_all_clips_are_said_once_and_others_with_their_clip(tmp_path
     table["warnings"] = [" | ".join(["No rate.", one]) for one in own]
     table.loc[0, "warnings"] = "Unreadable."
     table.loc[[2, 5], "warnings"] = " | ".join(["No rate.", "One beat."])
-    write_study_report(tmp_path / "study.html", table, {})
+    write_study_report(tmp_path / "study.html", table)
     page = parse(tmp_path / "study.html")
     items = page.texts("li")
     assert items[0] == "No rate." and items.count("No rate.") == 1
@@ -56,7 +59,7 @@ def test_warnings_of_all_clips_are_said_once_and_others_with_their_clip(tmp_path
     assert page.texts("dt", "dd") == ["W1", "One beat."]
     labelled = [text for text in page.texts("article") if "Warnings W1" in text]
     assert len(labelled) == 2 and all(table.name[n] in "".join(labelled) for n in (2, 5))
-    write_study_report(tmp_path / "study.html", table[:2], {})  # one clip shares with no other
+    write_study_report(tmp_path / "study.html", table[:2])  # one clip shares with no other
     assert parse(tmp_path / "study.html").texts("h3") == table.name[:2].tolist()
 
 
@@ -67,7 +70,7 @@ def test_clips_to_look_at_have_a_picture_and_a_link_to_their_video(tmp_path):
     assert picture.shape[1] / picture.shape[0] == pytest.approx(2 * width / height, rel=0.02)
     name = table.name[1]
     write_study_report(
-        tmp_path / "study.html", table, {}, pictures={name: picture},
+        tmp_path / "study.html", table, pictures={name: picture},
         videos={name: "videos/a b#c.mp4"},
     )  # fmt: skip
     source = (tmp_path / "study.html").read_text()
@@ -90,7 +93,7 @@ def test_study_report_says_whether_the_ef_is_corrected(tmp_path):
     table = study_table(5)
     for shift, word in ((0, "measured"), (1, "corrected")):
         shifted = table.assign(ef_measured=table.ef_corrected - shift)
-        write_study_report(tmp_path / "study.html", shifted, {})
+        write_study_report(tmp_path / "study.html", shifted)
         page = parse(tmp_path / "study.html")
         assert f"every EF below is the {word} one" in page.texts("p")[1]
         assert (CORRECTED in page.texts("p")) == (word == "corrected")
@@ -98,15 +101,15 @@ def test_study_report_says_whether_the_ef_is_corrected(tmp_path):
 
 def test_study_report_says_that_the_true_ef_is_of_another_method(tmp_path):
     path, table = tmp_path / "study.html", study_table(5)
-    write_study_report(path, table, {"mae": 4.0}, about_ef="The truth has two views.")
+    write_study_report(path, table, SCORES, about_ef="The truth has two views.")
     assert "The truth has two views." in parse(path).texts("p")
-    write_study_report(path, table, {"mae": 4.0})
+    write_study_report(path, table, SCORES)
     assert not any("two views" in text for text in parse(path).texts("p"))
 
 
 def test_study_without_intervals_claims_nothing_about_them(tmp_path):
     table = study_table(5).assign(ef_low=np.nan, ef_high=np.nan)
-    write_study_report(tmp_path / "study.html", table, {"mae": 4.0})
+    write_study_report(tmp_path / "study.html", table, SCORES)
     texts = parse(tmp_path / "study.html").texts("p")
     assert "No clip has an interval. Only networks with a calibration give one." in texts
     assert not any("calibrated on" in text for text in texts)
@@ -115,8 +118,8 @@ def test_study_without_intervals_claims_nothing_about_them(tmp_path):
 def test_study_without_true_ef_has_no_figure(tmp_path):
     table = study_table(5).drop(columns="ef_true").assign(warnings=np.nan)
     table["warnings"] = [" | ".join(["a", "b"]), "c d", *table.warnings[2:]]
-    summary = {"clips": 5, "mae": np.nan, "auc_50": 0.97}
-    write_study_report(tmp_path / "study.html", table, summary, calibration=OWN)
+    scores = SCORES.assign(mae=np.nan, auc_50=0.97)
+    write_study_report(tmp_path / "study.html", table, scores, calibration=OWN)
     page = parse(tmp_path / "study.html")
     assert any("calibrated on: a <few> patients." in text for text in page.texts("p"))
     clips = [" ".join(text.split()) for text in page.texts("article")]
@@ -129,7 +132,7 @@ def test_study_without_true_ef_has_no_figure(tmp_path):
 
 def test_a_study_report_leaves_no_open_figure_and_no_changed_setting(tmp_path):
     figures, settings = plt.get_fignums(), dict(plt.rcParams)
-    write_study_report(tmp_path / "study.html", study_table(), {"mae": 4.0})
+    write_study_report(tmp_path / "study.html", study_table(), SCORES)
     assert plt.get_fignums() == figures and dict(plt.rcParams) == settings
 
 
