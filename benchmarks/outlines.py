@@ -205,7 +205,8 @@ def outlined_together(team: Networks, images: np.ndarray) -> np.ndarray:
     images: ED and ES, in turn, of a heart.
     """
     hearts = images.reshape(-1, len(PHASES), SIZE, SIZE)
-    return np.concatenate([seen_in_views(team, pair, [(0, 1)]).mean(axis=0) for pair in hearts])
+    views = [seen_in_views(team, pair, [(0, 1)]) for pair in hearts]
+    return np.concatenate([np.nanmean(seen, axis=0) for seen in views])
 
 
 def foreseen_table(seen: pd.DataFrame, distances: pd.DataFrame) -> pd.DataFrame:

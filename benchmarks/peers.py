@@ -46,8 +46,9 @@ from echolib.data import open_data, pack_once
 from echolib.data.frames import FrameSet
 from echolib.files import write_table
 from echolib.networks.batches import Validation
-from echolib.networks.models import SIZE, WEIGHTS_FILE
+from echolib.networks.models import SIZE
 from echolib.networks.plan import TrainingConfig
+from echolib.networks.pretrained import WEIGHTS_FILE
 from echolib.networks.threads import thread_watch
 from echolib.networks.training import Training
 

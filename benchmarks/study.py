@@ -30,11 +30,12 @@ import torch
 
 from echolib.config import data_folder, project_root
 from echolib.data import EchoNet
+from echolib.data.reading import clips_of
 from echolib.phantom.common import VERSION
 from echolib.phantom.studies import write_lv_study
 from echolib.ventricle import clip, study
 from echolib.ventricle.clip import Networks, load_networks
-from echolib.ventricle.study import clips_of, measure_study
+from echolib.ventricle.study import measure_study
 
 from .peers import machine, store
 

@@ -1,4 +1,7 @@
-"""Arrays from `.npy` and `.npz` files: sizes are checked first, any damage is one error."""
+"""Arrays: an even sample of their rows, and what `.npy` and `.npz` files hold.
+
+Of files, sizes are checked first, and any damage is one error.
+"""
 
 import math
 import zipfile
@@ -16,6 +19,11 @@ HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+
+
+def evenly(count: int, most: int) -> np.ndarray:
+    """Ascending indices of at most `most` of `count` things, spread evenly from first to last."""
+    return np.linspace(0, count - 1, min(most, count)).round().astype(int)
 
 
 def read_npy(path: str | Path, mapped: bool = False) -> np.ndarray:

@@ -54,7 +54,7 @@ def seconds_waited() -> float:
 
 def _quotas() -> Iterator[float]:
     """Cores whose time the groups of this process may use, of each group that has a limit."""
-    for folder in _groups():
+    for folder in control_groups("cpu"):
         try:
             if (folder / "cpu.max").is_file():  # version 2: "max 100000" has no limit
                 quota, period = (folder / "cpu.max").read_text().split()
@@ -68,10 +68,11 @@ def _quotas() -> Iterator[float]:
             yield cores
 
 
-def _groups() -> Iterator[Path]:
-    """Folders of the process's groups that may limit processor time, and of those above them.
+def control_groups(controller: str) -> Iterator[Path]:
+    """Folders of the process's groups that may limit its share of something, and of those above.
 
-    Inside a container the groups above are often hidden, and its own one looks like the uppermost.
+    controller: of what, "cpu" or "memory". Inside a container the groups above are often hidden,
+    and its own one looks like the uppermost.
     """
     try:
         lines = OWN_GROUPS.read_text().splitlines()
@@ -79,7 +80,7 @@ def _groups() -> Iterator[Path]:
         return
     for line in lines:
         number, controllers, path = line.split(":", 2)
-        if number == "0" or "cpu" in controllers.split(","):
-            top = CGROUPS if number == "0" else CGROUPS / "cpu"
+        if number == "0" or controller in controllers.split(","):
+            top = CGROUPS if number == "0" else CGROUPS / controller
             own = top / path.strip("/")
             yield from (group for group in (own, *own.parents) if group.is_relative_to(top))

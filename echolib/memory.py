@@ -9,6 +9,7 @@ import os
 import re
 from pathlib import Path
 
+from .cores import control_groups
 from .errors import DataError
 
 VARIABLE = "ECHOLIB_MEMORY"
@@ -19,13 +20,10 @@ FREE_SHARE = 0.5  # of the free memory that one piece of data may take
 GROWTH = 500
 GROWN = 2**30  # bytes, largest size of data that claims to grow by more
 MEMINFO = Path("/proc/meminfo")
-CGROUPS = (  # files with the memory that a container may use and uses, of both versions
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    (
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
-    ),
-)
+# files of a control group, of both versions: memory that it may use, and that it uses
+GROUP_FILES = (
+    ("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+)  # fmt: skip
 
 
 def memory_limit(stored: int | None = None) -> int:
@@ -102,20 +100,32 @@ def format_size(size: float) -> str:
 
 
 def free_memory() -> int:
-    """Bytes of memory that are free on this machine, or in the container that runs the process."""
+    """Bytes of memory that are free on this machine, in the container and in the batch job."""
     try:
         import psutil  # here, because most parts of the package never ask
 
         free = int(psutil.virtual_memory().available)
     except ImportError:  # a machine for trainings only, which has nothing but torch
         free = _available_memory()
-    for limit, usage in CGROUPS:
-        try:
-            allowed, used = int(Path(limit).read_text()), int(Path(usage).read_text())
-        except (OSError, ValueError):  # no such group, or "max": no limit
-            continue
-        free = min(free, max(0, allowed - used))
+    for group in control_groups("memory"):
+        for limit, usage in GROUP_FILES:
+            try:
+                allowed, used = (int((group / name).read_text()) for name in (limit, usage))
+            except (OSError, ValueError):  # no such file, or "max": no limit
+                continue
+            free = min(free, max(0, allowed - used + _cached(group)))
     return free
+
+
+def _cached(group: Path) -> int:
+    """Bytes of files that a control group keeps in memory, but gives up for data."""
+    try:
+        lines = (group / "memory.stat").read_text().splitlines()
+    except OSError:
+        return 0
+    found = dict(line.split(" ", 1) for line in lines if " " in line)
+    name = "total_inactive_file" if "total_inactive_file" in found else "inactive_file"
+    return int(found.get(name, 0))
 
 
 def _available_memory() -> int:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from echolib import memory
+from echolib import cores, memory
 from echolib.errors import DataError
 
 
@@ -51,20 +51,32 @@ def test_cached_files_count_as_free_without_psutil(tmp_path, monkeypatch: pytest
     )
     monkeypatch.setitem(sys.modules, "psutil", None)
     monkeypatch.setattr(memory, "MEMINFO", file)
-    monkeypatch.setattr(memory, "CGROUPS", ())
+    monkeypatch.setattr(cores, "OWN_GROUPS", tmp_path / "none")
     assert memory.free_memory() == 1000 * 1024
     monkeypatch.setattr(memory, "MEMINFO", tmp_path / "none")  # another system
     assert memory.free_memory() > 1000 * 1024
 
 
-def test_the_limit_of_a_container_counts(tmp_path, monkeypatch: pytest.MonkeyPatch):
-    files = tmp_path / "memory.max", tmp_path / "memory.current"
-    for file, text in zip(files, (f"{2 << 20}\n", f"{1 << 20}\n"), strict=True):
-        file.write_text(text)
-    monkeypatch.setattr(memory, "CGROUPS", (files,))
+@pytest.mark.parametrize(("own", "folder", "names"), [
+    ("0::/\n", "", memory.GROUP_FILES[0]),  # a container
+    ("0::/slurm/job7/step\n", "slurm/job7", memory.GROUP_FILES[0]),
+    ("4:cpu:/\n9:memory:/job7\n", "memory/job7", memory.GROUP_FILES[1]),
+])  # fmt: skip
+def test_the_limits_of_a_container_and_of_a_batch_job_count(
+    tmp_path, monkeypatch, own, folder, names
+):
+    (tmp_path / "own").write_text(own)
+    monkeypatch.setattr(cores, "OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr(cores, "CGROUPS", tmp_path / "groups")
+    group = tmp_path / "groups" / folder
+    group.mkdir(parents=True)
+    for name, text in zip(names, (f"{4 << 20}\n", f"{3 << 20}\n"), strict=True):
+        (group / name).write_text(text)
     assert memory.free_memory() == 1 << 20
-    files[0].write_text("max\n")  # no limit
-    assert memory.free_memory() > 1 << 20
+    (group / "memory.stat").write_text(f"anon 5\ninactive_file {1 << 20}\n")  # gives way to data
+    assert memory.free_memory() == 2 << 20
+    (group / names[0]).write_text("max\n")  # no limit
+    assert memory.free_memory() > 4 << 20
 
 
 def test_what_does_not_fit_is_refused_with_both_sizes_and_the_setting(

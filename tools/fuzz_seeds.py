@@ -282,7 +282,8 @@ def write_submission_file(folder: Path) -> None:
 
 def write_finder(folder: Path) -> None:
     """The networks and settings of a valve finder, as `mitral train` writes them."""
-    from echolib.networks.models import WEIGHTS_FILE, UNet, load_model, save_model
+    from echolib.networks.models import UNet, load_model, save_model
+    from echolib.networks.pretrained import WEIGHTS_FILE
     from echolib.valve.finder import SETTINGS_FILE, ValveFinder, save_settings
 
     for name, outputs in (("whole", 2), ("close-0", 1)):

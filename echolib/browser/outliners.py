@@ -3,6 +3,7 @@
 import hashlib
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..config import weights_folder
 from ..data.clips import Clip
 from ..errors import DataError
 from ..geometry import polygon_to_mask
+from ..networks.pretrained import find_weights
 from .view import Layer, View
 
 Outline = Callable[[Clip], Layer]  # the layer's name is given later
@@ -76,11 +77,8 @@ def model_versions(models: object) -> dict[str, str]:
 
 def _version(model: Any) -> str:
     if isinstance(model, (str, Path)):
-        shipped = weights_folder() / f"{model}.safetensors"
-        for path in (Path(model), Path(model) / "model.safetensors", shipped):
-            if path.is_file():
-                with path.open("rb") as file:
-                    return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+        with suppress(DataError), find_weights(model).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:12]
     return __version__
 
 
@@ -104,15 +102,12 @@ def load_by_name(name_or_path: str | Path) -> Any:
     `load_finder`, and other names those of `load_model`. Raises DataError where there is none.
     """
     from ..networks.models import load_model
-    from ..valve.finder import SETTINGS_FILE, load_finder
+    from ..valve.finder import is_finder, load_finder
     from ..ventricle.clip import load_networks
 
     if str(name_or_path) == VENTRICLE:
         return load_networks()
-    shipped = weights_folder() / f"{name_or_path}_whole.safetensors"
-    if (Path(name_or_path) / SETTINGS_FILE).is_file() or shipped.is_file():
-        return load_finder(name_or_path)
-    return load_model(name_or_path)
+    return load_finder(name_or_path) if is_finder(name_or_path) else load_model(name_or_path)
 
 
 def _outliner(name: str, model: Any) -> Outline:

@@ -47,10 +47,6 @@ def view_of_study(study: MitralStudy, clip: ValveClip) -> View:
 def view_of_function(result: "ClipFunction") -> View:
     """Make the view of a measured clip: masks, long axis and disks, beats, and volume curve."""
     clip, function = result.clip, result.function
-    marks: dict[int, str] = {}
-    for beat in function.beats:
-        ends = [beat.end_diastole] + ([] if beat.end is None else [beat.end])
-        marks |= dict.fromkeys(ends, "ED") | {beat.end_systole: "ES"}
     disks = np.concatenate([function.axes[:, None], function.chords], axis=1)
     layers = (
         Layer("masks", result.masks),
@@ -58,7 +54,7 @@ def view_of_function(result: "ClipFunction") -> View:
     )
     has_volume = np.isfinite(function.smooth).any()
     curves = (Curve("volume", function.smooth, function.unit, PINK),) if has_volume else ()
-    return View(clip.name, clip.frames, clip.fps, clip.spacing, layers, curves, marks)
+    return View(clip.name, clip.frames, clip.fps, clip.spacing, layers, curves, function.phases)
 
 
 # --- Data sets ----------------------------------------------------------------------------------

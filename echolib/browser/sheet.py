@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from ..arrays import evenly
 from ..figures.overlay import add_outlines, enlarge
 from .view import Layer, View, colour_of
 
@@ -49,8 +50,7 @@ def contact_sheet(
 def _chosen_frames(view: View, count: int, frames: Sequence[int] | None) -> list[int]:
     last = len(view) - 1
     if frames is None:
-        spread = np.linspace(0, last, min(max(count, 1), last + 1)).round().astype(int)
-        return _include_marked(spread.tolist(), view)
+        return _include_marked(evenly(len(view), max(count, 1)).tolist(), view)
     chosen = [int(index) for index in frames]
     wrong = [index for index in chosen if not 0 <= index <= last]
     if wrong or not chosen:

@@ -15,7 +15,7 @@ import pandas as pd
 from ..corrections.folder import origin
 from ..data import open_data
 from ..data.clips import Clip, read_clip
-from ..data.frames import SPLITS, Dataset, FrameSet
+from ..data.frames import SPLITS, Dataset, FrameSet, in_split
 from ..data.names import clip_name
 from ..data.problems import Problem
 from ..data.sector import blank_outside
@@ -206,7 +206,7 @@ def _is_data_set(source: object) -> TypeGuard[Dataset]:
 
 
 def _open_data_set(data: Dataset, split: str) -> Views:
-    table = data.table if split == "all" else data.table[data.table.split == split]
+    table = in_split(data.table, split)
     clips = list(table.index)
     _check_not_empty(clips, data.name, split)
     keywords = table.split.astype(str).tolist()

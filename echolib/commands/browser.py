@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from ..arrays import evenly
 from ..errors import DataError
 from .options import (
     CLIP_HELP,
@@ -53,7 +54,6 @@ def add_commands(add: Add) -> None:
 
 def browse(arguments: argparse.Namespace) -> None:
     """Write clips, their labels and networks' outlines of them as a page to browse."""
-    import numpy as np
 
     from ..browser.opening import browse as open_browser
     from ..data import Problem
@@ -75,9 +75,9 @@ def browse(arguments: argparse.Namespace) -> None:
         )  # fmt: skip
     names = arguments.names
     if names is None:
-        count = min(arguments.clips, len(browser.names))
-        places = np.linspace(0, len(browser.names) - 1, count).round().astype(int)
-        names = browser.names[:count] if arguments.queue else [browser.names[n] for n in places]
+        names = list(browser.names[: arguments.clips])
+        if not arguments.queue:
+            names = [browser.names[n] for n in evenly(len(browser.names), arguments.clips)]
     left_out: list[Problem] = []
     with warnings_as_problems(arguments.data, Path(arguments.data), noted):
         path = browser.to_html(arguments.out, names, left_out)

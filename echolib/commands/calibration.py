@@ -99,10 +99,11 @@ def _check_widening(arguments: argparse.Namespace) -> None:
 
 def _enough(path: str, split: str) -> "Dataset":
     """A study; raises ValueError where too few clips of its split can have a known EF."""
+    from ..data.frames import in_split
     from ..ventricle.calibration import require_enough
 
     data = open_clips(path, labelled=True)
-    chosen = data.table[(data.table.split == split) | (split == "all")]
+    chosen = in_split(data.table, split)
     known = chosen.EF.notna().sum() if "EF" in chosen else len(chosen)  # else from the labels
     if len(chosen):  # else `measure_study` lists the splits that there are
         require_enough(int(known), f"in the split {split!r} of {path}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DataError
 from ..locks import one_at_a_time
+from ..networks.pretrained import WEIGHTS_FILE, pretrained_names
 from ..parts import has_parts, unfinished_folder
 from .options import (
     PER_CLIPS,
@@ -84,7 +85,7 @@ def add_commands(add: Add) -> None:
 
 def queue(arguments: argparse.Namespace) -> None:
     """Order clips and frames by the expected worth of a correction, the most doubtful first."""
-    from ..corrections.queue import correction_queue, write_queue
+    from ..corrections.queue import PARTS_FOLDER, correction_queue, write_queue
     from ..networks.models import load_model
 
     if len(arguments.weights) > 2:
@@ -108,7 +109,7 @@ def queue(arguments: argparse.Namespace) -> None:
             )  # fmt: skip
             write_queue(table, out)
         except DataError:  # of an option, perhaps: finished clips wait for the right one
-            if not has_parts(unfinished):
+            if not has_parts(unfinished / PARTS_FOLDER):
                 shutil.rmtree(unfinished, ignore_errors=True)
             raise
         shutil.rmtree(unfinished)
@@ -233,15 +234,17 @@ def learn_from(arguments: argparse.Namespace) -> None:
     remembered = _remembered(arguments.remember, start.size, bar)
     epochs = {} if arguments.epochs is None else {"epochs": arguments.epochs}
     minutes = {} if epochs else {"minutes": arguments.minutes or MINUTES}
+    own = arguments.start not in pretrained_names()  # found again from any folder
     config = learning_config(
-        len(corrected), **epochs, **minutes, seed=arguments.seed, start=arguments.start,
+        len(corrected), **epochs, **minutes, seed=arguments.seed,
+        start=str(Path(arguments.start).absolute()) if own else arguments.start,
         precision=arguments.precision, loss=arguments.loss or "bce_dice",
     )  # fmt: skip
     arguments.kept = "trainings so far are kept; --resume goes on there"
     lesson = learn(start, corrected, remembered, arguments.out, config, arguments.resume, bar)
     print(lesson.report())
     if lesson.kept:
-        print(f"weights in {Path(arguments.out) / 'model.safetensors'}")
+        print(f"weights in {Path(arguments.out) / WEIGHTS_FILE}")
 
 
 def _corrected_frames(folder: str, size: int, bar: bool) -> "FrameSet":

@@ -114,7 +114,7 @@ def _segment_folder(
     from tqdm.auto import tqdm
 
     from ..data import problem_summary
-    from ..data.frames import places
+    from ..data.reading import places
 
     identity = {"echolib": __version__, "format": FORMAT, "networks": _digests(network)}
     task = partial(

@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import DataError
 from ..files import atomic_path, write_table
 from ..networks import PRECISIONS, TARGETS
+from ..networks.pretrained import WEIGHTS_FILE
 from .learning import is_corrections, learn_from
 from .options import add_device, add_force, add_seed, add_split, check_file, refuse_input
 from .shared import SIZE, Add, open_labelled, open_packed, report_problems
@@ -84,7 +85,7 @@ def train(arguments: argparse.Namespace) -> None:
 
     from ..data.frames import within_cycle
     from ..networks.models import load_model, new_model, shape_of, start_from
-    from ..networks.plan import TrainingConfig, recorded_name
+    from ..networks.plan import TrainingConfig
     from ..networks.training import Training
 
     refuse_input(arguments.data, Path(arguments.out))
@@ -98,7 +99,7 @@ def train(arguments: argparse.Namespace) -> None:
     config = TrainingConfig(
         **_length(arguments), loss=arguments.loss or "bce_dice",
         seed=arguments.seed, corrupted=arguments.corrupted, precision=arguments.precision,
-        start=recorded_name(arguments.start or ""),
+        start=arguments.start or "",
     )  # fmt: skip
     bar = not arguments.quiet
     frames = open_packed(arguments.data, arguments.size, bar)
@@ -123,7 +124,7 @@ def train(arguments: argparse.Namespace) -> None:
         f"best validation Dice {training.progress.best:.4f} after {training.progress.step} steps "
         f"in {training.precision}"
     )
-    print(f"weights in {Path(arguments.out) / 'model.safetensors'}")
+    print(f"weights in {Path(arguments.out) / WEIGHTS_FILE}")
 
 
 def _length(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -146,7 +147,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from ..data import problem_summary
     from ..metrics import SCORES, summarise
     from ..networks.inference import score
-    from ..networks.models import find_weights, load_model
+    from ..networks.models import load_model
+    from ..networks.pretrained import find_weights
 
     path = None if arguments.json is None else Path(arguments.json)
     if path is None and arguments.quiet:

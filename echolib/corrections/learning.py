@@ -20,8 +20,9 @@ from ..files import read_json, write_json, write_table
 from ..locks import make_once
 from ..metrics import dice
 from ..networks.inference import predict, square_masks, with_regions
-from ..networks.models import WEIGHTS_FILE, Encoder, load_model, save_model
+from ..networks.models import Encoder, load_model, save_model
 from ..networks.plan import TrainingConfig
+from ..networks.pretrained import WEIGHTS_FILE
 from ..networks.training import Training
 from ..phantom.common import VERSION
 from ..phantom.single_frames import draw_frame_set
@@ -272,7 +273,7 @@ def train_further(
     config = config or learning_config(len(taught))
     frames, chosen = mix(taught, remembered), taught.spread(CHOOSING_FRAMES)
     Training(deepcopy(start), frames, chosen, folder, config, resume).run(progress)
-    return load_model(folder)
+    return load_model(Path(folder))
 
 
 def score_change(before: Encoder, after: Encoder, frames: FrameSet) -> pd.DataFrame:

@@ -15,8 +15,9 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from .. import __version__
+from ..arrays import evenly
 from ..data.clips import Clip
-from ..data.frames import Dataset
+from ..data.frames import Dataset, in_split
 from ..data.problems import Problem, problem_summary
 from ..data.sector import sector_box
 from ..data.tables import read_table, to_numbers
@@ -33,6 +34,7 @@ SAMPLED = 8  # frames of a clip, spread evenly, whose doubt is measured
 PROPOSED = 2  # frames of a clip to correct: EchoNet-Dynamic traces two
 COLUMNS = ["place", "clip", "patient", "frame", "worth"]  # then the doubts that were measured
 FARTHEST_FRAME = 10**7
+PARTS_FOLDER = "doubts"  # in the folder that `correction_queue` is given
 
 
 def frame_doubts(
@@ -45,11 +47,11 @@ def frame_doubts(
     them. A clip that is not in the usual display is turned for the networks.
     """
     upright = find_orientation(clip, landmarks_model or masks_model).turn(clip.frames)
-    chosen = np.unique(np.linspace(0, len(upright) - 1, min(count, len(upright))).round())
+    chosen = evenly(len(upright), count)
     box = sector_box(upright, masks_model.size)
-    images = np.stack([box.image(upright[int(frame)]) for frame in chosen])
+    images = np.stack([box.image(upright[frame]) for frame in chosen])
     probabilities = predict(masks_model, images)
-    table = pd.DataFrame({"frame": chosen.astype(int)})
+    table = pd.DataFrame({"frame": chosen})
     if landmarks_model is not None:
         masks = (
             square_masks(answers, masks_model.size)
@@ -103,13 +105,14 @@ def correction_queue(
 
     corrected: names of clips that are left out. workers: processes that share the clips, None for
     what pays; the order does not depend on it. problems: list to which clips that cannot be read
-    are added. folder: where the doubts of finished clips are kept, so that the same call goes on
-    after an interruption; those of other clips or networks in it are removed. Raises ValueError for
-    models of the wrong kind or of two sizes, and DataError where nothing is left to order.
+    are added. folder: in whose `doubts` those of finished clips are kept, so that the same call
+    goes on after an interruption; doubts of other clips or networks are removed there. Raises
+    ValueError for models of the wrong kind or of two sizes, and DataError where nothing is left to
+    order.
     """
     check_models(masks_model, landmarks_model)
     _check_proposed(proposed)  # before hours of work
-    table = data.table[(data.table.split == split) | (split == "all")]
+    table = in_split(data.table, split)
     clips = [clip for clip in table.index if clip not in set(corrected)]
     if not clips:
         raise DataError(
@@ -117,7 +120,8 @@ def correction_queue(
             "correct. Choose another split or another data set."
         )
     models = masks_model, landmarks_model
-    parts = None if folder is None else Parts.or_anew(folder, _identity(data, models))
+    identity = _identity(data, models)
+    parts = None if folder is None else Parts.or_anew(Path(folder) / PARTS_FOLDER, identity)
     task = partial(_doubts, data=data, models=models, parts=parts)
     made = spread(task, clips, clip_workers(workers, len(clips)))
     results = list(tqdm(made, "doubt", len(clips), unit="clip", disable=not progress))

@@ -1,7 +1,7 @@
 """The labelled frames of a data set as plain arrays and a table."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from ..arrays import read_npy
+from ..arrays import evenly, read_npy
 from ..errors import DataError
 from ..files import atomic_path
 from ..geometry import drawn_rounded
@@ -86,13 +86,9 @@ class Dataset(Protocol):
         """A short text that changes when the files of the data set change."""
 
 
-def places(data: Dataset, clips: Sequence[str]) -> list[Path]:
-    """What a worker must see to read clips of a data set: its folder, the first file and the last.
-
-    A disk that is not mounted often leaves an empty folder in its place.
-    """
-    paths = data.table.path if "path" in data.table else {}
-    return [data.folder, *(Path(paths[clips[place]]) for place in (0, -1) if len(paths))]
+def in_split(table: pd.DataFrame, split: str) -> pd.DataFrame:
+    """The rows of a table of clips or frames that are in a split; "all" stands for every split."""
+    return table[(table.split == split) | (split == "all")]
 
 
 @dataclass(frozen=True)
@@ -152,8 +148,7 @@ class FrameSet:
         """Whether the masks were drawn through landmarks rounded to whole px (`drawn_rounded`)."""
         if self.landmarks is None or not len(self):
             return False
-        count = min(len(self), ROUNDING_SAMPLE)
-        rows = np.linspace(0, len(self) - 1, count).round().astype(int)
+        rows = evenly(len(self), ROUNDING_SAMPLE)
         drawn = [drawn_rounded(self.landmarks[i], self.masks[i]) for i in rows]
         return bool(np.mean(drawn) > 0.5)
 
@@ -207,8 +202,7 @@ class FrameSet:
             return self
         clips = self.table["clip"].unique()
         per_clip = int(self.table["clip"].value_counts().max())
-        number = max(1, min(len(clips), count // per_clip))
-        chosen = clips[np.linspace(0, len(clips) - 1, number).round().astype(int)]
+        chosen = clips[evenly(len(clips), max(1, count // per_clip))]
         return self.select(self.table["clip"].isin(chosen).to_numpy())
 
     def frame(self, index: int) -> LabelledFrame:
@@ -319,8 +313,7 @@ def labelled_frames(
         chosen = data.split(split)
         yield from (chosen.frame(index) for index in range(len(chosen)))
         return
-    table = data.table
-    for clip in table.index[(table.split == split) | (split == "all")]:
+    for clip in in_split(data.table, split).index:
         frames, found = data.labelled(clip)
         if problems is not None:
             problems += found

@@ -28,8 +28,9 @@ from .frame_checks import (
     possible_landmarks,
     refuse_other_files,
 )
-from .frames import Dataset, FrameSet, LabelledFrame, places, to_square
+from .frames import Dataset, FrameSet, LabelledFrame, to_square
 from .problems import Problem, full_table, problem_summary
+from .reading import places
 
 # attribute of a LabelledFrame -> stem of the file that holds this array for all frames
 FILE_STEMS = {"image": "images", "mask": "masks", "landmarks": "landmarks", "regions": "regions"}

@@ -6,6 +6,7 @@ from functools import reduce
 import cv2
 import numpy as np
 
+from ..arrays import evenly
 from ..geometry import bounding_box
 from .clips import Clip
 from .letterbox import Crop, Letterbox
@@ -81,8 +82,7 @@ def clip_sector(clip: Clip) -> Sector:
 
 def _brightest(frames: np.ndarray) -> np.ndarray:
     """(H, W) maximum of some frames (T, H, W), spread over the clip."""
-    count = len(frames)
-    chosen = np.linspace(0, count - 1, min(SAMPLED, count)).round().astype(int)
+    chosen = evenly(len(frames), SAMPLED)
     return reduce(np.maximum, (frames[index] for index in chosen))  # without a copy of them
 
 

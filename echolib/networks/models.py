@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, pad, pixel_shuffle, pixel_unshuffle
 
 from .. import __version__
-from ..config import weights_folder
-from ..errors import DataError, did_you_mean
+from ..errors import DataError
 from ..geometry import LANDMARKS
 from . import TARGETS
 from .heatmaps import CELL, soft_argmax
+from .pretrained import find_weights, network_name
 from .weights import (
     FOLDS,
     SIZES,
@@ -28,7 +27,6 @@ from .weights import (
 )
 
 FORMAT = "echolib-1"
-WEIGHTS_FILE = "model.safetensors"
 SIZE = 112  # px, default side of the squares that a network sees
 
 
@@ -296,28 +294,10 @@ def save_model(model: Encoder, path: str | Path) -> None:
     write_weights(path, tensors, metadata)
 
 
-def find_weights(name_or_path: str | Path) -> Path:
-    """Find the weights file for a path, a training's folder, or a pretrained model's name.
-
-    Raises DataError, with a list of the pretrained models, if there is none.
-    """
-    path = Path(name_or_path)
-    shipped = weights_folder() / f"{name_or_path}.safetensors"
-    for candidate in (path, path / WEIGHTS_FILE, shipped):
-        if candidate.is_file():
-            return candidate
-    names = sorted(file.stem for file in weights_folder().glob("*.safetensors"))
-    raise DataError(
-        f"No weights at {name_or_path}: expected a .safetensors file, a folder written by "
-        f"`python -m echolib train`, or one of the pretrained models {names}."
-        f"{did_you_mean(str(name_or_path), names)}"
-    )
-
-
 def load_model(name_or_path: str | Path) -> Encoder:
     """Load a network in evaluation mode, with its size, name and card.
 
-    name_or_path: as for `find_weights`. Raises DataError if the file was not written by
+    name_or_path: as for `pretrained.find_weights`. Raises DataError if the file was not written by
     `save_model`, is damaged, or holds the weights of another model.
     """
     path = find_weights(name_or_path)
@@ -344,5 +324,5 @@ def load_model(name_or_path: str | Path) -> Encoder:
         ) from error
     model.to_empty(device="cpu").load_state_dict(tensors)
     model.card, model.size = card, size
-    model.name = Path(os.path.abspath(name_or_path)).name.removesuffix(path.suffix)
+    model.name = network_name(name_or_path, path)
     return model.eval()

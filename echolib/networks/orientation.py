@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from ..arrays import evenly
 from ..cautions import Caution
 from ..data.clips import Clip
 from ..data.sector import centre_of_area, sector_box, shows_two
@@ -139,17 +140,16 @@ def find_orientation(clip: Clip, network: Encoder | None = None) -> Orientation:
     recognised. Without one, no clip counts as mirrored or as another view. A single frame never
     counts as mirrored: that would give too many false alarms.
     """
-    count = len(clip.frames)
-    chosen = np.linspace(0, count - 1, min(SAMPLED, count)).round().astype(int)
     box = sector_box(clip.frames, SIZE if network is None else network.size)
-    squares = np.stack([box.image(frame) for frame in clip.frames[chosen]])
+    chosen = clip.frames[evenly(len(clip.frames), SAMPLED)]
+    squares = np.stack([box.image(frame) for frame in chosen])
     upside_down = centre_of_area(squares) < HIGH_CENTRE
     two = shows_two(clip.frames)
     if not isinstance(network, LandmarkUNet):
         return Orientation(upside_down, two_pictures=two)
     upright = Orientation(upside_down).turn(squares)
     shown, mirrored = _spreads(network, np.stack([upright, upright[..., ::-1]]))
-    is_mirrored = count > 1 and mirrored < min(SURER * shown, SURE * network.size)
+    is_mirrored = len(chosen) > 1 and mirrored < min(SURER * shown, SURE * network.size)
     return Orientation(upside_down, is_mirrored, (shown, mirrored), KNOWN * network.size, two)
 
 

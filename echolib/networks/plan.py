@@ -10,6 +10,12 @@ from .augment import Augmentation
 from .corruptions import SEEN, check_corruptions
 from .losses import LOSSES
 
+RANGES = {  # of the settings of a training
+    "batch": (1, 1e6), "learning_rate": (1e-9, 10), "weight_decay": (0, 10), "warmup": (0, 0.99),
+    "auxiliary": (0, 100), "heatmap": (0, 100), "corrupted": (0, 1), "frozen": (0, 100),
+    "average": (0, 0.999999), "patience": (0, math.inf),
+}  # fmt: skip
+
 
 def recorded_name(weights: str | Path) -> str:
     """Name of the weights to start from in a training's record, without this machine's folders."""
@@ -60,17 +66,16 @@ class TrainingConfig:
         if self.precision not in PRECISIONS:
             raise ValueError(f"Unknown precision {self.precision!r}; expected one of {PRECISIONS}.")
         check_corruptions(self.corruptions)
+        for name, (least, most) in RANGES.items():
+            if not least <= (value := getattr(self, name)) <= most:
+                raise ValueError(f"{name}: expected {least:g} to {most:g}, found {value}.")
         if self.corrupted and not self.corruptions:
             raise ValueError(
                 f"The share of corrupted images is {self.corrupted}, but no corruption is named. "
                 "Name some in `corruptions`, or set `corrupted` to 0."
             )
-        if not 0 <= self.corrupted <= 1:
-            raise ValueError(f"The share of corrupted images must be 0 to 1, not {self.corrupted}.")
         if self.epoch_steps is not None and self.epoch_steps < 1:
             raise ValueError(f"An epoch must have 1 step or more, not {self.epoch_steps}.")
-        if self.frozen < 0:
-            raise ValueError(f"The number of frozen levels must be 0 or more, not {self.frozen}.")
 
     @property
     def length(self) -> dict[str, float]:

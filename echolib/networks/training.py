@@ -30,8 +30,9 @@ from .checkpoints import (
 )
 from .graph import StepGraph
 from .levels import first_levels
-from .models import WEIGHTS_FILE, Encoder, save_model
-from .plan import Progress, TrainingConfig, warm_up_and_cosine
+from .models import Encoder, save_model
+from .plan import Progress, TrainingConfig, recorded_name, warm_up_and_cosine
+from .pretrained import WEIGHTS_FILE
 from .tasks import task_of
 from .team import join_team
 from .threads import watched
@@ -166,7 +167,7 @@ class Training:
 
         answers: of the model, as `Team.answers` gives them.
         """
-        with watched(self.device, self.config.batch, (self.folder, bf16)):
+        with watched(self.device, self.batches.size, (self.folder, bf16)):
             frames, targets = self.batches.chosen(step)
             return self._descend(model, answers, optimizer, bf16, frames, targets)
 
@@ -259,7 +260,7 @@ class Training:
             total += self.step()
             bar.update()
         loss = float(self.team.mean(total)) / (last - first)
-        speed = (last - first) * self.config.batch / (time.perf_counter() - started)
+        speed = (last - first) * self.batches.size / (time.perf_counter() - started)
         val_dice, val_loss = self.validate()
         taken = self.team.agreed(time.perf_counter() - started)
         state.seconds += taken
@@ -295,7 +296,7 @@ class Training:
             "validation_dice": round(val_dice, 4),
             "step": state.step,
             "precision": self.precision,
-            "config": asdict(self.config),
+            "config": asdict(self.config) | {"start": recorded_name(self.config.start)},
         }
         save_model(model, self.folder / WEIGHTS_FILE)
 

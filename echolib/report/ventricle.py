@@ -17,7 +17,6 @@ from ..ventricle.words import (
     interval_text,
     key_frames,
     moment_of,
-    phase_of,
     why_no_ef,
 )
 from . import page
@@ -123,7 +122,7 @@ def _strip(result: "ClipFunction") -> list[dict[str, str]]:
     return [
         {
             "time": moment_of(function, frame),
-            "phase": phase_of(function, frame),
+            "phase": function.phases.get(frame, ""),
             "source": page.jpeg_uri(picture),
         }
         for frame, picture in zip(chosen.tolist(), pictures, strict=True)

@@ -50,7 +50,7 @@ def augmented_doubt(model: Encoder, images: np.ndarray) -> np.ndarray:
     a view's mask and the mean of all. Source of the idea: Wang et al., Neurocomputing 338, 2019.
     """
     views = [back(predict(model, changed)) for changed, back in views_of(images)]
-    mean = np.mean(views, axis=0) >= THRESHOLD
+    mean = np.nanmean(views, axis=0) >= THRESHOLD
     return np.mean([disagreement(view >= THRESHOLD, mean) for view in views], axis=0)
 
 

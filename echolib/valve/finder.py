@@ -18,6 +18,7 @@ from skimage.measure import label, regionprops
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from ..arrays import evenly
 from ..config import weights_folder
 from ..data.clips import Clip
 from ..data.letterbox import Crop, Letterbox
@@ -27,7 +28,8 @@ from ..errors import DataError
 from ..files import read_json, write_json
 from ..masks import PackedMasks
 from ..networks.inference import outline, predict_regions
-from ..networks.models import Encoder, UNet, find_weights, load_model
+from ..networks.models import Encoder, UNet, load_model
+from ..networks.pretrained import find_weights, pretrained_names, warn_of_namesakes
 
 MAX_SIZE = 2048  # px, side of a square
 SETTINGS_FILE = "valve.json"  # beside the networks of a finder
@@ -108,7 +110,7 @@ class ValveFinder:
         if not self.close:
             letterbox = Letterbox(height, width, self.size)
             return self._whole_regions(frames, numbers, letterbox)[:, 0], letterbox
-        needed = np.union1d(numbers, _box_frames(count))
+        needed = np.union1d(numbers, evenly(count, BOX_FRAMES))
         regions, wide = self._wide_regions(frames, needed)
         crop = crop_around(find_box(regions, wide), (height, width), self.close_size)
         probabilities = np.zeros((len(numbers), self.close_size, self.close_size), np.float32)
@@ -134,7 +136,7 @@ class ValveFinder:
         The first run, on whole frames, finds the box around which the crop lies.
         """
         count, height, width = frames.shape
-        letterbox, sampled = Letterbox(height, width, self.size), _box_frames(count)
+        letterbox, sampled = Letterbox(height, width, self.size), evenly(count, BOX_FRAMES)
         box = find_box(self._whole_regions(frames, sampled, letterbox), letterbox)
         wide = crop_around(box, (height, width), self.size, WIDE_CONTEXT)
         return self._whole_regions(frames, chosen, wide), wide
@@ -143,7 +145,8 @@ class ValveFinder:
         """The valve's box in px of frames (T, H, W) uint8 of one clip."""
         rows, columns = sector_window(frames)
         frames = frames[:, rows, columns]
-        left, top, right, bottom = find_box(*self._wide_regions(frames, _box_frames(len(frames))))
+        regions, place = self._wide_regions(frames, evenly(len(frames), BOX_FRAMES))
+        left, top, right, bottom = find_box(regions, place)
         x, y = columns.start, rows.start
         return left + x, top + y, right + x, bottom + y
 
@@ -171,11 +174,6 @@ def find_box(regions: np.ndarray, place: Letterbox | Crop) -> Bounds:
         corners = np.clip(box, corners[0], corners[1])
     left, top, right, bottom = (float(edge) for edge in corners.ravel())
     return left, top, right, bottom
-
-
-def _box_frames(count: int) -> np.ndarray:
-    """Ascending numbers of the frames from which the box of a clip of `count` frames is found."""
-    return np.unique(np.linspace(0, count - 1, BOX_FRAMES).round().astype(int))
 
 
 def _squares(
@@ -256,17 +254,27 @@ def finder_files(name_or_folder: str | Path) -> tuple[Path, list[Path], dict]:
     weights of one network of whole frames, which is used alone, without settings. Raises DataError
     where none of these exists, or the settings are invalid.
     """
-    folder, shipped = Path(name_or_folder), weights_folder()
-    if (folder / SETTINGS_FILE).is_file():
-        settings, close = _settings(folder / SETTINGS_FILE), sorted(folder.glob("close-*"))
+    name, folder, shipped = str(name_or_folder), Path(name_or_folder), weights_folder()
+    own = folder / SETTINGS_FILE
+    if _is_pretrained(name) and (isinstance(name_or_folder, str) or not own.is_file()):
+        warn_of_namesakes(name, own)
+        whole, near = (shipped / f"{name}_{part}.safetensors" for part in ("whole", "close"))
+        return whole, [near], _settings(shipped / f"{name}.json")
+    if own.is_file():
+        settings, close = _settings(own), sorted(folder.glob("close-*"))
         if not close:
             raise DataError(f"{folder} lacks the folders close-0, close-1, ... Train again.")
         return folder / "whole", close, settings
-    whole = shipped / f"{name_or_folder}_whole.safetensors"
-    if whole.is_file():
-        close = [shipped / f"{name_or_folder}_close.safetensors"]
-        return whole, close, _settings(shipped / f"{name_or_folder}.json")
     return find_weights(name_or_folder), [], {}
+
+
+def is_finder(name_or_folder: str | Path) -> bool:
+    """Whether a name or a folder stands for a finder, and not for a single network."""
+    return _is_pretrained(str(name_or_folder)) or (Path(name_or_folder) / SETTINGS_FILE).is_file()
+
+
+def _is_pretrained(name: str) -> bool:
+    return f"{name}_whole" in pretrained_names()
 
 
 def _settings(path: Path) -> dict:

@@ -21,7 +21,7 @@ from ..metrics import iou
 from ..networks.augment import Augmentation
 from ..networks.checkpoints import planned_length
 from ..networks.models import Encoder, UNet, load_model, shape_of, start_from
-from ..networks.plan import TrainingConfig, recorded_name
+from ..networks.plan import TrainingConfig
 from ..networks.training import CHECKPOINT_FILE, Training
 from .finder import CLOSE_VIEWS, SETTINGS_FILE, ValveFinder, finder_files, save_settings
 
@@ -177,10 +177,10 @@ def tune(
         source = load_model(start)
         model = UNet(**shape_of(source), **shape)
         start_from(model, source)
-        config = replace(config, start=recorded_name(start))
+        config = replace(config, start=str(start))
     parts = frames.split("train"), frames.split("val")
     Training(model, *parts, folder, config, resume=True).run(progress)
-    return load_model(folder)
+    return load_model(Path(folder))
 
 
 def choose_threshold(

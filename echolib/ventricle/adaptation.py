@@ -20,12 +20,13 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from ..arrays import read_npz
+from ..arrays import evenly, read_npz
 from ..cautions import CODES
 from ..data.camus import label_tracing
 from ..data.clips import Clip
 from ..data.frames import Dataset, FrameSet
 from ..data.problems import Problem, problem_summary
+from ..data.reading import clips_of, only_labelled, read_with_labels
 from ..data.sector import sector_box
 from ..errors import DataError
 from ..files import write_npz
@@ -39,7 +40,7 @@ from ..networks.training import Training
 from ..parts import Parts
 from ..workers import clip_workers, spread
 from .clip import Networks, load_networks, measure_clip, measure_pair, within_beats
-from .study import clips_of, networks_identity, read_with_labels
+from .study import networks_identity
 
 SAMPLED = 8  # frames of a clip, spread evenly, beside the ED and ES frame of its first beat
 STEPS = 1000  # of each training
@@ -196,12 +197,12 @@ def _outline(
     labelled, clip = read_with_labels(data, name, problems)
     pair = {frame.phase: frame for frame in labelled}
     beats, reason = [], ""
-    if isinstance(clip, Clip) and len(clip.frames) > len(labelled):
+    if isinstance(clip, Clip) and not only_labelled(clip, labelled):
         result = measure_clip(clip, networks)
         reason = " ".join(caution for caution in result.warnings if caution.code in UNFIT)
         beats = [(b.end_diastole, b.end_systole) for b in result.function.beats if b.counts]
         frames, masks = result.orientation.turn(clip.frames), result.orientation.turn(result.masks)
-        chosen = np.linspace(0, len(frames) - 1, min(SAMPLED, len(frames))).round().astype(int)
+        chosen = evenly(len(frames), SAMPLED)
     elif {"ED", "ES"} <= pair.keys():
         frames = np.stack([pair[phase].image for phase in ("ED", "ES")])
         masks, row = measure_pair(frames, networks)

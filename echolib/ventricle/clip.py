@@ -204,9 +204,9 @@ def load_networks(
     sizes = sorted({network.size for network in roles.values()})
     if len(sizes) > 1:
         raise DataError(f"{list(weights)} take squares of {sizes} px; the sizes must be equal.")
-    if calibration == SHIPPED:
-        calibration = weights_folder() / CALIBRATION if set(weights) == set(WEIGHTS) else None
     names = tuple(roles[role].name for role in ROLES if role in roles)
+    if calibration == SHIPPED:
+        calibration = weights_folder() / CALIBRATION if set(names) == set(WEIGHTS) else None
     loaded = None if calibration is None else load_calibration(calibration)
     if loaded is not None and loaded.networks != names:
         raise DataError(
@@ -283,7 +283,7 @@ def measure_pair(images: np.ndarray, networks: Networks) -> tuple[np.ndarray, di
     beat = [(0, 1)]
     views = seen_in_views(networks, squares, beat)
     fractions = []
-    for probabilities in (networks.predict_single(squares), views.mean(axis=0)):
+    for probabilities in (networks.predict_single(squares), np.nanmean(views, axis=0)):
         masks = source_masks(probabilities, box)
         fractions.append(median_ejection(masks, beat))
     outlines = Outlines(box, squares, PackedMasks.pack(masks))

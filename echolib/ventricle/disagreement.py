@@ -39,7 +39,8 @@ def seen_in_views(
 ) -> np.ndarray:
     """(V, n, S, S) probabilities of frames (n, S, S) uint8 in V views of test-time augmentation.
 
-    beats: indices of ED and ES among the frames. The pixels are those of the frames themselves.
+    beats: indices of ED and ES among the frames. The pixels are those of the frames themselves, NaN
+    where a view does not show them.
     """
     views, ways_back = zip(*views_of(squares), strict=True)
     shown = np.stack(views)  # together, because batches of a few frames are slow

@@ -137,6 +137,15 @@ class HeartFunction:
         """The same function with moved axes and chords; move: points (..., 2) px to points."""
         return replace(self, axes=move(self.axes), chords=move(self.chords))
 
+    @property
+    def phases(self) -> dict[int, str]:
+        """Phase of the frames that have one: "ED", also at the end of a beat, or "ES"."""
+        found: dict[int, str] = {}
+        for beat in self.beats:
+            ends = [beat.end_diastole] + ([] if beat.end is None else [beat.end])
+            found |= dict.fromkeys(ends, "ED") | {beat.end_systole: "ES"}
+        return found
+
     def table(self) -> pd.DataFrame:
         """Table with one row per frame.
 
@@ -145,10 +154,7 @@ class HeartFunction:
         phase is "ED", "ES" or ""; time_s and area_mm2 are NaN without fps and spacing.
         """
         frame = np.arange(len(self.area))
-        phase = np.full(len(frame), "", object)
-        for beat in self.beats:
-            phase[[beat.end_diastole] + ([] if beat.end is None else [beat.end])] = "ED"
-            phase[beat.end_systole] = "ES"
+        phases = self.phases
         return pd.DataFrame(
             {
                 "frame": frame,
@@ -158,7 +164,7 @@ class HeartFunction:
                 "volume": self.volume,
                 "smooth": self.smooth,
                 "length": self.length,
-                "phase": phase,
+                "phase": [phases.get(number, "") for number in frame.tolist()],
             }
         )
 

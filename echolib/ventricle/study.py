@@ -13,8 +13,9 @@ from .. import __version__
 from ..arrays import read_npz
 from ..cautions import Caution, joined, restored
 from ..data.clips import Clip
-from ..data.frames import Dataset, LabelledFrame, places
-from ..data.problems import Problem, full_table, warnings_as_problems
+from ..data.frames import Dataset, LabelledFrame
+from ..data.problems import Problem, full_table
+from ..data.reading import clips_of, only_labelled, places, read_with_labels
 from ..data.sector import clip_sector
 from ..errors import DataError
 from ..files import write_npz, write_table
@@ -83,24 +84,6 @@ def measure_study(
         )  # fmt: skip
         bar = tqdm(rows, "heart function", len(chosen), unit="clip", disable=not progress)
         return _write_tables(folder, list(bar), data.problems)
-
-
-def clips_of(data: Dataset, split: str, most: int | None) -> pd.Index:
-    """Names of the clips of a split, or of "all", at most this number of them, spread evenly.
-
-    Raises ValueError for a number below 1, and DataError for a split without a clip.
-    """
-    if most is not None and most < 1:
-        raise ValueError(f"most: expected 1 or more clips, found {most}.")
-    clips = data.table.index[(data.table.split == split) | (split == "all")]
-    if not len(clips):
-        splits = [*filter(None, sorted(data.table.split.unique())), "all"]
-        raise DataError(
-            f"{data.folder} has no clip in the split {split!r}. Choose one of {splits}."
-        )
-    if most is None or most >= len(clips):
-        return clips
-    return clips[np.linspace(0, len(clips) - 1, most).round().astype(int)]
 
 
 def _part(numbered: tuple[int, str], data: Dataset, networks: Networks, parts: Parts) -> dict:
@@ -202,28 +185,6 @@ def _measure(data: Dataset, name: str, networks: Networks, parts: Path) -> dict[
     return result | {"problems": [vars(problem) for problem in dict.fromkeys(problems)]}
 
 
-def read_with_labels(
-    data: Dataset, name: str, problems: list[Problem]
-) -> tuple[list[LabelledFrame], Clip | Caution]:
-    """The labelled frames of a clip, and the clip, or the reason why it cannot be read.
-
-    What is malformed is added to `problems`.
-    """
-    clip = None
-    with warnings_as_problems(name, data.folder, problems):
-        try:
-            clip = data.clip(name)
-        except DataError as error:
-            reason = str(error).replace(f"{data.folder}/", "")  # reports name no local folders
-        labelled, found = data.labelled(name, clip)
-        problems += found
-    if clip is not None:
-        return labelled, clip
-    if not any(problem.action == "left out" for problem in found):
-        problems.append(Problem(name, None, reason))
-    return labelled, Caution("unreadable", f"The clip cannot be read: {reason}")
-
-
 def _measure_read(
     data: Dataset,
     name: str,
@@ -242,7 +203,7 @@ def _measure_read(
     truth["ef_true"] = true
     if isinstance(clip, Caution):
         return _measure_labelled_pair(name, labelled, networks, truth, clip)
-    if len(clip.frames) <= len(labelled):  # only the frames that the expert chose
+    if only_labelled(clip, labelled):
         return _measure_labelled_pair(
             name, labelled, networks, truth, Caution("no-clip", "There is no clip.")
         )

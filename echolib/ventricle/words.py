@@ -100,13 +100,6 @@ def moment_of(function: "HeartFunction", frame: int) -> str:
     return f"{frame / function.fps:.2f} s" if function.fps else f"frame {frame}"
 
 
-def phase_of(function: "HeartFunction", frame: int) -> str:
-    """Phase of a frame: "ED" or "ES" if it is end-diastole or end-systole of a beat, else ""."""
-    if frame in (beat.end_diastole for beat in function.beats):
-        return "ED"
-    return "ES" if frame in (beat.end_systole for beat in function.beats) else ""
-
-
 def key_frames(function: "HeartFunction") -> dict[str, int]:
     """The two most informative frames, by name.
 

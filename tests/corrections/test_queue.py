@@ -119,6 +119,15 @@ def test_clips_of_which_none_can_be_read_are_no_queue(tmp_path):
         correction_queue(LooseClips(tmp_path), MASKS, progress=False)
 
 
+def test_a_queue_removes_nothing_of_others_from_the_folder_that_it_is_given(tmp_path):
+    data = open_data(EchoNetFolder(tmp_path / "data", clips=4).write())
+    for name in ("identity.json", "masks.npz"):  # as `segment` leaves them
+        (tmp_path / name).write_text("{}")
+    for masks in (MASKS, UNet(width=3, depth=2).eval()):
+        correction_queue(data, masks, progress=False, folder=tmp_path)
+    assert [(tmp_path / name).read_text() for name in ("identity.json", "masks.npz")] == ["{}"] * 2
+
+
 def test_a_queue_that_was_stopped_goes_on_with_the_clips_that_are_left(tmp_path, monkeypatch):
     data, folder = open_data(EchoNetFolder(tmp_path / "data", clips=4).write()), tmp_path / "parts"
     (tmp_path / "data" / "Videos" / "0X0001.avi").write_bytes(b"no video")

@@ -23,6 +23,7 @@ from echolib.data import (
     packing,
 )
 from echolib.data.frames import with_neighbours, within_cycle
+from echolib.data.reading import only_labelled
 from echolib.errors import DataError
 from tests.makers import EchoNetFolder, frame_set
 
@@ -355,3 +356,13 @@ def test_an_unknown_folder_is_refused(tmp_path, content):
         open_data(tmp_path)
     with pytest.raises(DataError, match="no such folder"):
         open_data(tmp_path / "missing")
+
+
+def test_a_clip_of_the_two_frames_that_an_expert_chose_is_told_from_a_beating_one(tmp_path):
+    data = open_data(EchoNetFolder(tmp_path, clips=4).write())
+    name = data.table.index[0]
+    clip, (labelled, _) = data.clip(name), data.labelled(name)
+    assert not only_labelled(clip, labelled)
+    assert not only_labelled(clip, labelled * len(clip.frames))  # all frames are outlined
+    assert only_labelled(replace(clip, frames=clip.frames[:2]), labelled[:2])
+    assert not only_labelled(replace(clip, frames=clip.frames[:2]), [])

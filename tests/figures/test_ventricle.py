@@ -24,7 +24,7 @@ from echolib.geometry import disk_volume, mask_to_tracing, polygon_to_mask
 from echolib.masks import PackedMasks
 from echolib.ventricle.clip import ClipFunction
 from echolib.ventricle.function import Beat, HeartFunction
-from echolib.ventricle.words import headline, key_frames, phase_of, why_no_ef
+from echolib.ventricle.words import headline, key_frames, why_no_ef
 from tests.makers import ventricle
 
 FPS, SPACING = 20.0, 1.5
@@ -156,10 +156,13 @@ def test_key_frames_are_of_a_beat_that_counts_or_of_the_largest_and_smallest_vol
     assert list(key_frames(without_outlines(make_function()).function).values()) == [0]
 
 
-def test_phase_of_a_frame():
+def test_every_frame_has_one_phase_also_the_end_of_a_beat():
     function = make_function().function
-    phases = [phase_of(function, frame) for frame in (0, 3, 4, 10, 14)]
-    assert phases == ["ED", "", "ES", "ED", "ES"]
+    last = Beat(20, 22, 23, 1.0, 0.5, 1.0, 1.0, 50.0, True, "")
+    function = replace(function, beats=(*function.beats[:2], last))
+    assert function.phases == {0: "ED", 4: "ES", 10: "ED", 14: "ES", 20: "ED", 22: "ES", 23: "ED"}
+    shown = function.table().phase
+    assert {frame: phase for frame, phase in enumerate(shown) if phase} == function.phases
 
 
 # --- Curve --------------------------------------------------------------------------------------

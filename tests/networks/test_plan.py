@@ -1,11 +1,13 @@
 """The plan of a training: the share that is done never falls, and sets the learning rate."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echolib.networks.plan import Progress, warm_up_and_cosine
+from echolib.networks.plan import Progress, TrainingConfig, warm_up_and_cosine
 
 
 def test_the_learning_rate_rises_and_falls():
@@ -41,3 +43,13 @@ def test_the_plan_ends_when_the_time_is_up():
     progress = Progress(steps=100, step=40, seconds=30.0)
     progress.replan(60.0, 0.5)
     assert progress.steps == 100
+
+
+@pytest.mark.parametrize("setting", [
+    {"batch": 0}, {"learning_rate": -1.0}, {"average": 1.0}, {"heatmap": math.nan},
+    {"warmup": 1.0}, {"frozen": -1}, {"patience": -1}, {"corrupted": 1.1}, {"weight_decay": -1.0},
+])  # fmt: skip
+def test_settings_out_of_range_are_refused_by_their_name(setting):
+    ((name, value),) = setting.items()
+    with pytest.raises(ValueError, match=rf"^{name}: expected .* found {value}\.$"):
+        TrainingConfig(**setting)

@@ -198,8 +198,6 @@ def test_frozen_levels_do_not_change_after_resuming(tmp_path):
 def test_more_levels_than_there_are_cannot_be_frozen(tmp_path):
     with pytest.raises(ValueError, match="4 levels; 5 cannot be frozen"):
         trained(tmp_path, frozen=5)
-    with pytest.raises(ValueError, match="0 or more, not -1"):
-        TrainingConfig(frozen=-1)
 
 
 def test_a_constant_learning_rate_is_the_same_in_every_round(tmp_path):

@@ -166,3 +166,18 @@ def test_loading_does_not_change_the_random_state(tmp_path):
     torch.manual_seed(3)
     load_model(path)
     assert torch.equal(torch.rand(2), expected)
+
+
+def test_a_pretrained_name_means_the_pretrained_network_wherever_it_is_asked_for(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    own = UNet(2, depth=1)
+    save_model(own, tmp_path / "lv" / "model.safetensors")
+    with pytest.warns(UserWarning, match=r"lv/model.safetensors is not used.* write \./lv"):
+        shipped = load_model("lv")
+    assert shipped.name == "lv" and shipped.arguments != own.arguments
+    for given in ("./lv", Path("lv"), str(tmp_path / "lv")):
+        model = load_model(given)
+        assert model.arguments == own.arguments
+        assert model.name == f"lv ({tmp_path.name})"  # whose card and calibration are not its own

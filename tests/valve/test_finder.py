@@ -19,7 +19,7 @@ from echolib.data.letterbox import Letterbox
 from echolib.data.valve.squares import crop_around
 from echolib.errors import DataError
 from echolib.metrics import iou
-from echolib.networks import models
+from echolib.networks import pretrained
 from echolib.networks.models import LandmarkUNet, UNet, save_model
 from echolib.phantom.valve_frames import draw_valve_frames
 from echolib.valve import finder as mitral
@@ -355,7 +355,7 @@ def test_a_finder_that_comes_with_the_package_is_found_by_its_name(folder, monke
         target = f"valve_{name.removesuffix('-0')}.safetensors"
         shutil.copy(folder / name / "model.safetensors", shipped / target)
     save_settings(finder(threshold=0.7, size=32), shipped / "valve.json")
-    for module in (mitral, models):
+    for module in (mitral, pretrained):
         monkeypatch.setattr(module, "weights_folder", lambda: shipped)
     loaded = load_finder()
     assert (loaded.threshold, loaded.size, len(loaded.close)) == (0.7, 32, 1)
