@@ -54,7 +54,7 @@ FOLDERS = {
 # of clips that are left out: their outlines may be no left ventricle of a four-chamber view
 UNFIT = {"two-pictures", "other-view", "doubtful-outlines"}
 ARRAYS = ("images", "masks", "neighbours")
-FORMAT = 1  # increase it when outlines of the same clips become others
+FORMAT = 2  # increase it when outlines of the same clips become others
 
 
 def adapt(

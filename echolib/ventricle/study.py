@@ -32,7 +32,7 @@ from .clip import ClipFunction, Networks, measure_clip, measure_pair
 from .function import Beat, heart_function
 
 PARTS_FOLDER = "parts"
-FORMAT = 10  # increase it when parts of an older version lack something or were measured otherwise
+FORMAT = 11  # increase it when parts of an older version lack something or were measured otherwise
 COLUMNS = [
     "name", "ef_measured", "ef_corrected", "ef_low", "ef_high", "n_beats", "heart_rate",
     "edv", "esv", "length_ed", "length_es", "unit", "length_unit",
