@@ -38,16 +38,12 @@ class Sector:
 
 
 def find_sector(image: np.ndarray) -> Sector:
-    """The sector of a frame (H, W) uint8: the convex hull of its largest bright piece.
+    """The sector of a frame (H, W) uint8: the convex hull of its large bright pieces.
 
     Marks and text beside it are left out where a dark gap of 3 px parts them from it. An image
     without anything bright counts as all inside.
     """
-    labels, stats = _bright_pieces(image)
-    inside: np.ndarray = np.ones(image.shape, np.uint8)
-    if len(stats) > 1:
-        largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
-        inside = _convex_hull((labels == largest) & (image > DARK))
+    inside = _convex_hull(_sector_pieces(image))
     rows, columns = np.nonzero(inside)
     top = rows.min()
     apex = (float(columns[rows == top].mean()), float(top))

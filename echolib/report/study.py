@@ -111,7 +111,7 @@ def clip_picture(result: "ClipFunction") -> np.ndarray:
 
 
 def _figure(table: pd.DataFrame) -> str:
-    """Found against true EF as a data URI; empty if fewer than two clips have both."""
+    """The figure of found and true EF as a data URI; empty if fewer than two clips have both."""
     if "ef_true" not in table:
         return ""
     if (np.isfinite(table.ef_true) & np.isfinite(table.ef_corrected)).sum() < 2:

@@ -37,6 +37,12 @@ def test_the_sector_of_a_clip_has_what_single_frames_leave_dark():
     assert (clip_sector(Clip("c", frames)).inside != inside).mean() < 0.02
 
 
+def test_a_sector_that_dark_bands_part_is_whole():
+    image, inside = fan()
+    image[50:60] = 0  # reverberation, or a focal zone that was set too deep
+    assert (find_sector(image).inside != inside).mean() < 0.02
+
+
 def named(frames):
     """The frames with a name burned in beside the sector."""
     frames = frames.copy()
