@@ -83,7 +83,7 @@ def case_scores(
     return scores
 
 
-def summarise(cases: pd.DataFrame, resamples: int = 2000) -> dict:
+def summarise(cases: pd.DataFrame) -> dict:
     """Mean, median, p10, p90 and the interval of the mean of each score over all cases.
 
     cases: one row per case with dice, iou, hd95, assd, unit ("mm" or "px") and patient. The 95 %
@@ -102,7 +102,7 @@ def summarise(cases: pd.DataFrame, resamples: int = 2000) -> dict:
     for name in SCORES:
         values = cases[name].to_numpy()
         p10, median, p90 = np.percentile(values, [10, 50, 90])
-        interval = bootstrap_interval(values, cases.patient, resamples=resamples)
+        interval = bootstrap_interval(values, cases.patient)
         summary[name] = {
             "mean": float(values.mean()),
             "median": float(median),

@@ -96,7 +96,7 @@ class PairedDifference:
 
 
 def paired_difference(
-    first: np.ndarray, second: np.ndarray, patients: np.ndarray, resamples: int = 2000
+    first: np.ndarray, second: np.ndarray, patients: np.ndarray
 ) -> PairedDifference:
     """Compare two scores of the same cases, first minus second, by patient.
 
@@ -116,7 +116,7 @@ def paired_difference(
             "Scores that are no numbers, or of no patient, cannot be compared; leave them out."
         )
     difference = pd.Series(first - second).groupby(np.asarray(patients)).mean().to_numpy()
-    low, high = bootstrap_interval(difference, resamples=resamples)
+    low, high = bootstrap_interval(difference)
     changed = difference[difference != 0]
     p, effect = 1.0, 0.0
     if len(changed):

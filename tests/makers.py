@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from echolib.data.frame_checks import COLUMNS
 from echolib.data.frames import FrameSet
+from echolib.data.tracings import tracing_rows
 from echolib.geometry import outline_to_tracing, polygon_to_mask
 from echolib.networks.models import Encoder, save_model
 
@@ -33,8 +34,7 @@ outlines = st.builds(  # of ventricles of many sizes, in frames of 112 x 112 px
 
 def chord_rows(outline: np.ndarray) -> np.ndarray:
     """(21, 4) rows of EchoNet-Dynamic: the long axis, then 20 chords."""
-    tracing = outline_to_tracing(outline)
-    return np.concatenate([tracing.axis[None], tracing.chords]).reshape(21, 4)
+    return tracing_rows(outline_to_tracing(outline))
 
 
 def write_avi(path: Path, count: int = 12, size: tuple[int, int] = (112, 112)) -> None:

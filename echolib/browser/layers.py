@@ -6,7 +6,7 @@ import numpy as np
 
 from ..data.valve.squares import bounds_of
 from ..errors import DataError
-from ..geometry import LANDMARKS, Tracing
+from ..geometry import LANDMARKS
 from .view import Layer
 
 TRUTH, POINTS, CHORDS, BOX = "truth", "traced points", "tracing", "box"
@@ -43,11 +43,6 @@ def tracing_layers(
         labelled, stacked = _stack_by_frame(count, segments)
         layers.append(Layer(CHORDS, segments=stacked, role="tracing", labelled=labelled, on=False))
     return tuple(layers)
-
-
-def traced_lines(tracing: Tracing) -> np.ndarray:
-    """Return (n + 1, 2, 2) px: the long axis, then the n chords."""
-    return np.concatenate([np.asarray(tracing.axis, float)[None], tracing.chords])
 
 
 def chords_between(landmarks: np.ndarray) -> np.ndarray:

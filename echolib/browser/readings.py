@@ -9,10 +9,10 @@ import numpy as np
 
 from ..data.clips import Clip
 from ..data.frames import Dataset, FrameSet, LabelledFrame, number_or_none
-from ..data.tracings import rows_to_tracing
+from ..data.tracings import rows_to_tracing, tracing_rows
 from ..data.valve.study import TRUTH_FILE, MitralStudy, ValveClip
 from ..figures.overlay import PINK
-from .layers import TRUTH, box_layer, chords_between, traced_lines, tracing_layers, truth_layer
+from .layers import TRUTH, box_layer, chords_between, tracing_layers, truth_layer
 from .view import Curve, Layer, View
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def _tracings(
         for index in points:
             frame_rows = rows[index]
             if frame_rows.shape[1] == 4:
-                lines[index] = traced_lines(rows_to_tracing(frame_rows)[0])
+                tracing, _ = rows_to_tracing(frame_rows)
+                lines[index] = tracing_rows(tracing).reshape(-1, 2, 2)
     return tracing_layers(len(clip.frames), points, {i: x for i, x in lines.items() if len(x)})
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from ..data.tracings import tracing_rows
 from ..errors import DataError
 from ..geometry import Tracing
-from .layers import TRUTH, traced_lines, tracing_layers, truth_layer
+from .layers import TRUTH, tracing_layers, truth_layer
 from .view import Curve, Layer, View
 
 MAPPINGS = ("masks", "tracings", "landmarks", "curves")  # fields by name, or by frame
@@ -98,7 +99,9 @@ class Shown:
         if wrong:
             raise DataError(f"tracings: expected geometry.Tracing by frame, found {wrong[0]}.")
         points = {frame: tracing.polygon for frame, tracing in tracings.items()}
-        lines = {frame: traced_lines(tracing) for frame, tracing in tracings.items()}
+        lines = {
+            frame: tracing_rows(tracing).reshape(-1, 2, 2) for frame, tracing in tracings.items()
+        }
         return tracing_layers(len(view), points, lines)
 
     def _curves(self) -> tuple[Curve, ...]:

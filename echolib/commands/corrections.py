@@ -82,7 +82,8 @@ def _compare(folder: "Folder", first: str, second: str, path: str | None) -> Non
     from ..corrections.comparison import agreement, agreement_summary
     from ..files import write_table
 
-    table, summary = agreement(folder, first, second), agreement_summary(folder, first, second)
+    table = agreement(folder, first, second)
+    summary = agreement_summary(folder, first, second, table)
     print(
         f"{first} and {second}: {summary['frames']} frames of {summary['clips']} clips drawn by "
         f"both, {summary['answers_differ']} answers differ"

@@ -43,15 +43,19 @@ def agreement(folder: Folder, first: str, second: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def agreement_summary(folder: Folder, first: str, second: str) -> dict[str, Any]:
+def agreement_summary(
+    folder: Folder, first: str, second: str, table: pd.DataFrame | None = None
+) -> dict[str, Any]:
     """The agreement of two annotators in a few numbers.
+
+    table: of `agreement`, where it is at hand.
 
     clips, frames: that both have drawn in. answers_differ: clips and frames that one of them called
     not readable, or another view, and the other did not. Per structure that was compared: n, and of
     dice and distance_px the mean and its 95 % interval, a bootstrap over clips. ef: n clips, mean
     difference (second less first) and mean absolute difference in points of EF, with its interval.
     """
-    table = agreement(folder, first, second)
+    table = agreement(folder, first, second) if table is None else table
     documents = [each for _, each in _pairs(folder, first, second)]
     summary: dict[str, Any] = {
         "clips": int(table["clip"].nunique()),

@@ -217,8 +217,8 @@ def read_queue(
         problems += found_problems
     frames = to_numbers(table.frame)
     wrong = ~(frames.between(0, FARTHEST_FRAME) & (frames == frames.round()))
-    if wrong.any() or table.empty:
-        found = "no row" if table.empty else f"the frame {table.frame[wrong].iloc[0]!r:.40}"
+    if wrong.any():
+        found = f"the frame {table.frame[wrong].iloc[0]!r:.40}"
         raise DataError(
             f"{path}: expected rows of a clip and a frame number, found {found}. Let "
             "`python -m echolib queue` write the file anew."

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .. import geometry
+from ..data.rates import RATES
+from ..data.tracings import tracing_rows
 from ..geometry import Tracing
 from .document import outlined_frames
 
@@ -36,11 +38,11 @@ def document_rows(
     phases = find_phases(document, tracings)
     order = sorted(tracings, key=lambda frame: ({"ES": -1, "ED": 1}.get(phases[frame], 0), frame))
     traced = [
-        (f"{file}.avi", *(f"{value:.4f}" for value in ends.ravel()), frame)
+        (f"{file}.avi", *(f"{value:.4f}" for value in row), frame)
         for frame in order
-        for ends in (tracings[frame].axis, *tracings[frame].chords)
+        for row in tracing_rows(tracings[frame])
     ]
-    listed = csv_text([_listed(document, file, tracings, phases, spacing)]) if tracings else ""
+    listed = csv_text([_listed(document, file, tracings, spacing)]) if tracings else ""
     provenance = _provenance(document, file, phases, patient, kept)
     return Rows(listed.rstrip("\n"), csv_text(traced), provenance)
 
@@ -84,14 +86,14 @@ def _listed(
     document: dict[str, Any],
     file: str,
     tracings: dict[int, Tracing],
-    phases: dict[int, str],
     spacing: float | None,
 ) -> tuple:
     """The row of FileList.csv without the split; what is unknown is empty."""
     numbers = ejection(document, tracings, spacing)
     ef, large, small = [f"{value:.4f}" for value in numbers] if numbers else ("", "", "")
     volumes = (small, large) if spacing else ("", "")
-    rate = "" if document["fps"] is None else f"{document['fps']:.7g}"
+    known = document["fps"] is not None and RATES[0] <= document["fps"] <= RATES[1]
+    rate = f"{document['fps']:.7g}" if known else ""  # readers of the table refuse other rates
     size = document["height"], document["width"]
     return (file, ef, *volumes, *size, rate, document["frame_count"])
 

@@ -23,7 +23,8 @@ from .clips import Clip
 from .frames import LabelledFrame, number_or_none
 from .nifti import nifti_file, nifti_stem, read_nifti, to_uint8
 from .problems import Problem, problem_summary
-from .tables import RATES, read_lines, read_text
+from .rates import RATES
+from .tables import read_lines, read_text
 
 CAVITY, WALL, ATRIUM = 1, 2, 3
 PHASES = ("ED", "ES")

@@ -9,7 +9,7 @@ from ..errors import DataError
 from .clips import Clip
 from .frames import Dataset, LabelledFrame
 from .problems import Problem
-from .rates import FASTEST, SLOWEST, SPACINGS
+from .rates import RATES, SPACINGS
 from .sector import blank_text
 
 
@@ -27,7 +27,7 @@ class Changes:
     blank_text: bool = False
 
     def __post_init__(self) -> None:
-        limits = {"fps": (SLOWEST, FASTEST), "spacing": SPACINGS}
+        limits = {"fps": RATES, "spacing": SPACINGS}
         for name, (least, most) in limits.items():
             value = getattr(self, name)
             if value is not None and not least <= value <= most:

@@ -10,7 +10,8 @@ from ..errors import DataError
 from .frames import SPLITS
 from .names import VIDEO_SUFFIXES, clip_name, plain_name, suffix_of
 from .problems import Problem, problem_summary
-from .tables import RATES, read_table, to_numbers
+from .rates import RATES
+from .tables import read_table, to_numbers
 
 FILE_LIST = "FileList.csv"
 LIST_COLUMNS = (

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-SLOWEST, FASTEST = 1.0, 500.0  # frames per second that a heart scan can have
+RATES = (1.0, 500.0)  # frames per second that a heart scan can have
 SPACINGS = (0.01, 10.0)  # mm per px that it can have
 UNEVEN = 1.5  # ratio of the longest to the shortest frame time from which on they differ
 USUAL = 0.9  # share of the frame times that must be alike, for the rate to be theirs
@@ -18,11 +18,11 @@ def known_rate(fps: float | None, name: str) -> float | None:
     """
     if not fps:
         return None
-    if SLOWEST <= fps <= FASTEST:
+    if RATES[0] <= fps <= RATES[1]:
         return round(float(fps), 3)
     warnings.warn(
         f"{name}: a rate of {fps:.4g} frames per second cannot be that of a heart scan "
-        f"({SLOWEST:g} to {FASTEST:g}). The rate is left unknown.",
+        f"({RATES[0]:g} to {RATES[1]:g}). The rate is left unknown.",
         stacklevel=3,
     )
     return None

@@ -14,7 +14,6 @@ import pandas as pd
 
 from ..errors import DataError
 from .problems import Problem
-from .rates import FASTEST, SLOWEST
 
 MARKS = {  # at the start of a file; the longer mark comes first
     b"\xff\xfe\x00\x00": "utf-32",
@@ -24,7 +23,6 @@ MARKS = {  # at the start of a file; the longer mark comes first
     b"\xef\xbb\xbf": "utf-8-sig",
 }
 SEPARATORS = ",;\t|"
-RATES = (SLOWEST, FASTEST)  # frames per second; others are unknown
 SAMPLE = 1000  # bytes that show whether every other byte is zero, as in UTF-16
 COLUMNS_SHOWN = 12  # in a message
 # fields that are numbers, between separators or the ends of a line, perhaps in quotes

@@ -1,8 +1,13 @@
-"""Rows of EchoNet-Dynamic's tracing file as a tracing, mended where they are malformed."""
+"""A tracing as rows of EchoNet-Dynamic's file, and back, mended where they are malformed."""
 
 import numpy as np
 
 from ..geometry import Tracing, axis_directions, crosses_itself, polygon_area
+
+
+def tracing_rows(tracing: Tracing) -> np.ndarray:
+    """(n + 1, 4) rows of X1, Y1, X2, Y2 px: the long axis, then the n chords."""
+    return np.concatenate([[tracing.axis], tracing.chords]).reshape(-1, 4)
 
 
 def rows_to_tracing(rows: np.ndarray) -> tuple[Tracing, list[str]]:

@@ -18,6 +18,7 @@ CODECS = {  # FFmpeg's encoders and their options; browsers play both
     ".mp4": ("libx264", {"preset": "veryfast", "crf": "20"}),
     ".webm": ("libvpx", {"deadline": "realtime", "cpu-used": "8", "crf": "10", "b": "4M"}),
 }
+PLAYABLE = (0.01, 100_000.0)  # frames per second
 SHORTEST_DELAY = 2  # hundredths of a second; browsers play a shorter delay in a GIF as 10
 GREYS = 128  # of the 256 colours of a GIF
 GREY_INDEX = np.rint(np.arange(256) * ((GREYS - 1) / 255)).astype(np.uint8)  # of each grey level
@@ -185,5 +186,7 @@ def _checked(picture: np.ndarray) -> np.ndarray:
 
 
 def _check_rate(fps: float) -> None:
-    if not 0 < fps < np.inf:
-        raise ValueError(f"fps: expected frames per second above 0, found {fps}.")
+    if not PLAYABLE[0] <= fps <= PLAYABLE[1]:
+        raise ValueError(
+            f"fps: expected {PLAYABLE[0]:g} to {PLAYABLE[1]:,.0f} frames per second, found {fps}."
+        )

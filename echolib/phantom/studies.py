@@ -12,6 +12,7 @@ from ..cores import worker_count
 from ..data.avi import write_avi
 from ..data.echonet import TRACING_COLUMNS, TRACINGS
 from ..data.file_list import FILE_LIST, LIST_COLUMNS
+from ..data.tracings import tracing_rows
 from ..data.video import read_video
 from ..errors import DataError
 from ..files import atomic_path, write_table
@@ -145,8 +146,8 @@ def _write_clip(index: int, folder: Path, seed: int, frames: tuple[int, int]):
     listed = (name, ejection, small, large, REFERENCE_SIZE, REFERENCE_SIZE, int(FPS), plan.frames)
     traced = []
     for frame, tracing in tracings.items():
-        for ends in [tracing.axis, *tracing.chords]:
-            traced.append((f"{name}.avi", *(float(f"{v:.4f}") for v in ends.ravel()), frame))
+        for row in tracing_rows(tracing):
+            traced.append((f"{name}.avi", *(float(f"{value:.4f}") for value in row), frame))
     return listed, traced
 
 

@@ -87,7 +87,7 @@ def _score(name: str, prediction: np.ndarray, frames: np.ndarray, labels: np.nda
     }
 
 
-def summary(table: pd.DataFrame, resamples: int = 2000) -> dict[str, float | list[float]]:
+def summary(table: pd.DataFrame) -> dict[str, float | list[float]]:
     """Summarise a table of `score_valves`: the task's score and its interval.
 
     Returns the number of videos and of frames, the median IoU over videos with its 95 % bootstrap
@@ -97,7 +97,7 @@ def summary(table: pd.DataFrame, resamples: int = 2000) -> dict[str, float | lis
     if table.empty:
         raise ValueError("No videos to summarise: the table has no row.")
     values = table.iou.to_numpy(float)
-    interval = bootstrap_interval(values, statistic=np.median, resamples=resamples)
+    interval = bootstrap_interval(values, statistic=np.median)
     return {
         "videos": len(table),
         "frames": int(table.frames.sum()),

@@ -156,7 +156,7 @@ def test_a_failed_video_leaves_nothing_behind(tmp_path):
         write_video(tmp_path / "clip.avi", moving_square(2), 25)
     with pytest.raises(ValueError, match="uint8 RGB"):
         write_video(tmp_path / "clip.webm", moving_square(2)[..., 0], 25)
-    with pytest.raises(ValueError, match="fps above 0|frames per second above 0"):
+    with pytest.raises(ValueError, match="fps: expected 0.01 to"):
         write_gif(tmp_path / "clip.gif", moving_square(2), 0)
     with pytest.raises(ValueError, match="at least one picture"):
         write_video(tmp_path / "clip.mp4", [], 25)
