@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from .names import is_hidden, suffix_of, unique_names
 from .problems import Problem, problem_summary
 
 OTHER_SUFFIX = re.compile(r"\.[A-Za-z]\w*$")  # of a name; the numbers of a UID are none
+# one of them is in each folder of results that may hold videos, or masks as NIfTI or DICOM
+RESULT_FILES = {"identity.json", "report.html", "clips.csv", "masks.npz"}
+MOST_FOLDERS = 1000  # that are searched for a clip
 DIRECTORY = "dicomdir"  # the list of a DICOM medium: it has no frames
 
 
@@ -33,6 +37,15 @@ class LooseClips:
         self.problems = [
             Problem.of(path.name, None, "a link to a file that is not there")
             for path in _dead_links(self.folder)
+        ]
+        self.problems += [
+            Problem.of(
+                path.name,
+                None,
+                "clips lie in this folder, which is not searched; give it by itself",
+                action="noted",
+            )
+            for path in folders_with_clips(self.folder)
         ]
         clips = unique_names(find_clips(self.folder))
         if not clips:
@@ -70,6 +83,34 @@ def find_clips(folder: Path) -> list[Path]:
     """
     files = [path for path in folder.iterdir() if not is_hidden(path) and path.is_file()]
     return sorted(path for path in files if suffix_of(path) or _starts_as_clip(path))
+
+
+def folders_with_clips(folder: Path) -> list[Path]:
+    """The folders in a folder in which clips lie, however deep, but for results of echolib."""
+    inner = sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path))
+    return [path for path in inner if _holds_clip(path)]
+
+
+def _holds_clip(folder: Path) -> bool:
+    """Whether a clip lies in a folder, or in one of the folders in it."""
+    for number, (place, folders, names) in enumerate(os.walk(folder)):
+        folders[:] = [name for name in folders if not is_hidden(Path(name))]
+        if RESULT_FILES & set(names):
+            folders.clear()
+        elif number == MOST_FOLDERS:
+            break
+        elif any(_is_surely_clip(Path(place, name)) for name in names):
+            return True
+    return False
+
+
+def _is_surely_clip(path: Path) -> bool:
+    """Whether a file is named or begins as a clip; here a name without a suffix is not enough."""
+    if is_hidden(path) or path.name.lower() == DIRECTORY:
+        return False
+    with suppress(DataError):  # it cannot be read
+        return bool(suffix_of(path)) or (path.is_file() and is_dicom(path))
+    return False
 
 
 def _dead_links(folder: Path) -> list[Path]:

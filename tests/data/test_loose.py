@@ -45,7 +45,8 @@ def folder(tmp_path):
 
 def test_every_clip_of_a_folder_is_found_and_nothing_else(folder):
     data = open_data(folder)
-    assert isinstance(data, LooseClips) and data.problems == [] and data.name == "clips"
+    assert isinstance(data, LooseClips) and data.name == "clips"
+    assert [problem.file for problem in data.problems] == ["below"]  # a folder with a clip
     names = {"a.avi", "a.mp4", "b", UID, "plain", "image", "IM.xyz", "IM0001"}
     assert set(data.table.index) == names
     assert (data.table.patient == data.table.index).all() and (data.table.split == "").all()
@@ -82,7 +83,7 @@ def test_a_link_to_a_clip_that_is_gone_is_a_problem(folder, tmp_path):
     for name in ("gone.avi", "1.2.840", "other.txt", ".hidden.avi"):
         (folder / name).symlink_to(tmp_path / "nowhere")
     problems = LooseClips(folder).problems
-    assert [(each.file, each.action) for each in problems] == [
+    assert [(each.file, each.action) for each in problems if each.action != "noted"] == [
         ("1.2.840", "left out"), ("gone.avi", "left out"),
     ]  # fmt: skip
     assert "link to a file that is not there" in str(problems[0])
@@ -116,3 +117,24 @@ def test_a_folder_without_a_clip_is_refused(tmp_path):
         open_data(tmp_path)
     with pytest.raises(DataError, match="expected clips, found none"):
         LooseClips(tmp_path)
+
+
+def test_folders_with_clips_in_a_folder_are_named_and_not_searched(folder):
+    for name in ("visit1/dcm", "visit2", "results", "notes", ".cache"):
+        (folder / name).mkdir(parents=True)
+    write_dicom(folder / "visit1" / "dcm" / "IM0002", preamble=False)
+    for name in ("visit2", "results", ".cache"):
+        write_avi(folder / name / "b.avi", 3)
+    (folder / "results" / "clips.csv").write_text("name\n")
+    (folder / "notes" / "LICENSE").write_text("no clip")
+    data = open_data(folder)
+    noted = [problem for problem in data.problems if problem.action == "noted"]
+    assert [problem.file for problem in noted] == ["below", "visit1", "visit2"]
+    assert "3 x noted: clips lie in this folder" in problem_summary(noted)
+    for path in folder.iterdir():
+        if path.is_file():
+            path.unlink()
+    with pytest.raises(
+        DataError, match=r"these folders in it do: below, visit1, visit2\. Give one"
+    ):
+        open_data(folder)
