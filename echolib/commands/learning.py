@@ -248,17 +248,26 @@ def learn_from(arguments: argparse.Namespace) -> None:
 
 
 def _corrected_frames(folder: str, size: int, bar: bool) -> "FrameSet":
-    """The packed frames of corrections, without those of clips that are a test in their data set.
+    """The packed frames of corrections that a person has judged, and that are no test.
 
-    Raises DataError where nothing is outlined yet, and for a folder of another version.
+    Left out are outlines that were interpolated between others, and clips that are a test in their
+    data set. Raises DataError where nothing is outlined yet, and for a folder of another version.
     """
+    from ..corrections.learning import interpolated
+
     if not open_corrections(folder).clips():
         raise DataError(f"{folder} holds no correction yet. Correct some clips first.")
     frames = open_packed(folder, size, bar)
     test = (frames.table.split == "test").to_numpy()
+    between = interpolated(frames, folder) & ~test
     if test.any():
         print(f"{test.sum()} corrected frames of the split test are left out: they stay a test")
-    return frames.select(~test)
+    if between.any():
+        print(f"{between.sum()} interpolated outlines are left out: nobody has judged them")
+    frames = frames.select(~test & ~between)
+    if not len(frames):
+        raise DataError(f"{folder} holds no outline to learn from. Draw or correct some yourself.")
+    return frames
 
 
 def _remembered(folder: str | None, size: int, bar: bool) -> "FrameSet":

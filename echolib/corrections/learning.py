@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..config import data_folder
+from ..data.echonet import PROVENANCE
 from ..data.frames import FrameSet
 from ..errors import DataError
 from ..files import read_json, write_json, write_table
@@ -114,6 +115,16 @@ def remembered_frames(
 
     make_once(folder, folder.is_dir, draw)
     return FrameSet.load(folder)
+
+
+def interpolated(frames: FrameSet, folder: str | Path) -> np.ndarray:
+    """Which packed frames of a folder of corrections have an outline that was interpolated, (N,)."""
+    table = pd.read_csv(Path(folder) / PROVENANCE, dtype=str, keep_default_na=False)
+    chosen = (table.structure == "ventricle") & (table.made == "interpolated")
+    table = table[chosen & (table.in_tables == "yes")]
+    found = set(zip(table["file"], table.frame.astype(int), strict=True))
+    places = zip(frames.table["clip"], frames.table.frame, strict=True)
+    return np.array([place in found for place in places], bool)
 
 
 def learning_config(frames: int, **settings: Any) -> TrainingConfig:

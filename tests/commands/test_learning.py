@@ -195,6 +195,20 @@ def test_clips_of_the_test_split_stay_a_test(tmp_path, capsys, study, start):
     assert last not in read_lesson(tmp_path / "out").seen
 
 
+def test_interpolated_outlines_are_nobodys_judgement(tmp_path, capsys, study, start):
+    data, corrections = open_data(study), Folder(tmp_path / "corrected")
+    for number, clip in enumerate(data.table.index[:7]):
+        edited = document(clip, annotator="")
+        if number < 2:
+            first = min(edited["frames"])
+            edited["frames"][first]["ventricle"]["made"] = "interpolated"
+        corrections.keep(edited, data.table.path[clip])
+    command = [part for part in train(tmp_path, tmp_path / "corrected", start) if part != "--quiet"]
+    assert main(command) == 0
+    assert "2 interpolated outlines are left out" in capsys.readouterr().out
+    assert len(pd.read_csv(tmp_path / "out" / "learning.csv")) == 7 * 2 - 2
+
+
 def test_learning_says_what_is_wrong(tmp_path, capsys, study, start):
     Folder(tmp_path / "none")
     fails(capsys, train(tmp_path, tmp_path / "none", start), "holds no correction yet")
