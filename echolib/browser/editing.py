@@ -14,7 +14,8 @@ from ..corrections.videos import OTHER_CLIP
 from ..data import Clip
 from ..errors import DataError
 from .colours import layer_colours
-from .view import Layer, View, colour_of
+from .layer import Layer
+from .view import View, colour_of
 
 Origin = Callable[[], dict[str, Any]]  # gives arguments of `Folder.keep`: source, split, patient
 SELECTED_FRAMES = (

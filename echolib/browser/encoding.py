@@ -12,7 +12,8 @@ from itertools import count
 
 import numpy as np
 
-from .view import DIFFERENCE, Curve, Layer, View, colour_of
+from .layer import Curve, Layer
+from .view import DIFFERENCE, View, colour_of
 
 PART_BYTES = 2 * 2**20  # bytes of frames in one part, before compression
 AT_ONCE = 16 * 2**20  # bytes of frames in the first message; the page asks for the rest
@@ -91,7 +92,7 @@ class EncodedView:
         view = self._view
         layers = [self._layer(layer) for layer in view.layers]
         models = [x for x in view.layers if x.role in ("model", "leaflets") and x.masks is not None]
-        if view.truth is not None and models:
+        if any(_is_compared(layer, view) for layer in models):
             layers.append(
                 {
                     "name": DIFFERENCE, "role": DIFFERENCE, "rgb": list(WHITE), "masks": False,
@@ -104,7 +105,7 @@ class EncodedView:
     def _layer(self, layer: Layer) -> dict:
         view, has_masks, labelled = self._view, layer.masks is not None, layer.labelled
         unit, square = view.area_unit
-        has_dice = has_masks and view.truth is not None and layer is not view.truth
+        has_dice = has_masks and layer is not view.truth and _is_compared(layer, view)
         return {
             "name": layer.name,
             "role": layer.role,
@@ -118,6 +119,11 @@ class EncodedView:
             "unit": unit,
             "dice": _numbers(view.dice(layer)) if has_dice else None,
         }
+
+
+def _is_compared(layer: Layer, view: View) -> bool:
+    """Whether a view has a truth that may show the structure of a layer."""
+    return view.truth is not None and layer.may_show(view.truth.structure)
 
 
 def first_frame(content: dict) -> int:

@@ -7,13 +7,17 @@ import numpy as np
 from ..data.valve.squares import bounds_of
 from ..errors import DataError
 from ..geometry import LANDMARKS
-from .view import Layer
+from .layer import Layer
 
 TRUTH, POINTS, CHORDS, BOX = "truth", "traced points", "tracing", "box"
 
 
-def truth_layer(shape: tuple[int, int, int], masks: Mapping[int, np.ndarray]) -> Layer:
+def truth_layer(
+    shape: tuple[int, int, int], masks: Mapping[int, np.ndarray], structure: str = ""
+) -> Layer:
     """Make a layer of the expert's masks (H, W) bool by frame, for a clip of shape (T, H, W).
+
+    structure: that they show, see `Layer`.
 
     Raises DataError for a frame that the clip does not have, or a mask of another shape or dtype.
     """
@@ -24,7 +28,7 @@ def truth_layer(shape: tuple[int, int, int], masks: Mapping[int, np.ndarray]) ->
             found = f"{getattr(mask, 'dtype', type(mask).__name__)} of shape {np.shape(mask)}"
             raise DataError(f"truth of frame {frame}: expected {shape[1:]} bool, found {found}.")
         stacked[frame], labelled[frame] = mask, True
-    return Layer(TRUTH, stacked, role="truth", labelled=labelled)
+    return Layer(TRUTH, stacked, role="truth", labelled=labelled, structure=structure)
 
 
 def tracing_layers(

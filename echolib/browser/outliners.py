@@ -15,7 +15,8 @@ from ..data.clips import Clip
 from ..errors import DataError
 from ..geometry import polygon_to_mask
 from ..networks.pretrained import find_weights
-from .view import Layer, View
+from .layer import Layer
+from .view import View
 
 Outline = Callable[[Clip], Layer]  # the layer's name is given later
 
@@ -117,8 +118,12 @@ def _outliner(name: str, model: Any) -> Outline:
         _check_network(name, model)
         return lambda clip: _network_layer(model, clip)
     if callable(getattr(model, "outline", None)):
-        role = "leaflets" if is_kind(model, "echolib.valve.finder", "ValveFinder") else "model"
-        return lambda clip: Layer("", model.outline(clip)[:], role=role)
+        role, structure = "model", ""
+        if is_kind(model, "echolib.valve.finder", "ValveFinder"):
+            role = structure = "leaflets"
+        elif is_kind(model, "echolib.ventricle.clip", "Networks"):
+            structure = "ventricle"
+        return lambda clip: Layer("", model.outline(clip)[:], role=role, structure=structure)
     if callable(getattr(model, "masks", None)):
         return lambda clip: Layer("", model.masks(clip.frames))
     if callable(model):
@@ -152,4 +157,4 @@ def _network_layer(model: Any, clip: Clip) -> Layer:
         return Layer("", outline(model, clip))
     points, shape = outline_landmarks(model, clip), clip.frames.shape[1:]
     masks = np.stack([polygon_to_mask(polygon, shape, rounded=False) for polygon in points])
-    return Layer("", masks, points)
+    return Layer("", masks, points, structure="ventricle")

@@ -12,8 +12,9 @@ from ..data.frames import Dataset, FrameSet, LabelledFrame, number_or_none
 from ..data.tracings import rows_to_tracing, tracing_rows
 from ..data.valve.study import TRUTH_FILE, MitralStudy, ValveClip
 from ..figures.overlay import PINK
+from .layer import Curve, Layer
 from .layers import TRUTH, box_layer, chords_between, tracing_layers, truth_layer
-from .view import Curve, Layer, View
+from .view import View
 
 if TYPE_CHECKING:
     from ..ventricle.clip import ClipFunction
@@ -25,7 +26,7 @@ def view_of_clip(clip: Clip) -> View:
     if isinstance(clip, ValveClip):
         if clip.labels is not None:
             masks = dict(zip(clip.labelled, clip.labels, strict=True))
-            layers.append(truth_layer(clip.frames.shape, masks))
+            layers.append(truth_layer(clip.frames.shape, masks, "leaflets"))
         if clip.box is not None and clip.box.any():
             layers.append(box_layer(clip.box, len(clip.frames)))
     return View(clip.name, clip.frames, clip.fps, clip.spacing, tuple(layers))
@@ -39,7 +40,7 @@ def view_of_study(study: MitralStudy, clip: ValveClip) -> View:
     view = view_of_clip(clip)
     is_test = any(clip is other for other in study.test)
     if is_test and view.truth is None and (study.folder / TRUTH_FILE).is_file():
-        truth = Layer(TRUTH, study.truth(clip.name), role="truth")
+        truth = Layer(TRUTH, study.truth(clip.name), role="truth", structure="leaflets")
         return replace(view, layers=(truth, *view.layers))
     return view
 
@@ -49,7 +50,7 @@ def view_of_function(result: "ClipFunction") -> View:
     clip, function = result.clip, result.function
     disks = np.concatenate([function.axes[:, None], function.chords], axis=1)
     layers = (
-        Layer("masks", result.masks),
+        Layer("masks", result.masks, structure="ventricle"),
         Layer("disks", segments=disks, role="tracing", on=False),
     )
     has_volume = np.isfinite(function.smooth).any()
@@ -77,7 +78,8 @@ def view_of_labelled(data: Dataset, name: str) -> View:
     layers: tuple[Layer, ...] = ()
     if indexed:
         masks = {index: frame.mask for index, frame in indexed.items()}
-        layers = (truth_layer(clip.frames.shape, masks), *_tracings(data, clip, indexed))
+        truth = truth_layer(clip.frames.shape, masks, "ventricle")
+        layers = (truth, *_tracings(data, clip, indexed))
     marks = {index: frame.phase for index, frame in indexed.items() if frame.phase}
     return View(name, clip.frames, clip.fps, clip.spacing, layers, marks=marks)
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from ..arrays import evenly
 from ..figures.overlay import add_outlines, enlarge
-from .view import Layer, View, colour_of
+from .layer import Layer
+from .view import View, colour_of
 
 TILE_SIZE = 224  # px, the longer side of a frame in a contact sheet
 SHORTEST_SIDE = 30  # px, smallest side of a picture, so that a long thin frame keeps its shape

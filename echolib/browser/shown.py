@@ -8,8 +8,9 @@ import numpy as np
 from ..data.tracings import tracing_rows
 from ..errors import DataError
 from ..geometry import Tracing
+from .layer import Curve, Layer
 from .layers import TRUTH, tracing_layers, truth_layer
-from .view import Curve, Layer, View
+from .view import View
 
 MAPPINGS = ("masks", "tracings", "landmarks", "curves")  # fields by name, or by frame
 
@@ -88,7 +89,7 @@ class Shown:
         names = dict.fromkeys([*masks, *landmarks])
         layers = [Layer(str(name), masks.get(name), landmarks.get(name)) for name in names]
         if self.leaflets is not None:
-            layers.append(Layer("leaflets", self.leaflets, role="leaflets"))
+            layers.append(Layer("leaflets", self.leaflets, role="leaflets", structure="leaflets"))
         if self.doubt is not None:
             layers.append(Layer("doubt", heat=_heat(self.doubt), role="doubt", on=False))
         return tuple(layers)

@@ -14,52 +14,10 @@ from ..errors import DataError
 from ..metrics import dice
 from ..valve.opening import opening_curve
 from .colours import Colour, curve_colours, layer_colours
+from .layer import Curve, Layer
 
 ROLES = ("truth", "model", "tracing", "leaflets", "doubt", "other")
 DIFFERENCE = "difference"  # name and role of a layer that the page itself adds
-
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """Something drawn over T frames of (H, W) px, switched on and off by its name.
-
-    masks: (T, H, W) bool, drawn as outlines
-    points: (T, K, 2) px, drawn as dots; NaN for a missing point
-    segments: (T, n, 2, 2) px, lines between two points each; NaN for a missing line
-    heat: (T, H, W) uint8 from 0 (transparent) to 255 (strongest colour)
-    role: "truth", "model", "tracing", "leaflets", "doubt" or "other"
-    labelled: (T,) bool, True for the frames that the layer describes; None for all frames.
-        Elsewhere the layer is not drawn, and its area and Dice are NaN.
-    colour: RGB, 0 to 255; None lets the view choose
-    on: whether the layer is shown at first
-    """
-
-    name: str
-    masks: np.ndarray | None = None
-    points: np.ndarray | None = None
-    segments: np.ndarray | None = None
-    heat: np.ndarray | None = None
-    role: str = "model"
-    labelled: np.ndarray | None = None
-    colour: Colour | None = None
-    on: bool = True
-
-    def is_labelled(self, count: int) -> np.ndarray:
-        """Return (T,) bool for T = `count` frames: whether the layer describes each of them."""
-        return np.ones(count, bool) if self.labelled is None else self.labelled
-
-
-@dataclass(frozen=True, eq=False)
-class Curve:
-    """One value per frame: values (T,), NaN where unknown.
-
-    Curves with the same unit share one diagram. colour: RGB; None lets the view choose.
-    """
-
-    name: str
-    values: np.ndarray
-    unit: str = ""
-    colour: Colour | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,11 +93,12 @@ class View:
     def dice(self, layer: Layer) -> np.ndarray:
         """Return the Dice (T,) of a layer's masks and the truth, NaN where either is not labelled.
 
-        Raises ValueError for a layer without masks, if there is a truth.
+        All are NaN where the two show different structures. Raises ValueError for a layer without
+        masks, if there is a truth.
         """
         scores = np.full(len(self), np.nan)
         truth = self.truth
-        if truth is not None:
+        if truth is not None and layer.may_show(truth.structure):
             masks, expert = _masks_of(layer), _masks_of(truth)
             both = layer.is_labelled(len(self)) & truth.is_labelled(len(self))
             for frame in np.flatnonzero(both):

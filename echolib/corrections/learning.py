@@ -118,7 +118,7 @@ def remembered_frames(
 
 
 def interpolated(frames: FrameSet, folder: str | Path) -> np.ndarray:
-    """Which packed frames of a folder of corrections have an outline that was interpolated, (N,)."""
+    """(N,) bool: which packed frames of a folder of corrections have interpolated outlines."""
     table = pd.read_csv(Path(folder) / PROVENANCE, dtype=str, keep_default_na=False)
     chosen = (table.structure == "ventricle") & (table.made == "interpolated")
     table = table[chosen & (table.in_tables == "yes")]

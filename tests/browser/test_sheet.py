@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from echolib.browser import sheet as sheets
+from echolib.browser.layer import Layer
 from echolib.browser.sheet import CAPTION_HEIGHT, contact_sheet
-from echolib.browser.view import Layer, View
+from echolib.browser.view import View
 from echolib.figures.overlay import PINK
 
 COUNT, SHAPE = 9, (30, 45)

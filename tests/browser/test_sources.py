@@ -13,8 +13,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from echolib.browser.layer import Curve, Layer
 from echolib.browser.sources import Views, _unique_names, open_views
-from echolib.browser.view import Curve, Layer, View
+from echolib.browser.view import View
 from echolib.data import Camus, Clip, EchoNet, FrameSet, MitralStudy, ValveClip, read_clip, video
 from echolib.errors import DataError
 from echolib.files import write_npz

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from echolib.browser.encoding import EncodedView
-from echolib.browser.view import Curve, Layer, View, colour_of
+from echolib.browser.layer import Curve, Layer
+from echolib.browser.view import View, colour_of
 from echolib.errors import DataError
 from echolib.figures.overlay import GREEN, PINK
 from echolib.metrics import dice
@@ -287,3 +288,15 @@ def test_views_of_clips_need_no_torch():
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
     assert done.stdout.strip() == "False", done.stderr
+
+
+def test_another_structure_than_the_truths_has_no_dice():
+    frames, masks = np.zeros((2, 8, 9), np.uint8), np.ones((2, 8, 9), bool)
+    truth = Layer("truth", masks, role="truth", structure="ventricle")
+    layers = [Layer("lv", masks, structure="ventricle"), Layer("own", masks)]
+    layers.append(Layer("valve", masks, role="leaflets", structure="leaflets"))
+    view = View("clip", frames, layers=(truth, *layers))
+    assert [view.dice(layer).tolist() for layer in view.layers[1:3]] == [[1.0, 1.0]] * 2
+    assert np.isnan(view.dice(view.layers[3])).all()
+    header = EncodedView(view).header
+    assert [layer["dice"] is None for layer in header["layers"][:4]] == [True, False, False, True]

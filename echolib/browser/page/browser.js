@@ -191,14 +191,19 @@ function render({ model, el }) {
     root.setAttribute("aria-busy", name === "waiting");
   }
 
-  // The model that is compared with the truth in a picture of these models.
-  const comparedOf = (panelModels) => panelModels.find((layer) =>
-    get("shown").includes(clip.content.layers[layer].name)) ?? panelModels[0];
+  // The model that is compared with the truth in a picture of these models; one of another
+  // structure has no Dice, and none.
+  const comparedOf = (panelModels) => {
+    const scored = panelModels.filter((layer) => clip.content.layers[layer].dice);
+    return scored.find((layer) =>
+      get("shown").includes(clip.content.layers[layer].name)) ?? scored[0];
+  };
 
   // Name what the difference compares, and show the colours that it draws.
   function labelDifference() {
     const { layers } = clip.content;
-    const compared = panels().map(comparedOf).map((number) => layers[number]);
+    const compared = panels().map(comparedOf)
+      .flatMap((number) => (number === undefined ? [] : [layers[number]]));
     const truth = layers.find((layer) => layer.role === "truth");
     const names = compared.map((layer) => layer.name).join(", ");
     difference.text.textContent = `difference (${names})`;
