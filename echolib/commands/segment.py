@@ -22,7 +22,15 @@ from .options import (
     refuse_input,
     remove_files,
 )
-from .shared import KEPT_CLIPS, PLAYED_AT, Add, open_clips, report_problems, write_dicom_seg
+from .shared import (
+    KEPT_CLIPS,
+    PLAYED_AT,
+    Add,
+    open_clips,
+    report_problems,
+    whole_or_none,
+    write_dicom_seg,
+)
 
 if TYPE_CHECKING:
     from ..data import Changes, Clip, LooseClips, Problem
@@ -221,19 +229,20 @@ def _segment_clip(
 
     clip = changed.of_clip(read_clip(path))
     masks = packed_outline(network, clip)
-    remove_files(_files(out))
-    write_npz(out / "masks.npz", [("masks", masks)])
-    write_masks(out / "masks.nii.gz", masks, clip.fps, clip.spacing)
-    write_table(contours_table(clip.name, masks, clip.spacing), out / "contours.csv")
     area = masks.areas()
     table = pd.DataFrame({"frame": np.arange(len(masks))})
     table["time_s"] = np.nan if clip.fps is None else table.frame / clip.fps
     table["area_px"] = area
     if clip.spacing is not None:
         table["area_mm2"] = area * clip.spacing**2
-    write_table(table, out / "area.csv")
-    if overlays:
-        _write_overlays(clip, masks, out)
+    remove_files(_files(out))
+    with whole_or_none(_files(out)):
+        write_npz(out / "masks.npz", [("masks", masks)])
+        write_masks(out / "masks.nii.gz", masks, clip.fps, clip.spacing)
+        write_table(contours_table(clip.name, masks, clip.spacing), out / "contours.csv")
+        write_table(table, out / "area.csv")
+        if overlays:
+            _write_overlays(clip, masks, out)
     empty = int((area == 0).sum())
     said = f"{len(masks)} frames outlined in {out}"
     return masks, said + (f", {empty} of them empty" if empty else "")

@@ -1,12 +1,13 @@
 """Parts that several commands share: how one is added, and how its data are opened."""
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
-from .options import add_quiet
+from .options import add_quiet, remove_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +40,23 @@ def adder(commands: Any) -> Add:
         return command
 
     return add
+
+
+@contextmanager
+def whole_or_none(files: Iterable[Path]) -> Iterator[None]:
+    """Remove these results of a clip where the block fails or is stopped, and folders left empty.
+
+    Some of them alone would look finished, and the next run would refuse to write over them.
+    """
+    files = list(files)
+    try:
+        yield
+    except BaseException:
+        remove_files(files)
+        for folder in {path.parent for path in files}:
+            with suppress(OSError):  # the user's own files lie there
+                folder.rmdir()
+        raise
 
 
 def open_labelled(folder: str | Path) -> "Dataset | FrameSet":

@@ -27,7 +27,7 @@ from .options import (
     refuse_input,
     remove_files,
 )
-from .shared import KEPT_CLIPS, KEPT_PARTS, PLAYED_AT, adder, write_dicom_seg
+from .shared import KEPT_CLIPS, KEPT_PARTS, PLAYED_AT, adder, whole_or_none, write_dicom_seg
 
 if TYPE_CHECKING:
     import numpy as np
@@ -138,7 +138,8 @@ def segment(arguments: argparse.Namespace) -> None:
             segmentation = empty_segmentation(path, LEAFLETS, [name], _digests(finder))
         clip = changed.of_clip(read_clip(path))
         found = outline(finder, clip)
-        _write_results(out, [clip], ["masks"], [found])
+        with whole_or_none(written):
+            _write_results(out, [clip], ["masks"], [found])
         if segmentation is not None:
             write_dicom_seg(out, segmentation, found)
         return

@@ -5,7 +5,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import DataError
 from ..files import write_table
+from ..parts import has_parts
 from .options import (
     CLIP_HELP,
     SPLITS,
@@ -16,7 +18,16 @@ from .options import (
     refuse_input,
     remove_files,
 )
-from .shared import KEPT_CLIPS, PLAYED_AT, Add, about_ef, describe, open_clips, report_problems
+from .shared import (
+    KEPT_CLIPS,
+    PLAYED_AT,
+    Add,
+    about_ef,
+    describe,
+    open_clips,
+    report_problems,
+    whole_or_none,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +37,7 @@ if TYPE_CHECKING:
     from ..ventricle.clip import ClipFunction, Networks
 
 RESULTS = ("clips.csv", "beats.csv", "frames.csv", "report.html")  # of one clip; then its video
+VIDEOS = 3  # of a study, of the clips with the widest intervals
 ROWS_PRINTED = 20  # clips of a study without scores
 COLUMNS_PRINTED = [
     "name", "ef_measured", "ef_corrected", "ef_low", "ef_high", "n_beats", "heart_rate",
@@ -52,7 +64,7 @@ def add_commands(add: Add) -> None:
         help="of one clip: what its report calls it (default: the name of the file)",
     )  # fmt: skip
     command.add_argument(
-        "--videos", type=int, default=3, help="of a study: videos of that many clips (default 3)"
+        "--videos", type=int, help=f"of a study: videos of that many clips (default {VIDEOS})"
     )
     add_measuring(command)
 
@@ -62,6 +74,7 @@ def function(arguments: argparse.Namespace) -> None:
     from ..data import LooseClips
     from ..data.names import clip_name
     from ..ventricle.clip import WEIGHTS, load_networks
+    from ..ventricle.study import PARTS_FOLDER
 
     path, out = Path(arguments.data), Path(arguments.out)
     given = tuple(arguments.weights or WEIGHTS), arguments.calibration
@@ -70,12 +83,20 @@ def function(arguments: argparse.Namespace) -> None:
     changed = changes(arguments)
     refuse_input(path, out)
     if path.is_dir():
+        if arguments.identifier is not None:
+            raise ValueError("--identifier is for the report of one clip. Leave it out.")
+        if _earlier_files(out) and not has_parts(out / PARTS_FOLDER):
+            refuse_existing(out, arguments.force)
+            remove_files(_earlier_files(out))
         data = open_clips(path)
         if arguments.split is None:
             arguments.split = "all" if isinstance(data, LooseClips) else "test"
         arguments.kept = KEPT_CLIPS
         _study(changed.of_data(data), load_networks(*given), out, arguments)
     else:
+        for name in ("split", "clips", "videos"):
+            if getattr(arguments, name) is not None:
+                raise ValueError(f"--{name} is for a study or a folder of clips. Leave it out.")
         refuse_input(path, *_files(out, clip_name(path)), *_earlier_files(out))
         refuse_existing(out, arguments.force)
         _clip(path, changed, load_networks(*given), out, arguments.identifier)
@@ -116,13 +137,14 @@ def _clip(
     clip = changed.of_clip(read_clip(path))
     result = measure_clip(clip, networks)
     remove_files(_earlier_files(out))
-    write_table(pd.DataFrame([result.row()]), out / "clips.csv")
-    beats = result.function.beats_table()
-    beats.insert(0, "name", clip.name)
-    write_table(beats, out / "beats.csv")
-    write_table(result.function.table(), out / "frames.csv")
-    video = _write_video(out / f"{clip.name}.mp4", result)
-    write_report(out / "report.html", result, video=video, identifier=identifier)
+    with whole_or_none(_files(out, clip.name)):
+        write_table(pd.DataFrame([result.row()]), out / "clips.csv")
+        beats = result.function.beats_table()
+        beats.insert(0, "name", clip.name)
+        write_table(beats, out / "beats.csv")
+        write_table(result.function.table(), out / "frames.csv")
+        video = _write_video(out / f"{clip.name}.mp4", result)
+        write_report(out / "report.html", result, video=video, identifier=identifier)
     for warning in result.warnings:
         warnings.warn(warning, stacklevel=1)
     print(f"{clip.name}: {headline(result)}")
@@ -163,7 +185,8 @@ def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse
         print(f"by range of the true EF:\n{by_range.round(1).to_string(index=False)}")
         if said := about_ef(data):
             print(said)
-    pictures, videos = _clips_to_look_at(data, clips, out, arguments.videos)
+    count = VIDEOS if arguments.videos is None else arguments.videos
+    pictures, videos = _clips_to_look_at(data, clips, out, count)
     write_study_report(
         out / "report.html", clips, scores, by_range, title=describe(data),
         calibration=networks.calibration, about_ef=about_ef(data),
@@ -171,6 +194,10 @@ def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse
     )  # fmt: skip
     report_problems(problems_of(tables["problems"]))
     print(f"tables, {'' if scores is None else 'scores, '}videos and report.html in {out}")
+    if clips.warning_codes.str.contains("unreadable").all():
+        raise DataError(
+            f"{data.folder}: none of its {len(clips)} clips can be read; the tables say why."
+        )
 
 
 def _clips_to_look_at(

@@ -145,6 +145,42 @@ def test_function_measures_all_clips_of_a_folder_without_scores(tmp_path, capsys
     assert "Choose one of ['all']" in run(capsys, *command, "--split", "test", code=2)
 
 
+def test_function_of_a_folder_writes_over_a_clips_results_by_force_only(
+    tmp_path, capsys, clips, weights
+):
+    out = tmp_path / "out"
+    one = ["function", clips / "smith.avi", "--out", out, "--weights", weights]
+    all_of_them = ["function", clips, "--out", out, "--weights", weights]
+    run(capsys, *one)
+    before = (out / "clips.csv").read_bytes()
+    assert "exists already. Give --force" in run(capsys, *all_of_them, code=2)
+    assert (out / "clips.csv").read_bytes() == before and (out / "smith.mp4").is_file()
+    run(capsys, *all_of_them, "--force")
+    assert len(pd.read_csv(out / "clips.csv")) == 5 and not (out / "smith.mp4").exists()
+    run(capsys, *all_of_them)  # which goes on
+
+
+def test_options_of_one_clip_are_none_of_a_folder_and_the_other_way_round(
+    tmp_path, capsys, clips, weights
+):
+    end = ["--out", tmp_path / "out", "--weights", weights]
+    said = run(capsys, "function", clips, *end, "--identifier", "X", code=2)
+    assert "--identifier is for the report of one clip" in said
+    for option in (["--split", "val"], ["--clips", 5], ["--videos", 0]):
+        said = run(capsys, "function", clips / "smith.avi", *end, *option, code=2)
+        assert f"{option[0]} is for a study or a folder of clips" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_function_of_nothing_but_damaged_clips_is_an_error(tmp_path, capsys, clips, weights):
+    for name in ("smith.avi", "B.AVI", UID):
+        (clips / name).unlink()
+    out = tmp_path / "out"
+    said = run(capsys, "function", clips, "--out", out, "--weights", weights, code=2)
+    assert "none of its 2 clips can be read; the tables say why" in said
+    assert len(pd.read_csv(out / "clips.csv")) == 2 and (out / "report.html").is_file()
+
+
 @pytest.mark.parametrize("pediatric", [False, True])
 def test_function_says_where_the_true_ef_is_of_another_method(tmp_path, capsys, weights, pediatric):
     write_echonet(tmp_path / "study", pediatric)

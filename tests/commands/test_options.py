@@ -294,6 +294,23 @@ def stop(*_, **__):
     raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize(("command", "last"), [
+    (["segment"], "echolib.figures.film.write_gif"),
+    (["function"], "echolib.report.ventricle.write_report"),
+    (["mitral", "segment"], "echolib.figures.film.write_gif"),
+])  # fmt: skip
+def test_a_clip_that_is_stopped_at_its_last_file_can_be_begun_anew(
+    tmp_path, capsys, monkeypatch, clip, weights, command, last
+):
+    words = [*command, clip, "--out", tmp_path / "out", "--weights", weights]
+    monkeypatch.setattr(last, stop)
+    assert run(*words) == 130
+    assert "stopped: nothing is finished" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    monkeypatch.undo()
+    assert run(*words) == 0
+
+
 def test_a_stopped_clip_is_said_to_be_unfinished(tmp_path, capsys, monkeypatch, clip, weights):
     monkeypatch.setattr("echolib.networks.inference.packed_outline", stop)
     assert run("segment", clip, "--out", tmp_path / "out", "--weights", weights) == 130
