@@ -34,7 +34,7 @@ from echolib.ventricle.adaptation import (
     outlined_frames,
     train_on_outlines,
 )
-from echolib.ventricle.clip import WEIGHTS
+from echolib.ventricle.networks import WEIGHTS
 
 TABLE = project_root() / "benchmarks" / "adaptation.csv"
 FEW, SEEDS = (20, 100), (0, 1)

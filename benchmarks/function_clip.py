@@ -19,7 +19,8 @@ from echolib.figures.ventricle import function_video
 from echolib.networks.inference import outline
 from echolib.phantom.studies import write_lv_study
 from echolib.report.ventricle import write_report
-from echolib.ventricle.clip import load_networks, measure_clip
+from echolib.ventricle.clip import measure_clip
+from echolib.ventricle.networks import load_networks
 
 RUNS = 5
 

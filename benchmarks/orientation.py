@@ -20,7 +20,8 @@ import pandas as pd
 from echolib.data import Camus, Clip, EchoNet, example_clip
 from echolib.networks.orientation import Orientation, find_orientation
 from echolib.phantom.studies import write_lv_study
-from echolib.ventricle.clip import Networks, load_networks, measure_clip
+from echolib.ventricle.clip import measure_clip
+from echolib.ventricle.networks import Networks, load_networks
 
 DISPLAYS = {
     "usual": Orientation(),

@@ -41,8 +41,8 @@ from echolib.geometry import axis_directions, mask_outline
 from echolib.metrics import dice
 from echolib.networks.inference import predict, square_masks
 from echolib.networks.models import load_model
-from echolib.ventricle.clip import Networks, load_networks
 from echolib.ventricle.disagreement import seen_in_views
+from echolib.ventricle.networks import Networks, load_networks
 
 from .realism import CAVITY, PHASES, SIZE, SMALLEST, axis_of, phantom_frames, real_frames
 

@@ -23,7 +23,7 @@ from echolib.networks.models import load_model
 from echolib.phantom.common import VERSION
 from echolib.phantom.studies import write_lv_study
 from echolib.report.robustness import report_robustness
-from echolib.ventricle.clip import Networks, load_networks
+from echolib.ventricle.networks import Networks, load_networks
 from echolib.ventricle.scores import dice_scores, ef_scores, ef_scores_by_range
 from echolib.ventricle.study import measure_study
 

@@ -34,7 +34,8 @@ from echolib.data.reading import clips_of
 from echolib.phantom.common import VERSION
 from echolib.phantom.studies import write_lv_study
 from echolib.ventricle import clip, study
-from echolib.ventricle.clip import Networks, load_networks
+from echolib.ventricle import networks as team
+from echolib.ventricle.networks import Networks, load_networks
 from echolib.ventricle.study import measure_study
 
 from .peers import machine, store
@@ -46,9 +47,9 @@ WHOLE, FURTHER, OTHER = "whole command", "further clips", "other"
 STEPS: dict[str, tuple[tuple[object, str], ...]] = {  # functions; one within another counts as it
     "decoding": ((EchoNet, "labelled"), (EchoNet, "clip")),
     "orientation": ((clip, "find_orientation"),),
-    "networks on all frames": ((clip, "cavity_probabilities"),),
-    "masks from probabilities": ((clip, "source_mask"),),
-    "tracings, curve and beats": ((clip, "heart_function"),),
+    "networks on all frames": ((team, "cavity_probabilities"),),
+    "masks from probabilities": ((team, "source_mask"),),
+    "tracings, curve and beats": ((team, "heart_function"),),
     "networks and views at ED and ES": ((clip, "disagreement"),),
     "writing": ((study, "write_npz"), (study.Parts, "save"), (study, "write_table")),
 }

@@ -14,7 +14,8 @@ from .phantom.studies import find_echonet
 from .report.ventricle import write_report
 from .valve.finder import find_leaflets, load_finder
 from .valve.opening import opening_curve
-from .ventricle.clip import ClipFunction, load_networks, measure_clip
+from .ventricle.clip import ClipFunction, measure_clip
+from .ventricle.networks import load_networks
 from .ventricle.scores import ef_scores
 from .ventricle.study import measure_study
 

@@ -26,7 +26,7 @@ from echolib.networks.orientation import find_orientation
 from echolib.networks.plan import TrainingConfig
 from echolib.networks.training import Training
 from echolib.valve.finder import CLOSE_VIEWS, ValveFinder
-from echolib.ventricle.clip import Networks
+from echolib.ventricle.networks import Networks
 from tests.makers import ventricle_set
 
 SIZE = 48  # px

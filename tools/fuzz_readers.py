@@ -258,7 +258,7 @@ def resume_training(folder: Path, target: str) -> None:
 def measure(folder: Path) -> "tuple[pd.DataFrame, pd.DataFrame]":
     """Measure the study in the folder; returns the tables of clips and of labelled frames."""
     from echolib.data import EchoNet
-    from echolib.ventricle.clip import load_networks
+    from echolib.ventricle.networks import load_networks
     from echolib.ventricle.study import measure_study, stored_result
 
     networks, data = load_networks([str(folder / "net.safetensors")]), EchoNet(folder / "study")

@@ -104,7 +104,7 @@ def load_by_name(name_or_path: str | Path) -> Any:
     """
     from ..networks.models import load_model
     from ..valve.finder import is_finder, load_finder
-    from ..ventricle.clip import load_networks
+    from ..ventricle.networks import load_networks
 
     if str(name_or_path) == VENTRICLE:
         return load_networks()
@@ -121,7 +121,7 @@ def _outliner(name: str, model: Any) -> Outline:
         role, structure = "model", ""
         if is_kind(model, "echolib.valve.finder", "ValveFinder"):
             role = structure = "leaflets"
-        elif is_kind(model, "echolib.ventricle.clip", "Networks"):
+        elif is_kind(model, "echolib.ventricle.networks", "Networks"):
             structure = "ventricle"
         return lambda clip: Layer("", model.outline(clip)[:], role=role, structure=structure)
     if callable(getattr(model, "masks", None)):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..data import Dataset
     from ..ventricle.calibration import Calibration
-    from ..ventricle.clip import Networks
+    from ..ventricle.networks import Networks
 
 
 def add_commands(add: Add) -> None:
@@ -58,7 +58,7 @@ def calibrate(arguments: argparse.Namespace) -> None:
     from dataclasses import replace
 
     from ..ventricle.calibration import fit_calibration, needed_widening
-    from ..ventricle.clip import WEIGHTS, load_networks
+    from ..ventricle.networks import WEIGHTS, load_networks
 
     out = Path(arguments.out)
     if out.suffix != ".json" or out.is_dir():

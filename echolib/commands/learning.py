@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DataError
 from ..locks import one_at_a_time
-from ..networks.pretrained import WEIGHTS_FILE, pretrained_names
+from ..networks.pretrained import LESSON_FILE, WEIGHTS_FILE, pretrained_names
 from ..parts import has_parts, unfinished_folder
 from .options import (
     PER_CLIPS,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..corrections.folder import Folder
     from ..data import Dataset, FrameSet, Problem
     from ..networks.models import Encoder
-    from ..ventricle.clip import Networks
+    from ..ventricle.networks import Networks
 
 WEIGHTS = ["lv", "lv_landmarks"]
 SHOWN = 10  # clips that are printed
@@ -125,7 +125,7 @@ def adapt(arguments: argparse.Namespace) -> None:
     """Train networks further on what they outline together in clips that nobody has outlined."""
     from ..data import LooseClips
     from ..ventricle import adaptation
-    from ..ventricle.clip import WEIGHTS, load_networks
+    from ..ventricle.networks import WEIGHTS, load_networks
 
     out = Path(arguments.out)
     refuse_input(arguments.data, out)
@@ -166,7 +166,7 @@ def say_change(folder: str, weights: str, network: "Encoder", bar: bool) -> None
 
     Nothing is printed where the weights do not come from such a training.
     """
-    from ..corrections.learning import LESSON_FILE, read_lesson, score_change, unseen_frames
+    from ..corrections.learning import read_lesson, score_change, unseen_frames
     from ..networks.models import load_model
 
     if not (Path(weights) / LESSON_FILE).is_file():
@@ -216,9 +216,15 @@ def learn_from(arguments: argparse.Namespace) -> None:
 
     Raises ValueError for an option that such a training cannot have.
     """
-    from ..corrections.learning import learn, learning_config
+    from ..corrections.learning import held_out, learn, learning_config
+    from ..corrections.queue import check_models
     from ..networks.models import load_model
 
+    if arguments.start is None:
+        raise ValueError(
+            f"{arguments.data} is a folder of corrections: name the network that learns from them, "
+            "such as --start lv."
+        )
     for name, default in OTHER_OPTIONS.items():
         if getattr(arguments, name) != default:
             raise ValueError(
@@ -226,11 +232,13 @@ def learn_from(arguments: argparse.Namespace) -> None:
                 "is. Leave it out."
             )
     start, bar = load_model(arguments.start), not arguments.quiet
+    check_models(start, None)
     if arguments.size not in (SIZE, start.size):
         raise ValueError(
             f"--size is that of the network of --start, {start.size} px, not {arguments.size}."
         )
     corrected = _corrected_frames(arguments.data, start.size, bar)
+    held_out(corrected.table.patient.to_numpy(), arguments.seed)  # before it draws frames
     remembered = _remembered(arguments.remember, start.size, bar)
     epochs = {} if arguments.epochs is None else {"epochs": arguments.epochs}
     minutes = {} if epochs else {"minutes": arguments.minutes or MINUTES}

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..data import Changes, Clip, LooseClips, Problem
     from ..masks import PackedMasks
     from ..networks.models import Encoder
-    from ..ventricle.clip import Networks
+    from ..ventricle.networks import Networks
 
 FORMAT = 2  # increase it when outlines of the same networks become others
 
@@ -70,7 +70,7 @@ def segment(arguments: argparse.Namespace) -> None:
     """Outline the left ventricle in every frame of a clip, or of all clips of a folder."""
     from ..data.dicom.segmentation import VENTRICLE, empty_segmentation
     from ..networks.models import load_model
-    from ..ventricle.clip import WEIGHTS, Networks, load_networks
+    from ..ventricle.networks import WEIGHTS, Networks, load_networks
 
     path, out, weights = Path(arguments.clip), Path(arguments.out), arguments.weights or WEIGHTS
     refuse_input(path, out, *_files(out))
@@ -184,7 +184,7 @@ def _segment_one(
 def _digests(network: "Encoder | Networks") -> list[str]:
     """What tells networks apart, so that no folder holds the results of two."""
     from ..networks.models import weights_digest
-    from ..ventricle.clip import Networks
+    from ..ventricle.networks import Networks
 
     if not isinstance(network, Networks):
         return [weights_digest(network)]

@@ -89,7 +89,7 @@ def train(arguments: argparse.Namespace) -> None:
     from ..networks.training import Training
 
     refuse_input(arguments.data, Path(arguments.out))
-    if arguments.start and is_corrections(arguments.data):
+    if is_corrections(arguments.data):
         learn_from(arguments)
         return
     if arguments.remember:

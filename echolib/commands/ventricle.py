@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..data import Changes, Dataset
-    from ..ventricle.clip import ClipFunction, Networks
+    from ..ventricle.clip import ClipFunction
+    from ..ventricle.networks import Networks
 
 RESULTS = ("clips.csv", "beats.csv", "frames.csv", "report.html")  # of one clip; then its video
 VIDEOS = 3  # of a study, of the clips with the widest intervals
@@ -73,7 +74,7 @@ def function(arguments: argparse.Namespace) -> None:
     """Measure how the left ventricle works: beats, volumes, ejection fraction with interval."""
     from ..data import LooseClips
     from ..data.names import clip_name
-    from ..ventricle.clip import WEIGHTS, load_networks
+    from ..ventricle.networks import WEIGHTS, load_networks
     from ..ventricle.study import PARTS_FOLDER
 
     path, out = Path(arguments.data), Path(arguments.out)

@@ -23,7 +23,7 @@ from ..metrics import dice
 from ..networks.inference import predict, square_masks, with_regions
 from ..networks.models import Encoder, load_model, save_model
 from ..networks.plan import TrainingConfig
-from ..networks.pretrained import WEIGHTS_FILE
+from ..networks.pretrained import LESSON_FILE, WEIGHTS_FILE
 from ..networks.training import Training
 from ..phantom.common import VERSION
 from ..phantom.single_frames import draw_frame_set
@@ -42,7 +42,7 @@ EPOCHS = 0.5  # of all frames that are mixed: 225 steps of 16 images
 FEW_FRAMES = 350  # corrected ones: with more, a training is longer in proportion
 CHOOSING_FRAMES = 100  # of the corrected ones: they choose among the weights of a training
 FULL_FOLDER = "all"  # of the training with all patients
-LESSON_FILE, CASES_FILE = "learning.json", "learning.csv"
+CASES_FILE = "learning.csv"
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,13 @@ class Clip:
                     f"found {value!r}."
                 )
 
+    def __repr__(self) -> str:
+        count, height, width = self.frames.shape
+        rate = "rate unknown" if self.fps is None else f"{self.fps:g} frames per second"
+        scale = "spacing unknown" if self.spacing is None else f"{self.spacing:g} mm per px"
+        size = f"{count} frames of {height} x {width} px"
+        return f"<{type(self).__name__} {self.name!r}: {size}, {rate}, {scale}>"
+
 
 def read_clip(path: str | Path) -> Clip:
     """Read a clip from a video (AVI, MP4, MOV, WebM, MPEG, WMV, FLV), GIF or DICOM file.

@@ -30,7 +30,7 @@ EDGE = 2.0  # px of a square of 112 px: standard deviation of the blur of an out
 
 @runtime_checkable
 class Outliner(Protocol):
-    """Several networks that outline a clip together, such as `ventricle.clip.Networks`."""
+    """Several networks that outline a clip together, such as `ventricle.networks.Networks`."""
 
     def outline(self, clip: Clip) -> PackedMasks:
         """Masks (T, H, W) of a clip's frames, in the frames' own size."""

@@ -25,6 +25,7 @@ from ..data.sector import centre_of_area, sector_box, shows_two
 from ..masks import PackedMasks
 from .heatmaps import heatmap_spread
 from .models import SIZE, Encoder, LandmarkUNet
+from .pretrained import pretrained_names
 from .run import raw_answers
 
 SAMPLED = 8  # frames of a clip, spread evenly, that are compared with their mirror images
@@ -136,9 +137,9 @@ class Orientation:
 def find_orientation(clip: Clip, network: Encoder | None = None) -> Orientation:
     """How a clip shows an apical view, from 8 of its frames.
 
-    network: a landmarks network with heatmaps, by which mirrored clips and other views are
-    recognised. Without one, no clip counts as mirrored or as another view. A single frame never
-    counts as mirrored: that would give too many false alarms.
+    network: a landmarks network with heatmaps, by which mirrored clips are recognised and, where it
+    is one of the package, other views. Without one, no clip counts as mirrored or as another view.
+    A single frame never counts as mirrored: that would give too many false alarms.
     """
     box = sector_box(clip.frames, SIZE if network is None else network.size)
     chosen = clip.frames[evenly(len(clip.frames), SAMPLED)]
@@ -150,7 +151,9 @@ def find_orientation(clip: Clip, network: Encoder | None = None) -> Orientation:
     upright = Orientation(upside_down).turn(squares)
     shown, mirrored = _spreads(network, np.stack([upright, upright[..., ::-1]]))
     is_mirrored = len(chosen) > 1 and mirrored < min(SURER * shown, SURE * network.size)
-    return Orientation(upside_down, is_mirrored, (shown, mirrored), KNOWN * network.size, two)
+    # networks of other trainings are as sure of nothing, or of everything
+    limit = KNOWN * network.size if network.name in pretrained_names() else np.inf
+    return Orientation(upside_down, is_mirrored, (shown, mirrored), limit, two)
 
 
 def outline_upright(

@@ -8,6 +8,7 @@ from ..config import weights_folder
 from ..errors import DataError, did_you_mean
 
 WEIGHTS_FILE = "model.safetensors"  # in the folder of a training
+LESSON_FILE = "learning.json"  # in that of one on corrections, also where its weights were rejected
 
 
 def pretrained_names() -> list[str]:
@@ -29,6 +30,11 @@ def find_weights(name_or_path: str | Path) -> Path:
         return weights_folder() / f"{name_or_path}.safetensors"
     if own:
         return own[0]
+    if (path / LESSON_FILE).is_file():
+        raise DataError(
+            f"{path} holds no weights: those that learnt from corrections were rejected, as "
+            f"{LESSON_FILE} says, since they may be worse. Use the weights that they started from."
+        )
     raise DataError(
         f"No weights at {name_or_path}: expected a .safetensors file, a folder written by "
         f"`python -m echolib train`, or one of the pretrained models {names}."

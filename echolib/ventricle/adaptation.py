@@ -39,7 +39,8 @@ from ..networks.plan import TrainingConfig
 from ..networks.training import Training
 from ..parts import Parts
 from ..workers import clip_workers, spread
-from .clip import Networks, load_networks, measure_clip, measure_pair, within_beats
+from .clip import measure_clip, measure_pair
+from .networks import Networks, load_networks, within_beats
 from .study import networks_identity
 
 SAMPLED = 8  # frames of a clip, spread evenly, beside the ED and ES frame of its first beat

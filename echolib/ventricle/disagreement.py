@@ -14,7 +14,7 @@ from ..networks.inference import predict, source_masks, square_masks
 from ..networks.views import views_of
 
 if TYPE_CHECKING:
-    from .clip import Networks
+    from .networks import Networks
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,9 @@ from ..networks.orientation import Orientation
 from ..parts import Parts
 from ..workers import clip_workers, clips_per_task, spread
 from .calibration import SPREADS
-from .clip import ClipFunction, Networks, measure_clip, measure_pair
+from .clip import ClipFunction, measure_clip, measure_pair
 from .function import Beat, heart_function
+from .networks import Networks
 
 PARTS_FOLDER = "parts"
 FORMAT = 11  # increase it when parts of an older version lack something or were measured otherwise

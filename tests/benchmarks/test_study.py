@@ -7,7 +7,7 @@ from benchmarks import study
 from benchmarks.study import ECHONET_FRAMES, OTHER, STEPS, Steps, scaled, step_seconds
 from echolib.data import EchoNet
 from echolib.phantom.studies import write_lv_study
-from echolib.ventricle.clip import load_networks
+from echolib.ventricle.networks import load_networks
 
 
 def test_a_step_within_another_counts_as_the_outer_one(monkeypatch):

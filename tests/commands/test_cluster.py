@@ -9,7 +9,7 @@ import torch
 from echolib.commands.parser import build_parser, main
 from echolib.data import LooseClips
 from echolib.networks.models import LandmarkUNet, UNet
-from echolib.ventricle.clip import load_networks
+from echolib.ventricle.networks import load_networks
 from echolib.ventricle.study import measure_study
 from tests.cluster import ROOT, Cluster
 from tests.makers import EchoNetFolder, save_network

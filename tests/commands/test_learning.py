@@ -183,6 +183,13 @@ def test_the_queue_says_how_the_last_corrections_changed_the_network(
     assert "on 2 corrected patients that it has not seen" in capsys.readouterr().out
 
 
+def test_weights_that_were_rejected_are_told_from_a_folder_without_any(tmp_path, capsys, study):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "learning.json").write_text("{}")
+    command = ["queue", study, "--weights", tmp_path / "out", "--out", tmp_path / "queue.csv"]
+    fails(capsys, command, "were rejected", "learning.json", "that they started from")
+
+
 def test_clips_of_the_test_split_stay_a_test(tmp_path, capsys, study, start):
     data, corrections = open_data(study), Folder(tmp_path / "corrected")
     for clip in data.table.index:
@@ -214,6 +221,9 @@ def test_learning_says_what_is_wrong(tmp_path, capsys, study, start):
     fails(capsys, train(tmp_path, tmp_path / "none", start), "holds no correction yet")
     one = correct(study, tmp_path / "one", 1)
     fails(capsys, train(tmp_path, one, start), "1 patient only", "Correct more")
+    fails(capsys, ["train", one, "--out", tmp_path / "out"], "such as --start lv")
+    points = save_network(LandmarkUNet(width=2, depth=2), tmp_path / "points.safetensors", 112)
+    fails(capsys, train(tmp_path, one, points), "does not find masks in single frames")
     for option in (["--width", 8], ["--target", "landmarks"], ["--cycle"], ["--corrupted", 0.5]):
         command = [*train(tmp_path, one, start), *map(str, option)]
         fails(capsys, command, f"{option[0]} is not for corrections")

@@ -30,7 +30,7 @@ from echolib.ventricle.adaptation import (
     adaptation_config,
     outlined_frames,
 )
-from echolib.ventricle.clip import WEIGHTS, load_networks
+from echolib.ventricle.networks import WEIGHTS, load_networks
 from tests.commands.test_shell import fails
 from tests.makers import camus_folder, save_network, write_avi
 

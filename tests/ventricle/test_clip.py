@@ -22,15 +22,9 @@ from echolib.networks.models import UNet
 from echolib.networks.views import views_of
 from echolib.phantom.studies import write_lv_study
 from echolib.ventricle import study as function_study
-from echolib.ventricle.clip import (
-    CALIBRATION,
-    WEIGHTS,
-    load_networks,
-    measure_clip,
-    measure_pair,
-    within_beats,
-)
+from echolib.ventricle.clip import measure_clip, measure_pair
 from echolib.ventricle.disagreement import median_ejection
+from echolib.ventricle.networks import CALIBRATION, WEIGHTS, load_networks, within_beats
 from echolib.ventricle.study import COLUMNS, measure_study
 from tests.makers import camus_folder, save_network, write_nifti
 
@@ -452,3 +446,21 @@ def test_a_view_says_nothing_about_pixels_that_it_does_not_show():
     answers = [back(np.ones((1, 64, 64), np.float32)) for _, back in views_of(images)]
     assert np.isfinite(answers[0]).all() and not np.isfinite(answers[1][0, 0, 0])
     assert np.nanmean(answers, axis=0) == pytest.approx(1, abs=0.01)  # up to the corners
+
+
+def test_what_is_no_clip_is_refused_with_how_to_get_one():
+    for given in ("clip.avi", np.zeros((3, 8, 8), np.uint8)):
+        with pytest.raises(DataError, match=r"as `read_clip` gives one.*found (str|ndarray)"):
+            measure_clip(given, NETWORKS)
+
+
+def test_one_name_of_weights_is_no_list_of_letters():
+    assert load_networks("lv").names == ("lv",)
+
+
+def test_a_clip_and_its_result_are_shown_in_one_line(measured):
+    clip = measured.clip
+    assert repr(clip).startswith(f"<Clip {clip.name!r}: {len(clip.frames)} frames of ")
+    assert "spacing unknown" in repr(Clip("c", np.zeros((2, 8, 9), np.uint8)))
+    assert repr(measured).startswith(f"<ClipFunction {clip.name!r}: EF ")
+    assert len(repr(measured)) < 200

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,8 @@ from echolib.networks.inference import outline, outline_landmarks
 from echolib.networks.models import load_model
 from echolib.networks.orientation import HIGH_CENTRE, Orientation, find_orientation
 from echolib.phantom.studies import write_lv_study
-from echolib.ventricle.clip import load_networks, measure_clip
+from echolib.ventricle.clip import measure_clip
+from echolib.ventricle.networks import load_networks
 from echolib.ventricle.study import measure_study, stored_result
 from tests.makers import fan
 
@@ -220,3 +222,12 @@ def test_a_study_restores_a_turned_clip_as_it_was_measured(study, tmp_path, monk
     assert np.array_equal(restored.masks, result.masks) and not restored.orientation.usual
     assert np.allclose(restored.function.axes, result.function.axes, equal_nan=True)
     assert json.dumps(restored.row()["ef_corrected"]) == json.dumps(result.row()["ef_corrected"])
+
+
+def test_the_limit_of_another_view_is_of_the_packages_own_networks():
+    clip = example_clip()
+    own = deepcopy(NETWORKS.landmarks)
+    own.name = "mine"
+    found = find_orientation(clip, own)
+    assert found.spreads == find_orientation(clip, NETWORKS.landmarks).spreads
+    assert found.limit == np.inf > find_orientation(clip, NETWORKS.landmarks).limit

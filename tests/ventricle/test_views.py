@@ -15,7 +15,8 @@ from echolib.data import Camus, Clip
 from echolib.figures.film import write_video
 from echolib.networks.inference import outline, outline_landmarks
 from echolib.networks.orientation import KNOWN, Orientation, find_orientation
-from echolib.ventricle.clip import load_networks, measure_clip
+from echolib.ventricle.clip import measure_clip
+from echolib.ventricle.networks import load_networks
 
 NETWORKS = load_networks()
 SAID = "may not be an apical four-chamber view"

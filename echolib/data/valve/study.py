@@ -31,7 +31,7 @@ MAX_LISTED = 10  # problems that an error quotes
 ROWS_PER_BLOCK = 16  # rows of a video transposed at a time, few enough for the processor's cache
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ValveClip(Clip):
     """A clip of the mitral valve, with labels of some frames or of none.
 
