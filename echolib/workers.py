@@ -188,8 +188,9 @@ def _client(scheduler: str) -> "Iterator[Client]":
         from distributed.comm import CommClosedError, get_address_host_port
     except ImportError as error:
         raise ValueError(
-            f"Work on a cluster needs Dask, which is not here ({error}). Install it with "
-            'pip install "echolib[cluster]".'
+            f"Work on a cluster needs Dask, which is not here ({error}). In the folder of "
+            "echolib's checkout, install it: "
+            '`pip install -e ".[cluster]"`.'
         ) from error
     from asyncio import CancelledError
     from concurrent.futures import CancelledError as FutureCancelled

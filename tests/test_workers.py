@@ -159,7 +159,7 @@ def test_a_scheduler_that_is_not_there_is_named(address):
 
 def test_without_dask_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(ValueError, match=r'needs Dask.*pip install "echolib\[cluster\]"'):
+    with pytest.raises(ValueError, match=r'needs Dask.*pip install -e "\.\[cluster\]"'):
         list(spread(double, NUMBERS, scheduler="tcp://127.0.0.1:1"))
 
 

@@ -1,4 +1,7 @@
-"""Every table of `segment` and `function` has the columns that TABLES.md describes."""
+"""Every table of `segment` and `function` has the columns that TABLES.md describes.
+
+Tests of `queue`, `train`, corrections and `mitral segment` compare theirs likewise.
+"""
 
 from itertools import takewhile
 
@@ -84,3 +87,6 @@ def test_tables_of_function_of_a_study(tmp_path, run, readable):
     assert columns(out / "beats.csv") == described("beats.csv")
     check_codes(out / "clips.csv", "no-spacing" if readable else "unreadable")
     assert columns(out / "frames.csv") == described("frames.csv of a study")
+    names = ["scores.csv", "scores_by_range.csv", "problems.csv"]
+    for name in [*names, "dice.csv"] if readable else names:
+        assert columns(out / name) == described(name)

@@ -21,6 +21,7 @@ from echolib.valve import training as mitral_training
 from echolib.valve.finder import ValveFinder, save_settings
 from echolib.valve.submission import read_submission
 from tests.commands.test_shell import fails
+from tests.commands.test_tables import described
 from tests.data.files import read_rgb
 from tests.makers import write_avi
 
@@ -88,6 +89,7 @@ def test_clips_of_a_pickle_are_masked_outlined_and_submitted(study, tmp_path, we
         assert Image.open(out / f"{clip.name}_overlay.gif").size == shape[::-1]
         table = pd.read_csv(out / f"{clip.name}_opening.csv")
         assert table.frame.tolist() == list(range(len(mask)))
+        assert table.columns.tolist() == described("NAME_opening.csv")
         names |= {f"{clip.name}{end}" for end in ("_overlay.mp4", "_overlay.gif", "_opening.csv")}
         assert f"{clip.name}: {len(mask)} frames" in capsys.readouterr().out
     assert {path.name for path in out.iterdir()} == names

@@ -20,7 +20,8 @@ FFMPEG = "ffmpeg"  # this module's name among pydicom's plugins
 LOSSLESS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")  # transfer syntaxes
 LAST = "gdcm"
 JPEG_END = b"\xff\xd9"
-EXTRA = 'pip install "echolib[dicom]"'
+# from the checkout: the package index has another project of this name
+EXTRA = 'pip install -e ".[dicom]"'
 
 
 def find_decoder(syntax: "UID", path: Path) -> tuple["Decoder", str]:
@@ -41,7 +42,9 @@ def find_decoder(syntax: "UID", path: Path) -> tuple["Decoder", str]:
         decoder.add_plugin(FFMPEG, (__name__, "decode_lossless"))
     plugins = sorted(decoder.available_plugins, key=lambda name: (name == LAST, name != FFMPEG))
     if not plugins:
-        raise _undecodable(syntax, path, f"Install the decoders: `{EXTRA}`.")
+        raise _undecodable(
+            syntax, path, f"In the folder of echolib's checkout, install the decoders: `{EXTRA}`."
+        )
     return decoder, plugins[0]
 
 

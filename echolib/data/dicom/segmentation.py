@@ -75,7 +75,10 @@ def empty_segmentation(
         from highdicom.seg import Segmentation
         from pydicom.uid import generate_uid
     except ImportError as error:
-        raise DataError(f"A DICOM segmentation needs highdicom. Install it: `{EXTRA}`.") from error
+        raise DataError(
+            "A DICOM segmentation needs highdicom. In the folder of echolib's checkout, install "
+            f"it: `{EXTRA}`."
+        ) from error
     source, clip_class = _source(path)
     try:
         with warnings.catch_warnings():

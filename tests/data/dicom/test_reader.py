@@ -409,7 +409,7 @@ def test_a_missing_decoder_is_named_with_the_extra(tmp_path, monkeypatch, syntax
     monkeypatch.setattr(type(pydicom.pixels.get_decoder(syntax)), "available_plugins", ())
     dataset = make_dataset(make_frames()[:1], "MONOCHROME2")
     dataset = encapsulated(dataset, [b"\xff\xd8\xff\xd9"], syntax)
-    expect_error(save(dataset, tmp_path / "c.dcm"), str(syntax), 'pip install "echolib[dicom]"')
+    expect_error(save(dataset, tmp_path / "c.dcm"), str(syntax), 'pip install -e ".[dicom]"')
 
 
 def test_an_unknown_syntax(tmp_path):

@@ -196,7 +196,7 @@ def test_a_missing_extra_is_named(tmp_path, monkeypatch):
 
     source = write_clip(tmp_path / "clip.dcm")
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(DataError, match=r'needs highdicom. Install it: `pip install "echolib'):
+    with pytest.raises(DataError, match=r'needs highdicom.*pip install -e "\.\[dicom\]"'):
         empty_segmentation(source, VENTRICLE, *NETWORKS)
 
 
