@@ -26,6 +26,7 @@ CODES = {
     "jumping-axis": "the long axis jumps: the position of the apex is uncertain",
     "unusual-shortening": "the long axis shortens unusually: foreshortened, or a moving plane",
     "moving-plane": "the end-diastolic long axis differs between beats",
+    "unlikely-size": "the long axis is too short or too long for an adult: check the spacing",
     "no-whole-beat": "less than one whole beat: no heart rate",
     "unlikely-heart-rate": "the frames per second are probably wrong",
     "no-beat-counts": "no beat counts: no EF",

@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..cautions import split
 from ..errors import DataError
 from ..files import write_table
 from ..parts import has_parts
@@ -182,7 +183,8 @@ def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse
     else:
         write_table(scores, out / "scores.csv")
         write_table(by_range, out / "scores_by_range.csv")
-        print(scores.round(3).T.to_string(header=False))
+        shown = scores if len(scores) > 2 else scores[-1:]  # one split is all there is
+        print(shown.round(3).dropna(axis=1, how="all").T.to_string(header=False))
         print(f"by range of the true EF:\n{by_range.round(1).to_string(index=False)}")
         if said := about_ef(data):
             print(said)
@@ -233,6 +235,9 @@ def _clips_to_look_at(
 def _measured(clips: "pd.DataFrame") -> str:
     """The first clips of a study without any true EF, for the shell."""
     table = clips[COLUMNS_PRINTED][:ROWS_PRINTED]
+    table = table.assign(
+        warnings=[len(split(codes)) for codes in clips.warning_codes[: len(table)]]
+    )
     more = f"\nand {len(clips) - len(table)} more in clips.csv" if len(table) < len(clips) else ""
     rows = table.round(1).to_string(index=False)
     return f"No true EF is known, so there are no scores.\n{rows}{more}"

@@ -172,9 +172,9 @@ def _clip_numbers(clip: "Clip") -> Iterator[tuple[str, str, str]]:
     height, width = clip.frames.shape[1:]
     duration = f"; {len(clip.frames) / clip.fps:.1f} s" if clip.fps else ""
     yield "Frames", str(len(clip.frames)), f"{width} x {height} px{duration}"
-    remark = "" if clip.fps else "the file does not say; times are in frames"
+    remark = "" if clip.fps else "times are in frames"
     yield "Frames per second", number_text(clip.fps, "", 1), remark
-    remark = "" if clip.spacing else "the file does not say; volumes are relative"
+    remark = "" if clip.spacing else "volumes are relative"
     yield "Scale", number_text(clip.spacing, "mm per px", 3), remark
 
 

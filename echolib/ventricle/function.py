@@ -234,6 +234,8 @@ def measure_function(
     counted = [beat for beat in beats if beat.counts]
     lengths = np.array([(beat.length_ed, beat.length_es) for beat in counted]).reshape(-1, 2)
     warnings += function_warnings.long_axis(length, smooth_length, lengths)
+    if spacing and counted:
+        warnings += function_warnings.size(float(np.median(lengths[:, 0])))
     if beats:
         warnings += function_warnings.heart_rate(fps, rate)
         warnings += function_warnings.beats([beat.ef_measured for beat in counted])

@@ -537,3 +537,11 @@ def test_no_curve_causes_a_crash(curve, fps):
         assert beat.edv > beat.esv >= 0
     if function.heart_rate is not None:
         assert np.isfinite(function.heart_rate) and function.heart_rate > 0
+
+
+@pytest.mark.parametrize(("factor", "said"), [(1, False), (0.5, True), (3, True), (None, False)])
+def test_a_long_axis_that_no_adult_has_is_told(films, factor, said):
+    film = films[0]
+    spacing = factor and factor * film.spacing
+    codes = [each.code for each in function_of_tracings(film.tracings, FPS, spacing).warnings]
+    assert ("unlikely-size" in codes) == said
