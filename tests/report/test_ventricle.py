@@ -251,8 +251,8 @@ def test_unknown_values_are_reported_with_their_reason(tmp_path):
         ("EF measured", "no beat"),
         ("End-diastolic", "no beat"),
         ("Heart rate", "frames per second are unknown"),
-        ("Frames per second", "does not say"),
-        ("Scale", "does not say"),
+        ("Frames per second", "times are in frames"),
+        ("Scale", "volumes are relative"),
         ("Agreement", "no landmarks network"),
     ):
         assert "unknown" in page.row(head) and reason in page.row(head)
