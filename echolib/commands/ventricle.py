@@ -172,8 +172,8 @@ def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse
         arguments.workers, arguments.scheduler,
     )  # fmt: skip
     clips, frames = tables["clips"], tables["frames"]
-    if len(frames):
-        overlap = dice_scores(frames)
+    overlap = dice_scores(frames) if len(frames) else None
+    if overlap is not None:
         write_table(overlap, out / "dice.csv")
         print(overlap.round(3).to_string(index=False))
     scores = ef_scores(clips) if clips.ef_true.notna().any() else None
@@ -191,7 +191,7 @@ def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse
     count = VIDEOS if arguments.videos is None else arguments.videos
     pictures, videos = _clips_to_look_at(data, clips, out, count)
     write_study_report(
-        out / "report.html", clips, scores, by_range, title=describe(data),
+        out / "report.html", clips, scores, by_range, overlap, title=describe(data),
         calibration=networks.calibration, about_ef=about_ef(data),
         pictures=pictures, videos=videos,
     )  # fmt: skip

@@ -43,6 +43,7 @@ def write_study_report(
     table: pd.DataFrame,
     scores: pd.DataFrame | None = None,
     by_range: pd.DataFrame | None = None,
+    dice: pd.DataFrame | None = None,
     title: str = "study",
     calibration: "Calibration | None" = None,
     about_ef: str = "",
@@ -54,10 +55,10 @@ def write_study_report(
     table: one row per clip: name, ef_corrected, ef_low, ef_high in per cent, and where known
     ef_measured, ef_true and warnings (as in `clips.csv`). scores, by_range: as `ef_scores` and
     `ef_scores_by_range` return them, None where no true EF is known; x, x_low and x_high become one
-    line. calibration: of the intervals. about_ef: a
-    sentence on the method of the true EF, if it is another one. pictures: (h, w, 3) uint8 RGB by
-    the name of a clip, as of `clip_picture`. videos: by the name of a clip, the file relative to
-    the folder of the report.
+    line. dice: of `dice_scores`, None where no frame is labelled. calibration: of the intervals.
+    about_ef: a sentence on the method of the true EF, if it is another one. pictures: (h, w, 3)
+    uint8 RGB by the name of a clip, as of `clip_picture`. videos: by the name of a clip, the file
+    relative to the folder of the report.
     """
     head, rows = ([], []) if scores is None else _scores(scores)
     corrected = are_corrected(table)
@@ -76,6 +77,7 @@ def write_study_report(
         word="corrected" if corrected else "measured",
         scores={"head": head, "rows": rows},
         ranges=[] if by_range is None else _ranges(by_range),
+        dice=[] if dice is None else _dice(dice),
         about_ef=about_ef,
         figure=_figure(table),
         clips=[
@@ -146,6 +148,16 @@ def _ranges(by_range: pd.DataFrame) -> list[tuple[str, ...]]:
             *(_score(row, name) for name in ("mae", "bias", "coverage", "width")),
         )
         for row in by_range.to_dict("records")
+    ]
+
+
+def _dice(dice: pd.DataFrame) -> list[tuple[str, ...]]:
+    """One row per phase: frames, Dice pooled over the pixels, mean over the frames, median."""
+    names = ("pooled", "per_case", "median")
+    return [
+        (row["phase"], str(row["n"]), *(_score(row, name) for name in names))
+        for row in dice.to_dict("records")
+        if row["n"]
     ]
 
 

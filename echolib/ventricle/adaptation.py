@@ -82,7 +82,9 @@ def adapt(
     roles = [role for role in FOLDERS if given[role] is not None]
     frames = outlined_frames(data, networks, folder, split, most, workers, progress, problems)
     config = adaptation_config(len(frames), seed=seed, **settings)
-    for role in roles:
+    for number, role in enumerate(roles, start=1):
+        if progress:
+            tqdm.write(f"{given[role].name}, network {number} of {len(roles)}")
         train_on_outlines(given[role], frames, folder / FOLDERS[role], config, progress)
     return load_networks([str(folder / FOLDERS[role]) for role in roles], calibration=None)
 

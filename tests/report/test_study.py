@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from echolib.report.study import CLIPS_TO_CHECK, clip_picture, clips_to_check, write_study_report
-from echolib.ventricle.scores import ef_scores, ef_scores_by_range
+from echolib.ventricle.scores import dice_scores, ef_scores, ef_scores_by_range
 from echolib.ventricle.words import CORRECTED
 from tests.figures.test_ventricle import make_function, study_table
 from tests.report.test_ventricle import HOSTILE, OWN, content, parse
@@ -43,6 +43,18 @@ def test_study_report_gives_scores_and_the_clips_to_look_at(tmp_path):
     assert clips[1].startswith("0X0007") and clips[1].endswith(" ".join(HOSTILE.split()))
     assert any("60 clips, 1 of them without an EF." in text for text in page.texts("p"))
     assert len(page.all("img")) == 1
+
+
+def test_study_report_gives_the_dice_of_its_outlines(tmp_path):
+    cases = pd.DataFrame({"clip": list("aabb"), "frame": [0, 5, 0, 5], "patient": list("aabb")})
+    cases = cases.assign(phase=["ED", "ES"] * 2, dice=[0.9, 0.8, 0.92, 0.84], area=90, area_true=90)
+    dice = dice_scores(cases, resamples=20)
+    write_study_report(tmp_path / "study.html", study_table(5), SCORES, dice=dice)
+    page = parse(tmp_path / "study.html")
+    assert "Outlines" in page.texts("h2")
+    assert page.cells("ED")[0] == "2" and page.cells("overall")[2].startswith("0.865")
+    write_study_report(tmp_path / "study.html", study_table(5), SCORES)
+    assert "Outlines" not in parse(tmp_path / "study.html").texts("h2")
 
 
 def test_warnings_of_all_clips_are_said_once_and_others_with_their_clip(tmp_path):
