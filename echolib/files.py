@@ -30,6 +30,8 @@ DAY = 24 * 3600  # s
 # Temporary names as `atomic_path` gives them: the writer's machine and process, and a random text,
 # because containers that share a disk can have equal process numbers.
 TEMPORARY = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}(\.[^.]*)?")
+LONGEST_NAME = 255  # bytes of a name, on all usual file systems
+LONGEST_SUFFIX = 16  # bytes of a suffix; what is longer is part of a name with dots
 # files by which Linux tells one machine, and one container on it, from another
 MACHINE_FILES = ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid")
 
@@ -44,7 +46,29 @@ def _remove(path: Path) -> None:
 def _temporary(path: Path) -> Path:
     """A new name beside a path; it keeps the suffix, by which writers choose their format."""
     writer = f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
-    return path.with_name(f".{path.stem}.{writer}{path.suffix}")
+    suffix = path.suffix if len(os.fsencode(path.suffix)) <= LONGEST_SUFFIX else ""
+    stem = shortened(path.stem, LONGEST_NAME - len(os.fsencode(f"..{writer}{suffix}")))
+    return path.with_name(f".{stem}.{writer}{suffix}")
+
+
+def shortened(name: str, longest: int) -> str:
+    """The first characters of a name that take so many bytes on disk at most, at least one."""
+    while len(name) > 1 and len(os.fsencode(name)) > longest:
+        name = name[:-1]
+    return name
+
+
+def hidden(path: Path, ending: str) -> Path:
+    """The hidden file or folder beside a path whose name is that of the path with an ending.
+
+    The middle of a name that would become too long gives way to a checksum, so that two paths have
+    two hidden names.
+    """
+    name = f".{path.name}{ending}"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        ending = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]}{ending}"
+        name = f".{shortened(path.name, LONGEST_NAME - 1 - len(ending))}{ending}"
+    return path.with_name(name)
 
 
 @cache

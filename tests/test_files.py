@@ -134,3 +134,31 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
         atomic_path(tmp_path / "out" / "deeper" / "table.csv"),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a" * 251 + ".avi",
+        "\u00f6" * 125 + ".csv",
+        "\u20ac" * 85,
+        "1." * 127 + "2",
+        "a." + "b" * 253,
+    ],
+)
+def test_a_name_of_any_length_is_written(tmp_path, name):
+    for content in ("old", "new"):
+        with atomic_path(tmp_path / name) as temporary:
+            temporary.write_text(content)
+            assert files.TEMPORARY.fullmatch(temporary.name)
+            assert temporary.name.endswith(name[-4:]) or not name.endswith((".avi", ".csv"))
+    assert os.listdir(tmp_path) == [name] and (tmp_path / name).read_text() == "new"
+
+
+def test_long_names_have_hidden_names_of_their_own(tmp_path):
+    names = ["a" * 255, "a" * 254 + "b", "\u00f6" * 127, "short"]
+    hidden = [files.hidden(tmp_path / name, ".partial") for name in names]
+    assert len({*hidden}) == 4 and hidden[3].name == ".short.partial"
+    for path in hidden:
+        path.mkdir()
+        assert path.name.startswith(".") and path.suffix == ".partial"
