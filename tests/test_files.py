@@ -1,5 +1,6 @@
 """Files are whole or not there; what killed processes left of them is cleared away."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -162,3 +163,22 @@ def test_long_names_have_hidden_names_of_their_own(tmp_path):
     for path in hidden:
         path.mkdir()
         assert path.name.startswith(".") and path.suffix == ".partial"
+
+
+@pytest.mark.parametrize("named", [None, "temporary"])
+def test_an_error_of_writing_names_the_file(tmp_path, named):
+    path = tmp_path / "table.csv"
+    with pytest.raises(OSError, match="No space left") as caught, atomic_path(path) as temporary:
+        there = [] if named is None else [str(temporary)]
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *there)
+    assert caught.value.filename == str(path) and os.listdir(tmp_path) == []
+    expected = f"{path} cannot be written: the disk is full. Free some space"
+    assert files.no_room(caught.value).startswith(expected)
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, atomic_path(tmp_path / "table.csv"):
+        (tmp_path / "source.csv").read_text()
+    assert caught.value.filename == str(tmp_path / "source.csv")
+    assert files.no_room(caught.value) is None
+    assert files.no_room(OSError(errno.ENOSPC, "8 MB are needed")) is None

@@ -57,6 +57,13 @@ def _sweep(out: Path) -> None:
         remove_leftovers(out.absolute().parent)
 
 
+def _explained(error: Exception) -> str:
+    """The message of an error; that of a full disk says where and what to do."""
+    from ..files import no_room
+
+    return isinstance(error, OSError) and no_room(error) or str(error)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 2 for bad input, explained in one line."""
     parsed = build_parser().parse_args(arguments)
@@ -67,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
         with settings(parsed):
             parsed.run(parsed)
     except (ValueError, OSError) as error:  # DataError is a ValueError
-        print(f"echolib {parsed.command}: {error}", file=sys.stderr)
+        print(f"echolib {parsed.command}: {_explained(error)}", file=sys.stderr)
         return 2
     except (MemoryError, RuntimeError) as error:
         message = memory_error(error)

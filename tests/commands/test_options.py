@@ -1,6 +1,7 @@
 """Options that several commands share: equal everywhere, named in the help, and obeyed."""
 
 import argparse
+import errno
 import os
 
 import numpy as np
@@ -302,6 +303,19 @@ def test_a_stopped_clip_is_said_to_be_unfinished(tmp_path, capsys, monkeypatch, 
     ventricle_set(size=32).save(tmp_path / "set")
     assert run("evaluate", tmp_path / "set", "--weights", weights) == 130
     assert "stopped: nothing is finished" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_said_with_the_file_and_the_remedy(tmp_path, capsys, monkeypatch):
+    def fill(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("echolib.files.os.replace", fill)
+    out = tmp_path / "out"
+    message = fails(
+        capsys, ["phantom", "--frames", "2", "--size", "32", "--out", out, "--quiet"],
+        f"{out} cannot be written: the disk is full. Free some space, or choose a place",
+    )  # fmt: skip
+    assert "Errno" not in message and message.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["function", "segment"])
