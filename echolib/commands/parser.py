@@ -1,6 +1,7 @@
 """Outlines of the left ventricle and the mitral valve from a shell: the notebooks' steps."""
 
 import argparse
+import io
 import sys
 import warnings
 from pathlib import Path
@@ -64,8 +65,16 @@ def _explained(error: Exception) -> str:
     return isinstance(error, OSError) and no_room(error) or str(error)
 
 
+def _print_any_name() -> None:
+    """Let names be printed that the encoding of the output lacks, with backslashes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # others encode nothing
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 2 for bad input, explained in one line."""
+    _print_any_name()
     parsed = build_parser().parse_args(arguments)
     warnings.formatwarning = lambda message, *_, **__: f"echolib {parsed.command}: {message}\n"
     try:

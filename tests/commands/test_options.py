@@ -2,7 +2,9 @@
 
 import argparse
 import errno
+import io
 import os
+import sys
 
 import numpy as np
 import pandas as pd
@@ -303,6 +305,15 @@ def test_a_stopped_clip_is_said_to_be_unfinished(tmp_path, capsys, monkeypatch, 
     ventricle_set(size=32).save(tmp_path / "set")
     assert run("evaluate", tmp_path / "set", "--weights", weights) == 130
     assert "stopped: nothing is finished" in capsys.readouterr().err
+
+
+def test_names_that_the_output_cannot_encode_are_printed_with_backslashes(tmp_path, monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii"))
+    out = tmp_path / "gr\u00f6\u00dfe"
+    assert run("phantom", "--frames", "2", "--size", "32", "--out", out) == 0
+    sys.stdout.flush()
+    assert b"gr\\xf6\\xdfe" in written.getvalue() and out.is_dir()
 
 
 def test_a_full_disk_is_said_with_the_file_and_the_remedy(tmp_path, capsys, monkeypatch):
