@@ -4,6 +4,7 @@ import argparse
 import errno
 import io
 import os
+import subprocess
 import sys
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from echolib.commands.parser import build_parser, main
+from echolib.config import project_root
 from echolib.networks.models import UNet, save_model
 from echolib.ventricle import study as ventricle_study
 from tests.commands.test_shell import fails
@@ -305,6 +307,22 @@ def test_a_stopped_clip_is_said_to_be_unfinished(tmp_path, capsys, monkeypatch, 
     ventricle_set(size=32).save(tmp_path / "set")
     assert run("evaluate", tmp_path / "set", "--weights", weights) == 130
     assert "stopped: nothing is finished" in capsys.readouterr().err
+
+
+def test_a_command_that_is_stopped_while_it_is_imported_says_so(tmp_path):
+    (tmp_path / "numpy.py").write_text("""
+import os, signal
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    signal.sigtimedwait([], 60)  # interrupted by the signal
+except KeyboardInterrupt:
+    raise ImportError("IMPORTANT: PLEASE READ THIS") from None
+""")
+    done = subprocess.run(
+        [sys.executable, "-m", "echolib", "--help"], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(project_root())},
+    )  # fmt: skip
+    assert done.returncode == 130 and done.stderr == "echolib: stopped before it began.\n"
 
 
 def test_names_that_the_output_cannot_encode_are_printed_with_backslashes(tmp_path, monkeypatch):
