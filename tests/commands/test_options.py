@@ -262,6 +262,18 @@ def test_a_folder_in_place_of_a_file_is_said(tmp_path, capsys, clip):
     fails(capsys, ["mitral", "segment", tmp_path, "--out", tmp_path / "o"], "Name one clip inside")
 
 
+def test_a_seed_below_0_is_refused_by_its_option_before_anything_is_read(tmp_path, capsys):
+    commands = with_option("--seed")
+    assert {"train", "mitral train", "adapt", "phantom", "robustness"} <= set(commands)
+    for name in commands:
+        kind = ["--frames", "2"] if name == "phantom" else ["nowhere"]
+        words = [*name.split(), *kind, "--out", tmp_path / "out"]
+        for seed in (-1, 2**32):
+            message = fails(capsys, [*words, "--seed", seed], "--seed must be", str(seed))
+            assert message.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
 def test_names_that_may_be_meant_are_asked_for(tmp_path, capsys, monkeypatch, clip):
     monkeypatch.chdir(tmp_path)
     out = ["--out", tmp_path / "out"]
