@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DEVICE = "ECHOLIB_DEVICE"
 PRECISION = "ECHOLIB_PRECISION"
+KINDS = ("cpu", "cuda")  # of devices
 
 
 def project_root() -> Path:
@@ -56,7 +57,8 @@ def fast_mode() -> bool:
 def device() -> "torch.device":
     """The `torch.device` to compute on: `ECHOLIB_DEVICE`, else a GPU, else the CPU.
 
-    Raises ValueError for a name that torch does not know, and for a GPU that is not there.
+    Raises ValueError for a name that is neither that of a CPU nor that of a GPU of CUDA, and for a
+    GPU that is not there.
     """
     import torch  # here, so that reading data needs no torch
 
@@ -64,10 +66,12 @@ def device() -> "torch.device":
     name = os.environ.get(DEVICE) or ("cuda" if gpus else "cpu")
     try:
         chosen = torch.device(name)
+        if chosen.type not in KINDS or chosen.type == "cpu" and chosen.index:
+            raise RuntimeError(f"echolib computes on {' and '.join(KINDS)} only")
     except RuntimeError as error:
         raise ValueError(
-            f"The device {name!r} is unknown: expected a name such as cpu, cuda or cuda:1 "
-            "(--device, ECHOLIB_DEVICE)."
+            f"The device {name!r} is unknown: expected cpu, cuda, or a GPU by its number such as "
+            "cuda:1 (--device, ECHOLIB_DEVICE)."
         ) from error
     if chosen.type == "cuda" and (chosen.index or 0) >= gpus:
         raise ValueError(

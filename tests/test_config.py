@@ -28,7 +28,13 @@ def test_the_device_is_that_of_the_setting(monkeypatch):
     assert config.device().type in ("cpu", "cuda")
 
 
-@pytest.mark.parametrize(("name", "message"), [("gpu", "unknown"), ("cuda:99", "not there")])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gpu", "unknown"), ("mps", "unknown"), ("xpu", "unknown"), ("meta", "unknown"),
+        ("cpu:1", "unknown"), ("cuda:99", "not there"),
+    ],
+)  # fmt: skip
 def test_a_device_that_is_none_is_refused(monkeypatch, name, message):
     monkeypatch.setenv("ECHOLIB_DEVICE", name)
     with pytest.raises(ValueError, match=f"{name}.* is {message}.*ECHOLIB_DEVICE"):
