@@ -33,7 +33,7 @@ def read_dicom(path: Path) -> tuple[np.ndarray, float | None, float | None]:
         dataset, stream = _open(file, path)
         stretch = pixel_stretch(dataset, path)
         frames, rate = decode_frames(dataset, stream, path, stretch)
-        return frames, frame_rate(dataset, path) or rate, spacing(dataset, path, stretch)
+        return frames, frame_rate(dataset, path, rate), spacing(dataset, path, stretch)
 
 
 def read_tags(path: Path) -> "Dataset":

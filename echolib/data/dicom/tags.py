@@ -1,14 +1,15 @@
 """Frame rate, shape of the pixels and spacing of a DICOM clip, from its tags."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..pictures import believed_stretch
-from ..rates import SPACINGS, UNEVEN, known_rate, rate_of_times
+from ..rates import RATES, SPACINGS, UNEVEN, known_rate, rate_of_times
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -29,22 +30,42 @@ def numbers(value: object) -> list[float]:
     return found if np.isfinite(found).all() else []
 
 
-def frame_rate(dataset: "Dataset", path: Path) -> float | None:
+def frame_rate(dataset: "Dataset", path: Path, of_stream: float | None = None) -> float | None:
     """Frames per second: from the times between acquired frames, else from the display rate.
 
-    FrameIncrementPointer names the tag that has the times, where a file has both.
+    FrameIncrementPointer names the tag that has the times, where a file has both. of_stream: rate
+    of the MPEG stream in the file, which counts where the tags give none. Warns where the rate of
+    a tag is impossible, once it is clear what takes its place.
+    """
+    impossible = 0.0
+    for rate in chain(_tagged_rates(dataset, path), [of_stream or 0.0]):
+        if RATES[0] <= rate <= RATES[1]:
+            if impossible:
+                warnings.warn(
+                    f"{path}: the tags give {impossible:.4g} frames per second, as no heart scan "
+                    f"has. {rate:.4g}, which the file gives too, are used.",
+                    stacklevel=3,
+                )
+            return known_rate(rate, str(path))
+        impossible = impossible or max(rate, 0.0)
+    return known_rate(impossible, str(path))
+
+
+def _tagged_rates(dataset: "Dataset", path: Path) -> Iterator[float]:
+    """Yield the frames per second that the tags give, those that count most first.
+
+    One after the other, so that nothing is said of uneven times that are not used.
     """
     times = _frame_times(numbers(dataset.get("FrameTimeVector")))
-    by_vector = rate_of_times(times / 1000, str(path)) if len(times) > 1 else None
     frame_time = numbers(dataset.get("FrameTime"))
-    by_time = 1000 / frame_time[0] if frame_time and frame_time[0] > 0 else None
-    pointer = dataset.get("FrameIncrementPointer")
-    first, second = (by_vector, by_time) if pointer == FRAME_TIMES else (by_time, by_vector)
-    displayed = [numbers(dataset.get(tag)) for tag in ("CineRate", "RecommendedDisplayFrameRate")]
-    for rate in (first, second, *(values[0] for values in displayed if values)):
-        if rate and rate > 0 and (known := known_rate(rate, str(path))):
-            return known
-    return None
+    by_vector = dataset.get("FrameIncrementPointer") == FRAME_TIMES
+    for vector in (by_vector, not by_vector):
+        if vector and len(times) > 1:
+            yield rate_of_times(times / 1000, str(path)) or 0.0
+        elif not vector and frame_time and frame_time[0] > 0:
+            yield 1000 / frame_time[0]
+    for tag in ("CineRate", "RecommendedDisplayFrameRate"):
+        yield from numbers(dataset.get(tag))[:1]
 
 
 def _frame_times(vector: list[float]) -> np.ndarray:

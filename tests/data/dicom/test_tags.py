@@ -83,8 +83,16 @@ def test_a_vector_that_holds_the_times_themselves_is_not_added_up(tmp_path):
 def test_a_rate_that_no_scan_has_is_unknown(tmp_path, tags):
     with pytest.warns(UserWarning, match=r"cannot be that of a heart scan \(1 to 500\)"):
         assert read_with(tags, tmp_path).fps is None
-    with pytest.warns(UserWarning, match="cannot be that of a heart scan"):
+    with pytest.warns(UserWarning, match="as no heart scan has. 30, which .* are used") as said:
         assert read_with(tags | {"RecommendedDisplayFrameRate": 30}, tmp_path).fps == 30
+    assert not [warning for warning in said if "left unknown" in str(warning.message)]
+
+
+def test_nothing_is_said_of_uneven_times_that_are_not_used(tmp_path):
+    tags = {"FrameTime": "40", "FrameTimeVector": ["0", "20", "60", "20", "60", "20"]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_with(tags, tmp_path).fps == 25
 
 
 @pytest.mark.parametrize(
