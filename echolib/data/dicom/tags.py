@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,10 +107,10 @@ def spacing(dataset: "Dataset", path: Path, stretch: float) -> float | None:
                 path,
                 f"the scale tags describe a region up to ({last_x}, {last_y}), but the frame has "
                 f"{width:.0f} x {height:.0f} px: it was resized after the tags were written",
+                _if_reduced((last_x or 0) / width, (last_y or 0) / height, _deltas(region)),
             )
             return None
-        deltas = (numbers(region.get(f"PhysicalDelta{axis}")) or [0.0] for axis in "XY")
-        spacings.append([10 * abs(delta[0]) for delta in deltas])
+        spacings.append(_deltas(region))
     if not spacings:
         tag = numbers(dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing"))
         spacings = [tag[::-1]] if len(tag) == 2 else []  # the tag begins with y
@@ -126,5 +127,23 @@ def spacing(dataset: "Dataset", path: Path, stretch: float) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _warn_spacing(path: Path, reason: str) -> None:
-    warnings.warn(f"{path}: {reason}. The spacing is left unknown.", stacklevel=5)
+def _deltas(region: "Dataset") -> list[float]:
+    """mm per px of a region in x and y, 0 where it has none."""
+    deltas = (numbers(region.get(f"PhysicalDelta{axis}")) or [0.0] for axis in "XY")
+    return [10 * abs(delta[0]) for delta in deltas]
+
+
+def _if_reduced(wider: float, higher: float, deltas: list[float]) -> str:
+    """Name the spacing of a frame that was made smaller by a whole factor, where one fits.
+
+    wider, higher: size of the region in frames. deltas: mm per px of the region, in x and y.
+    """
+    factor, other = ceil(wider), ceil(higher)
+    if factor != other or not 0 < max(deltas) <= (1 + ANISOTROPY) * min(deltas):
+        return ""
+    spacing = factor * float(np.mean(deltas))
+    return f" If the frame was made {factor} times smaller, --spacing {spacing:.4g} is right."
+
+
+def _warn_spacing(path: Path, reason: str, advice: str = "") -> None:
+    warnings.warn(f"{path}: {reason}. The spacing is left unknown.{advice}", stacklevel=5)

@@ -124,3 +124,19 @@ def test_spacing_that_cannot_be_trusted_is_left_out(tmp_path, region, reason):
     tags = {"SequenceOfUltrasoundRegions": [region], "PixelSpacing": [0.3, 0.3]}
     with pytest.warns(UserWarning, match=reason):
         assert read_with(tags, tmp_path).spacing is None
+
+
+def test_the_spacing_of_a_frame_that_was_halved_is_proposed(tmp_path):
+    def advice(region: Dataset) -> str:
+        with pytest.warns(UserWarning, match="The spacing is left unknown") as said:
+            assert read_with({"SequenceOfUltrasoundRegions": [region]}, tmp_path).spacing is None
+        (warning,) = said
+        return str(warning.message).partition("left unknown.")[2].strip()
+
+    halved = "If the frame was made 2 times smaller, --spacing 1 is right."
+    assert advice(make_region(last=(120, 90))) == halved
+    assert advice(make_region(last=(127, 95))) == halved
+    assert advice(make_region(last=(128, 96))) == halved
+    assert advice(make_region(last=(120, 40))) == ""  # not by one factor
+    assert advice(make_region(0.05, 0.06, last=(127, 95))) == ""
+    assert advice(make_region(0.0, 0.0, last=(127, 95))) == ""
