@@ -146,6 +146,7 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
         "1." * 127 + "2",
         "a." + "b" * 253,
     ],
+    ids=["video", "umlauts", "euros", "dots", "suffix"],
 )
 def test_a_name_of_any_length_is_written(tmp_path, name):
     for content in ("old", "new"):
