@@ -4,8 +4,9 @@ Environment variables: `ECHOLIB_DATA` (folder of the data sets, by default `data
 `ECHOLIB_FIGURES` (folder of the notebooks' figures, by default `build/figures/`), `ECHOLIB_FAST=1`
 (smaller data and fewer steps, the same code paths), `ECHOLIB_DEVICE` (for example `cpu` or
 `cuda:1`), `ECHOLIB_PRECISION=fp32` (networks never compute in bfloat16, so that machines differ as
-little as can be), and `ECHOLIB_MEMORY`, which `echolib.memory` reads. Whoever sets
-`OMP_NUM_THREADS` decides how many threads compute, see `echolib.networks.threads`.
+little as can be), and `ECHOLIB_MEMORY`, which `echolib.memory` reads. An empty one
+counts as unset. Whoever sets `OMP_NUM_THREADS` decides how many threads compute, see
+`echolib.networks.threads`.
 """
 
 import os
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 DEVICE = "ECHOLIB_DEVICE"
 PRECISION = "ECHOLIB_PRECISION"
+KINDS = ("cpu", "cuda")  # of devices
 
 
 def project_root() -> Path:
@@ -31,7 +33,7 @@ def project_root() -> Path:
 
 def data_folder() -> Path:
     """Folder for data sets, dropped or linked there, and for packed sets and phantoms."""
-    return Path(os.environ.get("ECHOLIB_DATA", project_root() / "data"))
+    return Path(os.environ.get("ECHOLIB_DATA") or project_root() / "data")
 
 
 def figures_folder() -> Path:
@@ -40,7 +42,7 @@ def figures_folder() -> Path:
     They may show an own clip or licensed data. Only `make refresh`, which uses the phantom, and
     `tools.readme_pictures` write into the `figures/` that git tracks.
     """
-    return Path(os.environ.get("ECHOLIB_FIGURES", project_root() / "build" / "figures"))
+    return Path(os.environ.get("ECHOLIB_FIGURES") or project_root() / "build" / "figures")
 
 
 def weights_folder() -> Path:
@@ -56,7 +58,8 @@ def fast_mode() -> bool:
 def device() -> "torch.device":
     """The `torch.device` to compute on: `ECHOLIB_DEVICE`, else a GPU, else the CPU.
 
-    Raises ValueError for a name that torch does not know, and for a GPU that is not there.
+    Raises ValueError for a name that is neither that of a CPU nor that of a GPU of CUDA, and for a
+    GPU that is not there.
     """
     import torch  # here, so that reading data needs no torch
 
@@ -64,10 +67,12 @@ def device() -> "torch.device":
     name = os.environ.get(DEVICE) or ("cuda" if gpus else "cpu")
     try:
         chosen = torch.device(name)
+        if chosen.type not in KINDS or chosen.type == "cpu" and chosen.index:
+            raise RuntimeError(f"echolib computes on {' and '.join(KINDS)} only")
     except RuntimeError as error:
         raise ValueError(
-            f"The device {name!r} is unknown: expected a name such as cpu, cuda or cuda:1 "
-            "(--device, ECHOLIB_DEVICE)."
+            f"The device {name!r} is unknown: expected cpu, cuda, or a GPU by its number such as "
+            "cuda:1 (--device, ECHOLIB_DEVICE)."
         ) from error
     if chosen.type == "cuda" and (chosen.index or 0) >= gpus:
         raise ValueError(
@@ -98,11 +103,16 @@ def bf16_pays(device: "torch.device") -> bool:
     A GPU does, and a processor with instructions for bfloat16 (AVX512_BF16, which every processor
     with AMX has too). On other processors bfloat16 is several times slower. The answer comes from
     the processor's flags, so that one machine always computes in one precision. The answer is no
-    where `ECHOLIB_PRECISION` is `fp32`.
+    where `ECHOLIB_PRECISION` is `fp32`. Raises ValueError for another value of it.
     """
     import torch
 
-    if os.environ.get(PRECISION) == "fp32":
+    if precision := os.environ.get(PRECISION):
+        if precision != "fp32":
+            raise ValueError(
+                f"{PRECISION}: expected fp32, or nothing for the precision that is the fastest, "
+                f"found {precision!r}."
+            )
         return False
     if device.type != "cpu":
         return device.type == "cuda"

@@ -30,6 +30,9 @@ DAY = 24 * 3600  # s
 # Temporary names as `atomic_path` gives them: the writer's machine and process, and a random text,
 # because containers that share a disk can have equal process numbers.
 TEMPORARY = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}(\.[^.]*)?")
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a write for which there is no room
+LONGEST_NAME = 255  # bytes of a name, on all usual file systems
+LONGEST_SUFFIX = 16  # bytes of a suffix; what is longer is part of a name with dots
 # files by which Linux tells one machine, and one container on it, from another
 MACHINE_FILES = ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid")
 
@@ -44,7 +47,29 @@ def _remove(path: Path) -> None:
 def _temporary(path: Path) -> Path:
     """A new name beside a path; it keeps the suffix, by which writers choose their format."""
     writer = f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
-    return path.with_name(f".{path.stem}.{writer}{path.suffix}")
+    suffix = path.suffix if len(os.fsencode(path.suffix)) <= LONGEST_SUFFIX else ""
+    stem = shortened(path.stem, LONGEST_NAME - len(os.fsencode(f"..{writer}{suffix}")))
+    return path.with_name(f".{stem}.{writer}{suffix}")
+
+
+def shortened(name: str, longest: int) -> str:
+    """The first characters of a name that take so many bytes on disk at most, at least one."""
+    while len(name) > 1 and len(os.fsencode(name)) > longest:
+        name = name[:-1]
+    return name
+
+
+def hidden(path: Path, ending: str) -> Path:
+    """The hidden file or folder beside a path whose name is that of the path with an ending.
+
+    The middle of a name that would become too long gives way to a checksum, so that two paths have
+    two hidden names.
+    """
+    name = f".{path.name}{ending}"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        ending = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]}{ending}"
+        name = f".{shortened(path.name, LONGEST_NAME - 1 - len(ending))}{ending}"
+    return path.with_name(name)
 
 
 @cache
@@ -64,7 +89,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     The temporary name keeps the suffix, because writers of videos and figures choose their
     format by it. The block may create a file or a folder there. An existing file is replaced;
     an existing folder is replaced by a new one. A symbolic link stays: what it points to is
-    replaced.
+    replaced. An OSError that names no file, such as that of a full disk, or the temporary one, is
+    raised with the name of `path`.
     """
     target = link_target(path)
     make_folder(target.parent)
@@ -75,8 +101,27 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             _replace_folder(temporary, target)
         else:
             os.replace(temporary, target)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(temporary), temporary):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         _remove(temporary)
+
+
+def no_room(error: OSError) -> str | None:
+    """What to tell a user whose disk is full; None for an error of another kind."""
+    if error.errno not in FULL or error.strerror != os.strerror(error.errno):
+        return None  # the second: it has a sentence of its own
+    reasons = {
+        errno.EDQUOT: "the quota on this disk is used up",
+        errno.EFBIG: "it is larger than a file may be",
+    }
+    reason = reasons.get(error.errno, "the disk is full")
+    return (
+        f"{error.filename or 'a file'} cannot be written: {reason}. Free some space, or choose a "
+        "place on another disk."
+    )
 
 
 def link_target(path: str | Path) -> Path:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .files import make_folder
+from .files import hidden, make_folder
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -63,7 +63,7 @@ def remove_dead_lock(path: str | Path) -> None:
 
 
 def _lock_file(path: Path) -> Path:
-    return path.with_name(f".{path.name}.lock")
+    return hidden(path, ".lock")
 
 
 def _acquire(lock: "FileLock", path: Path) -> bool:

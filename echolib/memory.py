@@ -19,6 +19,8 @@ FREE_SHARE = 0.5  # of the free memory that one piece of data may take
 # more than this is most likely damaged or forged, and has to be small.
 GROWTH = 500
 GROWN = 2**30  # bytes, largest size of data that claims to grow by more
+# how torch says in a RuntimeError that there is no more: on Windows, on a GPU, and on Linux
+FULL = ("not enough memory", "out of memory", "can't allocate memory", "cannot allocate memory")
 MEMINFO = Path("/proc/meminfo")
 # files of a control group, of both versions: memory that it may use, and that it uses
 GROUP_FILES = (
@@ -68,8 +70,7 @@ def memory_error(error: BaseException) -> str | None:
     """
     text = str(error)
     full = isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError)
-        and ("not enough memory" in text or "out of memory" in text.lower())
+        isinstance(error, RuntimeError) and any(words in text.lower() for words in FULL)
     )
     if not full:
         return None

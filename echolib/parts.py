@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from .errors import DataError
-from .files import read_json, sweep, write_json
+from .files import hidden, read_json, sweep, write_json
 
 IDENTITY_FILE = "identity.json"
 
 
 def unfinished_folder(path: Path) -> Path:
     """The hidden folder for the parts of a file or folder, until it is finished."""
-    return path.with_name(f".{path.name}.partial")
+    return hidden(path, ".partial")
 
 
 def has_parts(folder: Path) -> bool:

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 import threading
@@ -110,15 +111,48 @@ def _in_processes(task: Callable, items: list, workers: int, chunk: int) -> Iter
     context, threads = multiprocessing.get_context("spawn"), max(1, usable_cores() // workers)
     pool = ProcessPoolExecutor(workers, context, _start_process, (task, threads))
     try:
-        for answer in pool.map(_in_this_process, items, chunksize=chunk):
+        with _interrupts_held():
+            answers = pool.map(_in_this_process, items, chunksize=chunk)  # starts the processes
+        for answer in answers:
             yield from _warn(answer)
     except BrokenProcessPool as error:
         raise ValueError(
             f"One of the {workers} worker processes ended in the midst of its work; most often "
             f"memory was short. {KEPT} Give it fewer --workers."
         ) from error
+    except (KeyboardInterrupt, GeneratorExit):  # nobody waits for what the workers do now
+        for process in list(pool._processes.values()):
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back until the end of the block; processes that it starts never get one.
+
+    A terminal sends Ctrl-C to the workers too, which would print where they were. They inherit
+    that the signal is blocked, from their first moment on; the command ends them.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    came: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    # The threads of libraries do not block it; Python handles it in the main thread.
+    handled = threading.current_thread() is threading.main_thread() and before is not None
+    if handled:
+        signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if handled:
+            signal.signal(signal.SIGINT, before)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _start_process(task: Callable, threads: int) -> None:

@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+import torch
 
 from echolib import config
 
@@ -28,7 +29,30 @@ def test_the_device_is_that_of_the_setting(monkeypatch):
     assert config.device().type in ("cpu", "cuda")
 
 
-@pytest.mark.parametrize(("name", "message"), [("gpu", "unknown"), ("cuda:99", "not there")])
+def test_an_empty_setting_counts_as_none(monkeypatch):
+    monkeypatch.setenv("ECHOLIB_DATA", "")
+    monkeypatch.setenv("ECHOLIB_FIGURES", "")
+    assert config.data_folder() == config.project_root() / "data"
+    assert config.figures_folder() == config.project_root() / "build" / "figures"
+
+
+def test_a_precision_that_is_none_is_refused(monkeypatch):
+    cpu = torch.device("cpu")
+    for name in ("fp16", "FP32", "bf16"):
+        monkeypatch.setenv("ECHOLIB_PRECISION", name)
+        with pytest.raises(ValueError, match=f"ECHOLIB_PRECISION: expected fp32.*'{name}'"):
+            config.bf16_pays(cpu)
+    monkeypatch.setenv("ECHOLIB_PRECISION", "")
+    assert config.bf16_pays(cpu) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gpu", "unknown"), ("mps", "unknown"), ("xpu", "unknown"), ("meta", "unknown"),
+        ("cpu:1", "unknown"), ("cuda:99", "not there"),
+    ],
+)  # fmt: skip
 def test_a_device_that_is_none_is_refused(monkeypatch, name, message):
     monkeypatch.setenv("ECHOLIB_DEVICE", name)
     with pytest.raises(ValueError, match=f"{name}.* is {message}.*ECHOLIB_DEVICE"):

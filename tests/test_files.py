@@ -1,5 +1,6 @@
 """Files are whole or not there; what killed processes left of them is cleared away."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -134,3 +135,51 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
         atomic_path(tmp_path / "out" / "deeper" / "table.csv"),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a" * 251 + ".avi",
+        "\u00f6" * 125 + ".csv",
+        "\u20ac" * 85,
+        "1." * 127 + "2",
+        "a." + "b" * 253,
+    ],
+    ids=["video", "umlauts", "euros", "dots", "suffix"],
+)
+def test_a_name_of_any_length_is_written(tmp_path, name):
+    for content in ("old", "new"):
+        with atomic_path(tmp_path / name) as temporary:
+            temporary.write_text(content)
+            assert files.TEMPORARY.fullmatch(temporary.name)
+            assert temporary.name.endswith(name[-4:]) or not name.endswith((".avi", ".csv"))
+    assert os.listdir(tmp_path) == [name] and (tmp_path / name).read_text() == "new"
+
+
+def test_long_names_have_hidden_names_of_their_own(tmp_path):
+    names = ["a" * 255, "a" * 254 + "b", "\u00f6" * 127, "short"]
+    hidden = [files.hidden(tmp_path / name, ".partial") for name in names]
+    assert len({*hidden}) == 4 and hidden[3].name == ".short.partial"
+    for path in hidden:
+        path.mkdir()
+        assert path.name.startswith(".") and path.suffix == ".partial"
+
+
+@pytest.mark.parametrize("named", [None, "temporary"])
+def test_an_error_of_writing_names_the_file(tmp_path, named):
+    path = tmp_path / "table.csv"
+    with pytest.raises(OSError, match="No space left") as caught, atomic_path(path) as temporary:
+        there = [] if named is None else [str(temporary)]
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *there)
+    assert caught.value.filename == str(path) and os.listdir(tmp_path) == []
+    expected = f"{path} cannot be written: the disk is full. Free some space"
+    assert files.no_room(caught.value).startswith(expected)
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, atomic_path(tmp_path / "table.csv"):
+        (tmp_path / "source.csv").read_text()
+    assert caught.value.filename == str(tmp_path / "source.csv")
+    assert files.no_room(caught.value) is None
+    assert files.no_room(OSError(errno.ENOSPC, "8 MB are needed")) is None

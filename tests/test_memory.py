@@ -88,3 +88,25 @@ def test_what_does_not_fit_is_refused_with_both_sizes_and_the_setting(
         memory.require_memory("a.gif: 90 frames", 5 << 29, stored=7000)
     for part in ("a.gif: 90 frames", "2.5 GB", "6.84 kB", "1 GB", "ECHOLIB_MEMORY=3G"):
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate "
+            "memory: you tried to allocate 51380224 bytes. Error code 12 (Cannot allocate memory)"
+        ),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB."),
+    ],
+)
+def test_full_memory_is_said_in_a_sentence_whoever_finds_it(error: Exception):
+    message = memory.memory_error(error)
+    assert message and message.startswith("the memory is full (") and "Close other" in message
+
+
+def test_other_errors_are_not_taken_for_full_memory():
+    assert memory.memory_error(RuntimeError("shapes do not match")) is None
+    assert memory.memory_error(ValueError("out of memory")) is None

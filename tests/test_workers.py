@@ -3,7 +3,9 @@
 import os
 import shutil
 import signal
+import subprocess
 import sys
+import time
 import warnings
 from functools import partial
 from pathlib import Path
@@ -101,6 +103,59 @@ def test_a_process_that_is_killed_is_explained(parts):
         list(spread(task, NUMBERS, workers=2))
     assert list(spread(task, NUMBERS, workers=2)) == DOUBLED
     assert_each_kept_once(parts, unlogged=1)  # the other process, ended between part and line
+
+
+WAITING = """
+import os, pathlib, sys, threading
+
+def wait(place):
+    if sys.argv[1] == place and "--multiprocessing-fork" in sys.orig_argv:
+        pathlib.Path(f"worker-{os.getpid()}").touch()
+        threading.Event().wait(120)
+
+def task(number):
+    wait("working")
+
+wait("importing")
+"""
+COMMAND = """
+from echolib.workers import spread
+from waiting import task
+
+if __name__ == "__main__":
+    try:
+        list(spread(task, range(9), workers=2))
+    except KeyboardInterrupt:
+        print("stopped")
+"""
+
+
+@pytest.mark.parametrize("place", ["importing", "working"])
+def test_ctrl_c_stops_at_once_and_workers_print_nothing(tmp_path, place):
+    (tmp_path / "waiting.py").write_text(WAITING)
+    (tmp_path / "command.py").write_text(COMMAND)
+    command = subprocess.Popen(
+        [sys.executable, "command.py", place], cwd=tmp_path, start_new_session=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(echolib.__file__).parents[1])},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    while len(list(tmp_path.glob("worker-*"))) < 2:
+        assert command.poll() is None, command.communicate()
+        time.sleep(0.02)
+    os.killpg(command.pid, signal.SIGINT)  # as a terminal does, to all of them
+    assert command.communicate(timeout=60) == ("stopped\n", "") and command.returncode == 0
+    for path in tmp_path.glob("worker-*"):
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(path.name.partition("-")[2]), 0)
+
+
+def test_ctrl_c_is_held_back_and_not_lost():
+    before, seen = signal.getsignal(signal.SIGINT), []
+    with pytest.raises(KeyboardInterrupt), workers._interrupts_held():
+        os.kill(os.getpid(), signal.SIGINT)
+        seen.append(True)
+    assert seen and signal.getsignal(signal.SIGINT) is before
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def assert_each_kept_once(parts: Parts, unlogged: int = 0) -> None:

@@ -14,6 +14,7 @@ from ..errors import DataError
 if TYPE_CHECKING:
     from ..data import Changes
 
+SEEDS = 2**32  # how many numpy's global generator takes
 SPLITS = ("train", "val", "test", "all")
 CLIP_HELP = "AVI, MP4, MOV, WebM, MPEG, WMV, FLV, GIF or DICOM file"
 
@@ -61,7 +62,7 @@ def add_workers(
 
 
 def add_seed(command: argparse.ArgumentParser) -> None:
-    """Add `--seed`."""
+    """Add `--seed`, which `settings` checks."""
     command.add_argument("--seed", type=int, default=0, help="of all random choices (default 0)")
 
 
@@ -191,7 +192,10 @@ def check_file(path: str | Path, suffix: str, force: bool) -> None:
 
 @contextmanager
 def settings(arguments: argparse.Namespace) -> Iterator[None]:
-    """Obey `--device` and `--quiet` in the block."""
+    """Obey `--device` and `--quiet` in the block. Raises DataError for an impossible `--seed`."""
+    seed = getattr(arguments, "seed", 0)
+    if not 0 <= seed < SEEDS:
+        raise DataError(f"--seed must be a whole number from 0 to {SEEDS - 1}, found {seed}.")
     if os.environ.get("RANK", "0") != "0":  # of the processes of torchrun, the first one speaks
         arguments.quiet = True
     quiet = redirect_stdout(StringIO()) if arguments.quiet else nullcontext()

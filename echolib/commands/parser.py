@@ -1,6 +1,7 @@
 """Outlines of the left ventricle and the mitral valve from a shell: the notebooks' steps."""
 
 import argparse
+import io
 import sys
 import warnings
 from pathlib import Path
@@ -57,8 +58,23 @@ def _sweep(out: Path) -> None:
         remove_leftovers(out.absolute().parent)
 
 
+def _explained(error: Exception) -> str:
+    """The message of an error; that of a full disk says where and what to do."""
+    from ..files import no_room
+
+    return isinstance(error, OSError) and no_room(error) or str(error)
+
+
+def _print_any_name() -> None:
+    """Let names be printed that the encoding of the output lacks, with backslashes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # others encode nothing
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 2 for bad input, explained in one line."""
+    _print_any_name()
     parsed = build_parser().parse_args(arguments)
     warnings.formatwarning = lambda message, *_, **__: f"echolib {parsed.command}: {message}\n"
     try:
@@ -67,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
         with settings(parsed):
             parsed.run(parsed)
     except (ValueError, OSError) as error:  # DataError is a ValueError
-        print(f"echolib {parsed.command}: {error}", file=sys.stderr)
+        print(f"echolib {parsed.command}: {_explained(error)}", file=sys.stderr)
         return 2
     except (MemoryError, RuntimeError) as error:
         message = memory_error(error)

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import DataError
 from .dicom.reader import read_dicom
 from .names import clip_name
-from .video import HEAD, missing_file, read_video, video_kind
+from .video import HEAD, open_clip, read_video, video_kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +67,8 @@ def read_clip(path: str | Path) -> Clip:
 
     The frames keep the file's own size, unless its pixels are not square, and the clip is named
     as the file without its suffix. Only DICOM files give a spacing. Warns of what was missing or
-    mended. Raises DataError when the file is absent, empty, broken, of another kind, or too large
-    for the memory.
+    mended. Raises DataError when the file is absent, cannot be read, is empty, broken, of another
+    kind, or too large for the memory.
     """
     path = Path(path)
     if is_dicom(path):
@@ -96,11 +96,9 @@ def example_clip() -> Clip:
 def is_dicom(path: Path) -> bool:
     """True for a DICOM file, False for a video, decided by the first bytes of the file.
 
-    Raises DataError for a file that is absent, empty or of another kind.
+    Raises DataError for a file that is absent, cannot be read, is empty or of another kind.
     """
-    if not path.is_file():
-        raise missing_file(path)
-    with path.open("rb") as file:
+    with open_clip(path) as file:
         head = file.read(HEAD)
     if not head:
         raise DataError(f"{path}: expected a clip, found an empty file (0 bytes). Copy it again.")

@@ -269,15 +269,26 @@ class EchoNet:
         ]  # fmt: skip
 
     def fingerprint(self) -> str:
-        """Hash of the two tables and of the names and sizes of the videos, which are compressed."""
+        """Hash of the two tables and of the names and sizes of the videos, which are compressed.
+
+        A video that may not be read has no size: once it may, frames are packed anew with it.
+        """
         digest = hashlib.sha256()
         for file in (FILE_LIST, TRACINGS):
             digest.update((self.folder / file).read_bytes())
         for path in self.table.path:
-            digest.update(os.fsencode(f"{path.name} {path.stat().st_size}"))
+            digest.update(os.fsencode(f"{path.name} {_stored_size(path)}"))
         if self.corrected:
             digest.update(" ".join(self.table.patient).encode())
         return digest.hexdigest()[:12]
+
+
+def _stored_size(path: Path) -> int:
+    """Bytes of a video; -1 for one that this process cannot read."""
+    try:
+        return path.stat().st_size if os.access(path, os.R_OK) else -1
+    except OSError:
+        return -1
 
 
 def _check_not_empty(mask: np.ndarray) -> None:

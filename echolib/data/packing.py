@@ -1,6 +1,7 @@
 """Decode the clips of a data set once, in parallel, into a FrameSet on disk."""
 
 import errno
+import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +18,10 @@ from ..arrays import read_npz
 from ..config import data_folder
 from ..cores import worker_count
 from ..errors import DataError
-from ..files import atomic_path, link_target, remove_leftovers, write_npz
+from ..files import FULL, atomic_path, link_target, no_room, remove_leftovers, write_npz
 from ..locks import make_once, one_at_a_time
-from ..parts import Parts, unfinished_folder
-from ..workers import CLIPS_PER_TASK, spread
+from ..parts import Parts, has_parts, unfinished_folder
+from ..workers import CLIPS_PER_TASK, KEPT, spread
 from .frame_checks import (
     COLUMNS,
     NUMBER_COLUMNS,
@@ -49,15 +50,18 @@ def pack(
 
     size: side of the square frames, px. workers: number of threads that decode, one per core by
     default. scheduler: of a Dask cluster whose workers decode instead, see `workers.spread`; the
-    bytes depend on neither. When the process is killed, or workers fail, finished parts stay and
-    the next call continues from them; `folder` itself appears only when it is complete. When
-    writing fails here, for example on a full disk, and when no labelled frame can be read, the
-    parts are removed. Raises OSError in the first case, DataError in the second, and for a folder
-    with other files than packed frames, which are replaced.
+    bytes depend on neither. When the process is killed, workers fail, or a file cannot be read,
+    finished parts stay and the next call continues from them; `folder` itself appears only when it
+    is complete. When the disk is full, and when no labelled frame can be read, the parts are
+    removed. Raises OSError in the first case, DataError in the second, and for a folder with other
+    files than packed frames, which are replaced.
     """
     refuse_other_files(folder)
     folder = link_target(folder)
-    with _explained(dataset, folder), one_at_a_time(folder):
+    with (
+        _explained(dataset, folder, "choose a folder on another disk (--out)"),
+        one_at_a_time(folder),
+    ):
         return _pack(dataset, folder, size, workers, progress, scheduler)
 
 
@@ -67,7 +71,7 @@ def pack_once(dataset: Dataset, size: int = 112, progress: bool = True) -> Frame
     Of several processes that want the same frames, one packs them, and the others wait for it.
     """
     folder = data_folder() / "packed" / f"{dataset.name}-{size}-{dataset.fingerprint()}-{FORMAT}"
-    with _explained(dataset, folder):
+    with _explained(dataset, folder, "set ECHOLIB_DATA to a folder on another disk"):
         make_once(folder, folder.is_dir, lambda: _pack(dataset, folder, size, progress=progress))
     remove_leftovers(folder.parent)
     if unfinished_folder(folder).exists():  # a process was killed after it had finished `folder`
@@ -76,16 +80,19 @@ def pack_once(dataset: Dataset, size: int = 112, progress: bool = True) -> Frame
 
 
 @contextmanager
-def _explained(dataset: Dataset, folder: Path) -> Iterator[None]:
-    """Explain why packing stopped."""
+def _explained(dataset: Dataset, folder: Path, elsewhere: str) -> Iterator[None]:
+    """Explain why packing stopped. elsewhere: how to pack on another disk."""
     try:
         yield
     except OSError as error:
-        reason, remedy = _failure(error)
+        kept = has_parts(unfinished_folder(folder))
+        left = KEPT if kept else "The unfinished files have been removed."
+        remedy = "Check that the data can be read, and that this folder can be written"
+        if error.errno in FULL:
+            remedy = f"Free some space, or {elsewhere}"
         raise OSError(
             error.errno or errno.EIO,
-            f"Packing {dataset.name} stopped: {reason}. The unfinished files have been removed. "
-            f"{remedy}",
+            f"Packing {dataset.name} stopped: {_reason(error)}. {left} {remedy}",
             str(folder),
         ) from error
 
@@ -107,8 +114,10 @@ def _pack(
         _check_space(parts.folder, len(dataset.table), size)
         records = _write_parts(dataset, parts, size, workers, progress, scheduler)
         frames = _assemble(dataset, parts, records, folder)
-    except (DataError, OSError):
-        _remove_unfinished(folder)
+    except (DataError, OSError) as error:
+        full = isinstance(error, OSError) and no_room(error) is not None
+        if full or isinstance(error, DataError) or not has_parts(unfinished_folder(folder)):
+            _remove_unfinished(folder)
         raise
     _remove_unfinished(folder)
     return frames
@@ -119,24 +128,23 @@ def _remove_unfinished(folder: Path) -> None:
     if not folder.parent.is_dir():
         return
     for path in folder.parent.iterdir():
-        if path.name.startswith(f".{folder.name}.") and path.suffix == ".partial":
+        older = path.name.startswith(f".{folder.name}.") and path.suffix == ".partial"
+        if older or path == unfinished_folder(folder):
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _failure(error: OSError) -> tuple[str, str]:
-    """The reason for an error and its remedy, in words that the folder's name can follow."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        remedy = "Free some space, or set ECHOLIB_DATA to a folder on another disk"
-        return "the disk is full", remedy
+def _reason(error: OSError) -> str:
+    """The reason for an error, in words that a sentence can end with."""
     reason = error.strerror or str(error)
-    if error.filename is not None:
-        reason = f"{reason} ({error.filename})"
-    return reason, "Check that the data set can be read, and that this folder can be written"
+    if error.errno == errno.ENOSPC and reason == os.strerror(errno.ENOSPC):
+        return "the disk is full"
+    return reason if error.filename is None else f"{reason} ({error.filename})"
 
 
 def _check_space(folder: Path, clips: int, size: int) -> None:
     """Raise OSError where the disk is too full for the packed frames of so many clips."""
     needed = 3 * 2 * 2 * clips * size * size  # image, mask, regions; two frames; parts and result
+    needed -= sum(path.stat().st_size for path in folder.iterdir())  # of an interrupted run
     free = shutil.disk_usage(folder).free
     if free < needed:
         reason = f"about {needed / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free"

@@ -5,9 +5,11 @@ name, so that a colon in a name is not taken for the name of a protocol, and no 
 open another.
 """
 
+import errno
 import threading
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -38,6 +40,7 @@ STARTS = {  # the first bytes of some kinds of files, and FFmpeg's names of thes
     b"OggS": "ogg",
 }
 GIF_TIMES = {"min_delay": "0", "default_delay": "0"}  # delays as they are in the file
+OF_PROCESS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that are not those of a file
 _logging = threading.Lock()  # FFmpeg's log is one for the whole process
 
 
@@ -54,13 +57,11 @@ def read_video(path: str | Path, stop: int | None = None) -> Video:
 
     Frames are turned and mirrored as the file says, and made of square pixels. Warns of damaged
     or missing frames, of another shape of pixels, and of a frame rate that no heart scan has.
-    Raises DataError when the file is absent, no video, needs a decoder that FFmpeg lacks, has no
-    frame that decodes, or is larger than the limit of memory.
+    Raises DataError when the file is absent, cannot be read, is no video, needs a decoder that
+    FFmpeg lacks, has no frame that decodes, or is larger than the limit of memory.
     """
     path = Path(path)
-    if not path.is_file():
-        raise missing_file(path)
-    with path.open("rb") as file:
+    with open_clip(path) as file:
         kind = video_kind(file.read(HEAD))
         file.seek(0)
         if kind is None:
@@ -81,6 +82,27 @@ def video_kind(head: bytes) -> str | None:
         if len(head) >= HEAD and head[first] == head[first + length] == 0x47:
             return "mpegts"
     return None
+
+
+@contextmanager
+def open_clip(path: Path) -> Iterator[BinaryIO]:
+    """Open a clip's file for the block. Raises DataError where it is absent or cannot be read.
+
+    So the clip is reported and left out, and the others of a data set go on. What is wrong with
+    this process, as too many open files, stays an OSError.
+    """
+    try:
+        if not path.is_file():
+            raise missing_file(path)
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        if error.errno in OF_PROCESS:
+            raise
+        raise DataError(
+            f"{path}: the file cannot be read ({error.strerror or error}). Check its permissions "
+            "and its disk."
+        ) from error
 
 
 def missing_file(path: Path) -> DataError:

@@ -17,6 +17,7 @@ PINK, GREEN = (230, 86, 154), (0, 179, 134)
 OVERLAY_COLOURS = (PINK, GREEN, (86, 180, 233), (230, 159, 0), (240, 228, 66), (213, 94, 0))
 
 DISPLAY_SIZE = 448  # px, least length of the longer side of an enlarged frame
+TOLERANCE = 0.02  # share by which proportions may differ, besides the rounding to a whole px
 CURVE_WIDTH = 560  # px, width of the curve beside the frames
 PANEL = (0.12, 0.16, 0.85, 0.74)  # left, bottom, width, height of its axes, shares of the picture
 LOWER = 0.85  # share of the axes' height below the legend, which spans and vertical lines fill
@@ -149,8 +150,9 @@ def _check_masks(masks: np.ndarray | PackedMasks, shape: tuple[int, ...]) -> Non
             f"masks: expected ({count}, H, W) bool, one mask per frame, found "
             f"{masks.dtype} of shape {masks.shape}."
         )
-    enlargements = np.divide((height, width), masks.shape[1:])
-    if abs(enlargements[0] - enlargements[1]) > 0.02 * enlargements[0]:
+    enlargement = max((height, width)) / max(masks.shape[1:])
+    off = np.abs(np.array(masks.shape[1:]) * enlargement - (height, width))  # px of the pictures
+    if (off > np.maximum(TOLERANCE * np.array([height, width]), 1)).any():
         raise ValueError(
             f"masks: expected the proportions of the pictures, {height} x {width} px, found "
             f"{masks.shape[1]} x {masks.shape[2]} px. Resize the masks to the frames' own size."

@@ -1,7 +1,11 @@
 """Options that several commands share: equal everywhere, named in the help, and obeyed."""
 
 import argparse
+import errno
+import io
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -9,6 +13,7 @@ import pytest
 import torch
 
 from echolib.commands.parser import build_parser, main
+from echolib.config import project_root
 from echolib.networks.models import UNet, save_model
 from echolib.ventricle import study as ventricle_study
 from tests.commands.test_shell import fails
@@ -257,6 +262,18 @@ def test_a_folder_in_place_of_a_file_is_said(tmp_path, capsys, clip):
     fails(capsys, ["mitral", "segment", tmp_path, "--out", tmp_path / "o"], "Name one clip inside")
 
 
+def test_a_seed_below_0_is_refused_by_its_option_before_anything_is_read(tmp_path, capsys):
+    commands = with_option("--seed")
+    assert {"train", "mitral train", "adapt", "phantom", "robustness"} <= set(commands)
+    for name in commands:
+        kind = ["--frames", "2"] if name == "phantom" else ["nowhere"]
+        words = [*name.split(), *kind, "--out", tmp_path / "out"]
+        for seed in (-1, 2**32):
+            message = fails(capsys, [*words, "--seed", seed], "--seed must be", str(seed))
+            assert message.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
 def test_names_that_may_be_meant_are_asked_for(tmp_path, capsys, monkeypatch, clip):
     monkeypatch.chdir(tmp_path)
     out = ["--out", tmp_path / "out"]
@@ -319,6 +336,44 @@ def test_a_stopped_clip_is_said_to_be_unfinished(tmp_path, capsys, monkeypatch, 
     ventricle_set(size=32).save(tmp_path / "set")
     assert run("evaluate", tmp_path / "set", "--weights", weights) == 130
     assert "stopped: nothing is finished" in capsys.readouterr().err
+
+
+def test_a_command_that_is_stopped_while_it_is_imported_says_so(tmp_path):
+    (tmp_path / "numpy.py").write_text("""
+import os, signal
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    signal.sigtimedwait([], 60)  # interrupted by the signal
+except KeyboardInterrupt:
+    raise ImportError("IMPORTANT: PLEASE READ THIS") from None
+""")
+    done = subprocess.run(
+        [sys.executable, "-m", "echolib", "--help"], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(project_root())},
+    )  # fmt: skip
+    assert done.returncode == 130 and done.stderr == "echolib: stopped before it began.\n"
+
+
+def test_names_that_the_output_cannot_encode_are_printed_with_backslashes(tmp_path, monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii"))
+    out = tmp_path / "gr\u00f6\u00dfe"
+    assert run("phantom", "--frames", "2", "--size", "32", "--out", out) == 0
+    sys.stdout.flush()
+    assert b"gr\\xf6\\xdfe" in written.getvalue() and out.is_dir()
+
+
+def test_a_full_disk_is_said_with_the_file_and_the_remedy(tmp_path, capsys, monkeypatch):
+    def fill(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("echolib.files.os.replace", fill)
+    out = tmp_path / "out"
+    message = fails(
+        capsys, ["phantom", "--frames", "2", "--size", "32", "--out", out, "--quiet"],
+        f"{out} cannot be written: the disk is full. Free some space, or choose a place",
+    )  # fmt: skip
+    assert "Errno" not in message and message.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["function", "segment"])

@@ -1,5 +1,8 @@
 """Clips: what a Clip refuses, how the kind of a file is told, and the real clip of the course."""
 
+import errno
+import io
+import os
 import shutil
 import warnings
 
@@ -10,6 +13,7 @@ import pytest
 from pydicom.examples import get_path
 
 from echolib.data.clips import Clip, example_clip, read_clip
+from echolib.data.dicom.reader import read_dicom
 from echolib.data.video import read_video
 from echolib.errors import DataError
 
@@ -86,3 +90,55 @@ def test_the_example_clip_and_the_ruler_burned_into_it():
     five_centimetres = (marks[-1] - marks[0]) / 2
     assert clip.spacing == pytest.approx(50 / five_centimetres, rel=0.02)
     assert clip.frames[:, 14:25, 186:194].max() < 20  # the turquoise probe marker is gone
+
+
+def written(folder, kind):
+    if kind == "avi":
+        return write_video(folder / "clip.avi", make_frames())
+    return save(make_dataset(make_frames(), "MONOCHROME2"), folder / "clip.dcm")
+
+
+class Failing(io.BytesIO):
+    """A file of which only the beginning can be read."""
+
+    def read(self, size=-1):
+        if self.tell() >= 200:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().read(size)
+
+
+@pytest.mark.parametrize("kind", ["avi", "dcm"])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_a_file_that_cannot_be_opened_is_an_error_of_the_data(tmp_path, monkeypatch, kind, number):
+    path = written(tmp_path, kind)
+
+    def refuse(self, *_):
+        raise OSError(number, os.strerror(number), str(self))
+
+    monkeypatch.setattr(type(path), "open", refuse)
+    for read in (read_clip, read_video, read_dicom):
+        with pytest.raises(
+            DataError, match=f"cannot be read .{os.strerror(number)}.*Check its"
+        ) as caught:
+            read(path)
+        message = str(caught.value)
+        assert message.count(str(path)) == 1 and "Errno" not in message
+
+
+@pytest.mark.parametrize("kind", ["avi", "dcm"])
+def test_a_file_that_cannot_be_read_to_its_end_is_an_error_of_the_data(tmp_path, monkeypatch, kind):
+    path = written(tmp_path, kind)
+    content = path.read_bytes()
+    monkeypatch.setattr(type(path), "open", lambda *_: Failing(content))
+    expect_error(path, "cannot be read", "Input/output error")
+
+
+def test_too_many_open_files_are_no_error_of_the_data(tmp_path, monkeypatch):
+    path = written(tmp_path, "avi")
+
+    def refuse(self, *_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(self))
+
+    monkeypatch.setattr(type(path), "open", refuse)
+    with pytest.raises(OSError, match="Too many open files"):
+        read_clip(path)

@@ -1,10 +1,12 @@
 """Packing from several processes at once, and what is left of processes that were killed."""
 
+import errno
 import multiprocessing
 import os
 import shutil
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,3 +129,84 @@ def test_a_damaged_finished_set_is_named(data, tmp_path):
         pack_once(data, 16)
     shutil.rmtree(folder)
     assert isinstance(pack_once(data, 16), FrameSet)
+
+
+def refusing(monkeypatch, name, number):
+    """Let a clip's file be one that cannot be opened."""
+    whole = Path.open
+
+    def open_file(self, *given, **named):
+        if self.name == name:
+            raise OSError(number, os.strerror(number), str(self))
+        return whole(self, *given, **named)
+
+    monkeypatch.setattr(Path, "open", open_file)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_a_clip_that_cannot_be_read_is_reported_and_left_out(data, tmp_path, monkeypatch, number):
+    refusing(monkeypatch, "0X0001.avi", number)
+    frames = pack(data, tmp_path / "packed", 16, progress=False)
+    assert len(frames) == 10
+    (problem,) = frames.problems
+    assert problem.file == "Videos/0X0001.avi" and os.strerror(number) in problem.reason
+    assert str(tmp_path) not in problem.reason
+
+
+def test_frames_are_packed_anew_once_a_clip_may_be_read(data, monkeypatch):
+    whole = data.fingerprint()
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "0X0001.avi")
+    assert data.fingerprint() != whole
+
+
+def stopping(data, monkeypatch, error):
+    """Let the fifth clip raise an error; returns the clips that are read."""
+    read, labelled = [], data.labelled
+
+    def label(clip):
+        read.append(clip)
+        if clip == "0X0004":
+            raise error
+        return labelled(clip)
+
+    monkeypatch.setattr(data, "labelled", label)
+    return read
+
+
+def test_finished_parts_are_kept_where_reading_fails(data, tmp_path, monkeypatch):
+    whole = pack(data, tmp_path / "whole", 16, progress=False)
+    with monkeypatch.context() as patch:
+        read = stopping(data, patch, OSError(errno.EIO, os.strerror(errno.EIO), "disk"))
+        with pytest.raises(
+            OSError, match=r"Input/output error \(disk\)\. What is finished is kept"
+        ):
+            pack(data, tmp_path / "packed", 16, progress=False)
+        read.clear()
+        with pytest.raises(OSError, match="kept"):
+            pack(data, tmp_path / "packed", 16, progress=False)
+        assert "0X0004" in read and {*read} <= {"0X0004", "0X0005"}  # parts 1 and 2 are there
+    again = pack(data, tmp_path / "packed", 16, progress=False)
+    assert again.fingerprint() == whole.fingerprint() and not list(tmp_path.glob(".*"))
+
+
+def test_parts_are_removed_where_the_disk_is_full(data, tmp_path, monkeypatch):
+    stopping(data, monkeypatch, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    message = r"the disk is full\. The unfinished files have been removed\. Free .*\(--out\)"
+    with pytest.raises(OSError, match=message):
+        pack(data, tmp_path / "packed", 16, progress=False)
+    assert os.listdir(tmp_path) == ["echonet"]
+
+
+def test_a_disk_that_is_too_small_is_said_with_both_sizes(data, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="kept"):
+        stopping(data, patch, OSError(errno.EIO, "no"))
+        pack(data, tmp_path / "packed", 500, progress=False)
+    usage = shutil.disk_usage(tmp_path)._replace(free=2_000_000)
+    monkeypatch.setattr(packing.shutil, "disk_usage", lambda _: usage)
+    kept = r"about 14 MB are needed, 2 MB are free\. What is finished is kept.*Free .*\(--out\)"
+    with pytest.raises(OSError, match=kept):
+        pack(data, tmp_path / "packed", 500, progress=False)
+    assert (tmp_path / ".packed.partial" / "part-0000000.npz").is_file()
+    with pytest.raises(OSError, match=r"about 18 MB are needed.*removed.*set ECHOLIB_DATA"):
+        pack_once(data, 500, progress=False)
+    assert os.listdir(tmp_path / "data" / "packed") == []

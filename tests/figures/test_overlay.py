@@ -116,6 +116,16 @@ def test_masks_that_do_not_match_are_refused(masks, reason):
         add_outlines(enlarge(make_frames()), masks, PINK)
 
 
+@pytest.mark.parametrize("shape", [(11, 448), (11, 900), (900, 11), (27, 448)])
+def test_a_long_frame_may_be_rounded_to_a_whole_px(shape):
+    for scale in (0.5, 0.3, 0.77):
+        smaller = tuple(round(side * scale) for side in shape)
+        pictures = np.zeros((1, *smaller, 3), np.uint8)
+        masks = np.zeros((1, *shape), bool)
+        masks[:, 4:-4, 4:-4] = True
+        assert add_outlines(pictures, masks, PINK).any()
+
+
 def test_a_film_draws_a_picture_only_when_it_is_asked_for():
     frames, masks = make_frames(4), make_masks(4)
     drawn = []

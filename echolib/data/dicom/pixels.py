@@ -292,12 +292,13 @@ def _colour_pictures(source: _Source) -> Iterator[np.ndarray]:
     from pydicom.pixels import convert_color_space
 
     _mend_planes(source)
-    in_ybr, shift = None, 0
+    most = 255
+    if source.options["bits_allocated"] > 8:  # the first frames may be dark: all are looked at
+        most = max(int(stored.max()) for stored, _ in source.frames())
+    in_ybr, shift = None, max(0, most.bit_length() - 8)
     for stored, photometric in source.frames():
-        if in_ybr is None:  # the first frame decides
-            shift = max(0, int(stored.max()).bit_length() - 8)
         frame = np.ascontiguousarray((stored >> shift).clip(0, 255).astype(np.uint8))
-        if in_ybr is None:
+        if in_ybr is None:  # the first frame decides
             in_ybr = _is_ybr(frame, photometric, source)
         yield convert_color_space(frame, "YBR_FULL", "RGB") if in_ybr else frame
 

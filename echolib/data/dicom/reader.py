@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...memory import memory_limit, too_large
+from ..video import open_clip
 from .pixels import decode_frames
 from .tags import frame_rate, pixel_stretch, spacing
 
@@ -28,16 +29,16 @@ def read_dicom(path: Path) -> tuple[np.ndarray, float | None, float | None]:
     samples, and of what was mended. Raises DataError for a file that is broken, has no pixel data,
     needs a decoder that is not installed, or is larger than the limit of memory.
     """
-    with _errors_named(path), path.open("rb") as file:
+    with open_clip(path) as file, _errors_named(path):
         dataset, stream = _open(file, path)
         stretch = pixel_stretch(dataset, path)
         frames, rate = decode_frames(dataset, stream, path, stretch)
-        return frames, frame_rate(dataset, path) or rate, spacing(dataset, path, stretch)
+        return frames, frame_rate(dataset, path, rate), spacing(dataset, path, stretch)
 
 
 def read_tags(path: Path) -> "Dataset":
     """The tags of a DICOM clip, without its pixels. Raises DataError as `read_dicom` does."""
-    with _errors_named(path), path.open("rb") as file:
+    with open_clip(path) as file, _errors_named(path):
         return _open(file, path)[0]
 
 
@@ -48,10 +49,10 @@ def _errors_named(path: Path) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except OSError as error:
-        raise DataError(f"{path}: the file cannot be read ({error}).") from error
     # pydicom raises many kinds of errors for broken files, from KeyError to struct.error.
     except Exception as error:
+        if isinstance(error, OSError) and error.errno:  # of the disk: `open_clip` explains it
+            raise
         raise DataError(
             f"{path}: expected a DICOM clip, found one that cannot be read "
             f"({type(error).__name__}: {error}). Export it again, or as AVI or MP4."

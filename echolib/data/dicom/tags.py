@@ -1,14 +1,16 @@
 """Frame rate, shape of the pixels and spacing of a DICOM clip, from its tags."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..pictures import believed_stretch
-from ..rates import SPACINGS, UNEVEN, known_rate, rate_of_times
+from ..rates import RATES, SPACINGS, UNEVEN, known_rate, rate_of_times
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -29,22 +31,42 @@ def numbers(value: object) -> list[float]:
     return found if np.isfinite(found).all() else []
 
 
-def frame_rate(dataset: "Dataset", path: Path) -> float | None:
+def frame_rate(dataset: "Dataset", path: Path, of_stream: float | None = None) -> float | None:
     """Frames per second: from the times between acquired frames, else from the display rate.
 
-    FrameIncrementPointer names the tag that has the times, where a file has both.
+    FrameIncrementPointer names the tag that has the times, where a file has both. of_stream: rate
+    of the MPEG stream in the file, which counts where the tags give none. Warns where the rate of
+    a tag is impossible, once it is clear what takes its place.
+    """
+    impossible = 0.0
+    for rate in chain(_tagged_rates(dataset, path), [of_stream or 0.0]):
+        if RATES[0] <= rate <= RATES[1]:
+            if impossible:
+                warnings.warn(
+                    f"{path}: the tags give {impossible:.4g} frames per second, as no heart scan "
+                    f"has. {rate:.4g}, which the file gives too, are used.",
+                    stacklevel=3,
+                )
+            return known_rate(rate, str(path))
+        impossible = impossible or max(rate, 0.0)
+    return known_rate(impossible, str(path))
+
+
+def _tagged_rates(dataset: "Dataset", path: Path) -> Iterator[float]:
+    """Yield the frames per second that the tags give, those that count most first.
+
+    One after the other, so that nothing is said of uneven times that are not used.
     """
     times = _frame_times(numbers(dataset.get("FrameTimeVector")))
-    by_vector = rate_of_times(times / 1000, str(path)) if len(times) > 1 else None
     frame_time = numbers(dataset.get("FrameTime"))
-    by_time = 1000 / frame_time[0] if frame_time and frame_time[0] > 0 else None
-    pointer = dataset.get("FrameIncrementPointer")
-    first, second = (by_vector, by_time) if pointer == FRAME_TIMES else (by_time, by_vector)
-    displayed = [numbers(dataset.get(tag)) for tag in ("CineRate", "RecommendedDisplayFrameRate")]
-    for rate in (first, second, *(values[0] for values in displayed if values)):
-        if rate and rate > 0 and (known := known_rate(rate, str(path))):
-            return known
-    return None
+    by_vector = dataset.get("FrameIncrementPointer") == FRAME_TIMES
+    for vector in (by_vector, not by_vector):
+        if vector and len(times) > 1:
+            yield rate_of_times(times / 1000, str(path)) or 0.0
+        elif not vector and frame_time and frame_time[0] > 0:
+            yield 1000 / frame_time[0]
+    for tag in ("CineRate", "RecommendedDisplayFrameRate"):
+        yield from numbers(dataset.get(tag))[:1]
 
 
 def _frame_times(vector: list[float]) -> np.ndarray:
@@ -85,10 +107,10 @@ def spacing(dataset: "Dataset", path: Path, stretch: float) -> float | None:
                 path,
                 f"the scale tags describe a region up to ({last_x}, {last_y}), but the frame has "
                 f"{width:.0f} x {height:.0f} px: it was resized after the tags were written",
+                _if_reduced((last_x or 0) / width, (last_y or 0) / height, _deltas(region)),
             )
             return None
-        deltas = (numbers(region.get(f"PhysicalDelta{axis}")) or [0.0] for axis in "XY")
-        spacings.append([10 * abs(delta[0]) for delta in deltas])
+        spacings.append(_deltas(region))
     if not spacings:
         tag = numbers(dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing"))
         spacings = [tag[::-1]] if len(tag) == 2 else []  # the tag begins with y
@@ -105,5 +127,23 @@ def spacing(dataset: "Dataset", path: Path, stretch: float) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _warn_spacing(path: Path, reason: str) -> None:
-    warnings.warn(f"{path}: {reason}. The spacing is left unknown.", stacklevel=5)
+def _deltas(region: "Dataset") -> list[float]:
+    """mm per px of a region in x and y, 0 where it has none."""
+    deltas = (numbers(region.get(f"PhysicalDelta{axis}")) or [0.0] for axis in "XY")
+    return [10 * abs(delta[0]) for delta in deltas]
+
+
+def _if_reduced(wider: float, higher: float, deltas: list[float]) -> str:
+    """Name the spacing of a frame that was made smaller by a whole factor, where one fits.
+
+    wider, higher: size of the region in frames. deltas: mm per px of the region, in x and y.
+    """
+    factor, other = ceil(wider), ceil(higher)
+    if factor != other or not 0 < max(deltas) <= (1 + ANISOTROPY) * min(deltas):
+        return ""
+    spacing = factor * float(np.mean(deltas))
+    return f" If the frame was made {factor} times smaller, --spacing {spacing:.4g} is right."
+
+
+def _warn_spacing(path: Path, reason: str, advice: str = "") -> None:
+    warnings.warn(f"{path}: {reason}. The spacing is left unknown.{advice}", stacklevel=5)

@@ -212,6 +212,14 @@ def test_many_bits_are_scaled_to_what_is_shown(tmp_path, bits, top, tags):
     np.testing.assert_allclose(read_without_warning(path).frames, values * (255 / top), atol=0.6)
 
 
+def test_colour_of_many_bits_that_fades_in_is_not_saturated(tmp_path):
+    grey = wide(4095)
+    grey[0] //= 64  # the first frame is nearly black
+    path = save(make_dataset(np.stack([grey] * 3, -1), "RGB", 12), tmp_path / "clip.dcm")
+    read = read_without_warning(path).frames
+    np.testing.assert_allclose(read, grey // 16, atol=1)
+
+
 @pytest.mark.parametrize(
     "tags",
     [

@@ -83,8 +83,16 @@ def test_a_vector_that_holds_the_times_themselves_is_not_added_up(tmp_path):
 def test_a_rate_that_no_scan_has_is_unknown(tmp_path, tags):
     with pytest.warns(UserWarning, match=r"cannot be that of a heart scan \(1 to 500\)"):
         assert read_with(tags, tmp_path).fps is None
-    with pytest.warns(UserWarning, match="cannot be that of a heart scan"):
+    with pytest.warns(UserWarning, match="as no heart scan has. 30, which .* are used") as said:
         assert read_with(tags | {"RecommendedDisplayFrameRate": 30}, tmp_path).fps == 30
+    assert not [warning for warning in said if "left unknown" in str(warning.message)]
+
+
+def test_nothing_is_said_of_uneven_times_that_are_not_used(tmp_path):
+    tags = {"FrameTime": "40", "FrameTimeVector": ["0", "20", "60", "20", "60", "20"]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_with(tags, tmp_path).fps == 25
 
 
 @pytest.mark.parametrize(
@@ -116,3 +124,19 @@ def test_spacing_that_cannot_be_trusted_is_left_out(tmp_path, region, reason):
     tags = {"SequenceOfUltrasoundRegions": [region], "PixelSpacing": [0.3, 0.3]}
     with pytest.warns(UserWarning, match=reason):
         assert read_with(tags, tmp_path).spacing is None
+
+
+def test_the_spacing_of_a_frame_that_was_halved_is_proposed(tmp_path):
+    def advice(region: Dataset) -> str:
+        with pytest.warns(UserWarning, match="The spacing is left unknown") as said:
+            assert read_with({"SequenceOfUltrasoundRegions": [region]}, tmp_path).spacing is None
+        (warning,) = said
+        return str(warning.message).partition("left unknown.")[2].strip()
+
+    halved = "If the frame was made 2 times smaller, --spacing 1 is right."
+    assert advice(make_region(last=(120, 90))) == halved
+    assert advice(make_region(last=(127, 95))) == halved
+    assert advice(make_region(last=(128, 96))) == halved
+    assert advice(make_region(last=(120, 40))) == ""  # not by one factor
+    assert advice(make_region(0.05, 0.06, last=(127, 95))) == ""
+    assert advice(make_region(0.0, 0.0, last=(127, 95))) == ""
