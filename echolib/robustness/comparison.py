@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ..networks.corruptions import CORRUPTIONS, SEEN, UNSEEN
-from ..statistics import bootstrap_interval, holm, paired_difference
+from ..statistics import holm, paired_difference, patient_interval
 from .benchmark import CLEAN
 from .doubt import DOUBTS, gain_of_dropping, p10
 
@@ -66,7 +66,7 @@ def mean_by_severity(cases: pd.DataFrame) -> pd.DataFrame:
     rows = []
     groups = cases.groupby(["model", "corruption", "severity"], sort=False)
     for (model, corruption, severity), group in groups:
-        low, high = bootstrap_interval(group.dice, group.patient, resamples=500)
+        low, high = patient_interval(group.dice, group.patient, resamples=500)
         row = {"model": model, "severity": severity, "mean": group.dice.mean()}
         row |= {"low": low, "high": high}
         names = cases.corruption.unique() if corruption == CLEAN else [corruption]
@@ -141,7 +141,7 @@ def fall_from_clean(
             f"{severity}; found {len(clean)} and {len(corrupted)}."
         )
     fall = clean.loc[corrupted.index].to_numpy() - corrupted.dice.to_numpy()
-    return float(fall.mean()), *bootstrap_interval(fall, corrupted.patient)
+    return float(fall.mean()), *patient_interval(fall, corrupted.patient)
 
 
 def falls_from_clean(cases: pd.DataFrame, severity: int) -> pd.DataFrame:
