@@ -61,7 +61,8 @@ def interval_in_words(low: float, high: float, patients: int, form: str = ".3f")
     patients: number of them. form: of both bounds, as in a format string.
     """
     if np.isnan(low) or np.isnan(high):
-        return f"no interval: {patients} patients, at least {FEWEST_PATIENTS} are needed"
+        some = "1 patient" if patients == 1 else f"{patients} patients"
+        return f"no interval: {some}, at least {FEWEST_PATIENTS} are needed"
     return f"95 % {low:{form}} to {high:{form}}"
 
 
@@ -113,8 +114,9 @@ class PairedDifference:
     """How two methods differ on the same patients; each patient counts once.
 
     patients: their number. mean: of the differences. low, high: 95 % interval of the mean, NaN for
-    fewer patients than `FEWEST_PATIENTS`. p: of Wilcoxon's signed-rank test, two-sided. effect: matched-pairs rank-biserial correlation, from
-    -1 (the second method is better for everybody) to 1 (the first is).
+    fewer patients than `FEWEST_PATIENTS`. p: of Wilcoxon's signed-rank test, two-sided. effect:
+    matched-pairs rank-biserial correlation, from -1 (the second method is better for everybody) to
+    1 (the first is).
     """
 
     patients: int

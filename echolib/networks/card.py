@@ -16,7 +16,7 @@ def frames_digest(table: pd.DataFrame) -> str:
 
     table: one row per frame with clip and frame, the names of which change the text.
     """
-    names = sorted({f"{clip} {frame}" for clip, frame in zip(table["clip"], table.frame)})
+    names = sorted(set(table["clip"].astype(str) + " " + table.frame.astype(str)))
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
