@@ -62,7 +62,9 @@ def test_a_phantom_study_is_never_called_by_the_name_of_its_layout(folder, monke
     assert (real.name, phantom.name) == ("echonet-dynamic", "phantom")
     assert {frame.source for frame in phantom.labelled("0X0001")[0]} == {"phantom"}
     again = pack_once(phantom, 32, progress=False)  # not what was packed under the other name
-    assert set(packed.table.source) == {"echonet-dynamic"} and set(again.table.source) == {"phantom"}
+    assert set(packed.table.source) == {"echonet-dynamic"} and set(again.table.source) == {
+        "phantom"
+    }
     assert real.fingerprint() != phantom.fingerprint()
     assert np.array_equal(packed.images, again.images)
 
