@@ -105,7 +105,8 @@ def comparison_forest(table: pd.DataFrame) -> Figure:
     diamonds mark the clean frames and all corruptions together.
     """
     first, second = table.columns[1:3]
-    return _forest(table, table.corruption.tolist(), table.corruption, f"{first} - {second}")
+    labels = [name.replace("_", " ") for name in table.corruption]
+    return _forest(table, labels, table.corruption, f"{first} - {second}")
 
 
 def difference_forest(table: pd.DataFrame) -> Figure:
@@ -128,7 +129,7 @@ def _forest(table: pd.DataFrame, labels: list[str], frames: pd.Series, title: st
         marker = "D" if name in (CLEAN, ALL) else "o"
         axes.scatter(row.difference, y, color=fill, edgecolor="black", marker=marker, zorder=3)
     axes.axvline(0, color="black", linewidth=1)
-    axes.set_yticks(positions, [label.replace("_", " ") for label in labels])
+    axes.set_yticks(positions, labels)
     axes.set_xlabel(f"{title} (95 % interval; filled: difference shown)")
     return figure
 

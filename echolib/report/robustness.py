@@ -21,6 +21,7 @@ from ..networks.models import Encoder, finds_landmarks
 from ..robustness.benchmark import conditions, corrupted_images, run_robustness
 from ..robustness.comparison import (
     NO_DIFFERENCE,
+    SEEN,
     compare_models,
     differences_from_first,
     doubt_gains,
@@ -65,7 +66,7 @@ def report_robustness(
     )
     summary, seen = robustness_summary(cases, baseline=next(iter(models))), seen_in_training(models)
     write_table(summary, folder / "summary.csv", index=True)
-    differences = differences_from_first(cases, seen)
+    differences = differences_from_first(cases[cases.model.isin(models)], seen)
     write_table(differences, folder / DIFFERENCES_FILE)
     falls = falls_from_clean(cases, _middle(severities), seen)
     if len(falls):
@@ -93,10 +94,11 @@ def explain_differences(table: pd.DataFrame) -> str:
     lines = []
     for row in table.to_dict("records"):
         interval = interval_in_words(row["low"], row["high"], row["patients"], "+.4f")
+        frames = row["frames"] if row["frames"] != SEEN else f"seen by {row['seen_by']}"
         verdict = row["verdict"]
         verdict = verdict if verdict == NO_DIFFERENCE else f"{verdict} is better"
         lines.append(
-            f"{row['first']} - {row['second']}, {row['frames']}: Dice {row['difference']:+.4f} "
+            f"{row['first']} - {row['second']}, {frames}: Dice {row['difference']:+.4f} "
             f"({interval}), p {row['p_holm']:.2g} (Holm), {row['patients']} patients: {verdict}"
         )
     return "\n".join(lines)

@@ -119,11 +119,12 @@ def differences_from_first(
     seen: for each model the corruptions of its training, see `seen_in_training`. Returns one row
     per other model and group of frames: clean, all corruptions, and, where a model has seen some
     corruptions in its training, those that are seen by one of the models, and the unseen. Columns:
-    first and second (names), frames (the group), first_mean and second_mean, then those of
-    `compare_models`; p_holm is corrected over all rows. No row of a single model.
+    first and second (names), frames (the group), seen_by (the models that have seen it, of the
+    group "seen"), first_mean and second_mean, then those of `compare_models`; p_holm is corrected
+    over all rows. No row of a single model.
     """
     first, *others = cases.model.unique()
-    corruptions = seen_by_any(seen)
+    corruptions, by = seen_by_any(seen), trained_on_corruptions(seen)
     rows = []
     for second in others:
         scores = _paired_scores(cases, first, second)
@@ -135,9 +136,10 @@ def differences_from_first(
             if len(group):
                 means = dict(zip(("first_mean", "second_mean"), _means(group), strict=True))
                 row = {"first": first, "second": second, "frames": name}
+                row["seen_by"] = by if name == SEEN else ""
                 rows.append({**row, **means, **_difference(group)})
     if not rows:
-        named = ["first", "second", "frames", "first_mean", "second_mean"]
+        named = ["first", "second", "frames", "seen_by", "first_mean", "second_mean"]
         return pd.DataFrame(columns=[*named, *COLUMNS])
     table = pd.DataFrame(rows)
     return _with_verdicts(table, table["first"], table.second)

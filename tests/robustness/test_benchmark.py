@@ -295,6 +295,7 @@ def test_the_first_model_is_compared_with_each_other_one():
     assert differences_from_first(cases[cases.model == "mine"]).empty
     lines = robustness_report.explain_differences(found).splitlines()
     assert len(lines) == len(found) and lines[1].endswith("10 patients: mine is better")
+    assert lines[2].startswith("mine - weak, seen by mine: Dice +0.")
     few = differences_from_first(cases[cases.patient.isin(["p0", "p1", "p2"])])
     assert set(few.verdict) == {"no difference shown"} and few.low.isna().all()
     assert "no interval: 3 patients, at least 5 are" in robustness_report.explain_differences(few)
