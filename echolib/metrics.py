@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from .geometry import bounding_box
-from .statistics import bootstrap_interval
+from .statistics import patient_interval
 
 SCORES = ("dice", "iou", "hd95", "assd")
 
@@ -87,7 +87,8 @@ def summarise(cases: pd.DataFrame) -> dict:
     """Mean, median, p10, p90 and the interval of the mean of each score over all cases.
 
     cases: one row per case with dice, iou, hd95, assd, unit ("mm" or "px") and patient. The 95 %
-    interval is a bootstrap over patients. Raises ValueError for an empty table, or for
+    interval, ci95, is a bootstrap over patients, [NaN, NaN] for fewer than
+    `statistics.FEWEST_PATIENTS`. Raises ValueError for an empty table, or for
     distances in two units.
     """
     if cases.empty:
@@ -102,7 +103,7 @@ def summarise(cases: pd.DataFrame) -> dict:
     for name in SCORES:
         values = cases[name].to_numpy()
         p10, median, p90 = np.percentile(values, [10, 50, 90])
-        interval = bootstrap_interval(values, cases.patient)
+        interval = patient_interval(values, cases.patient)
         summary[name] = {
             "mean": float(values.mean()),
             "median": float(median),

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata, wilcoxon
 
+FEWEST_PATIENTS = 5  # from which intervals and limits of agreement are computed
+
 
 def bootstrap_interval(
     values: np.ndarray,
@@ -33,6 +35,35 @@ def bootstrap_interval(
     else:
         results = [statistic(values[rows]) for rows in resampled_rows(groups, resamples, seed)]
     return _percentiles(results)
+
+
+def patient_interval(
+    values: np.ndarray,
+    patients: np.ndarray,
+    statistic: Callable[[np.ndarray], float] = np.mean,
+    resamples: int = 2000,
+) -> tuple[float, float]:
+    """`bootstrap_interval` by patient, or (NaN, NaN) for fewer than `FEWEST_PATIENTS`.
+
+    The resamples of three patients repeat the same few means: they give an interval that looks
+    certain, and is not. values: (N,). patients: (N,) labels, or any others of what is
+    independent, such as videos. Raises ValueError without values.
+    """
+    values = np.asarray(values, float)
+    if len(values) and len(pd.unique(np.asarray(patients))) < FEWEST_PATIENTS:
+        return np.nan, np.nan
+    return bootstrap_interval(values, patients, statistic, resamples)
+
+
+def interval_in_words(low: float, high: float, patients: int, form: str = ".3f") -> str:
+    """A 95 % interval, such as "95 % 0.754 to 0.899", or why there is none.
+
+    patients: number of them. form: of both bounds, as in a format string.
+    """
+    if np.isnan(low) or np.isnan(high):
+        some = "1 patient" if patients == 1 else f"{patients} patients"
+        return f"no interval: {some}, at least {FEWEST_PATIENTS} are needed"
+    return f"95 % {low:{form}} to {high:{form}}"
 
 
 def bootstrap_intervals(
@@ -82,9 +113,10 @@ def _percentiles(results: np.ndarray | list[float]) -> tuple[float, float]:
 class PairedDifference:
     """How two methods differ on the same patients; each patient counts once.
 
-    patients: their number. mean: of the differences. low, high: 95 % interval of the mean. p: of
-    Wilcoxon's signed-rank test, two-sided. effect: matched-pairs rank-biserial correlation, from
-    -1 (the second method is better for everybody) to 1 (the first is).
+    patients: their number. mean: of the differences. low, high: 95 % interval of the mean, NaN for
+    fewer patients than `FEWEST_PATIENTS`. p: of Wilcoxon's signed-rank test, two-sided. effect:
+    matched-pairs rank-biserial correlation, from -1 (the second method is better for everybody) to
+    1 (the first is).
     """
 
     patients: int
@@ -116,7 +148,7 @@ def paired_difference(
             "Scores that are no numbers, or of no patient, cannot be compared; leave them out."
         )
     difference = pd.Series(first - second).groupby(np.asarray(patients)).mean().to_numpy()
-    low, high = bootstrap_interval(difference)
+    low, high = patient_interval(difference, np.arange(len(difference)))
     changed = difference[difference != 0]
     p, effect = 1.0, 0.0
     if len(changed):

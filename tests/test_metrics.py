@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from echolib.metrics import case_scores, dice, iou, summarise, surface_distances
-from echolib.statistics import bootstrap_interval
+from echolib.statistics import FEWEST_PATIENTS, bootstrap_interval
 
 masks = arrays(bool, (12, 15))
 SQUARE = np.zeros((40, 50), bool)
@@ -79,6 +79,14 @@ def test_summary_holds_what_is_promised():
     assert summary["dice"]["p10"] == pytest.approx(np.percentile(table.dice, 10))
     low, high = summary["hd95"]["ci95"]
     assert low < table.hd95.mean() < high
+
+
+def test_summary_gives_few_patients_no_interval():
+    few = summarise(cases(2 * FEWEST_PATIENTS - 2))
+    assert few["patients"] == FEWEST_PATIENTS - 1 and np.isfinite(few["dice"]["mean"])
+    assert all(np.isnan(few[name]["ci95"]).all() for name in ("dice", "iou", "hd95", "assd"))
+    enough = summarise(cases(2 * FEWEST_PATIENTS))
+    assert enough["dice"]["ci95"][0] < enough["dice"]["mean"] < enough["dice"]["ci95"][1]
 
 
 def test_summary_refuses_no_cases_and_two_units():

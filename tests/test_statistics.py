@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import wilcoxon
 
-from echolib.statistics import bootstrap_interval, holm, paired_difference
+from echolib.statistics import (
+    FEWEST_PATIENTS,
+    bootstrap_interval,
+    holm,
+    interval_in_words,
+    paired_difference,
+    patient_interval,
+)
 
 
 def test_a_clear_difference_is_shown_and_none_is_not():
@@ -69,3 +76,27 @@ def test_bad_scores_are_refused():
         paired_difference([], [], [])
     with pytest.raises(ValueError, match="no numbers"):
         paired_difference([np.nan, 1], [0, 1], [0, 0])
+
+
+def test_few_patients_have_no_interval_however_many_cases_they_have():
+    values = np.random.default_rng(3).uniform(0.7, 0.9, 60)
+    few = np.arange(60) % (FEWEST_PATIENTS - 1)
+    assert np.isnan(patient_interval(values, few)).all()
+    enough = np.arange(60) % FEWEST_PATIENTS
+    assert patient_interval(values, enough) == bootstrap_interval(values, enough)
+    with pytest.raises(ValueError, match="at least one case"):
+        patient_interval(np.array([]), np.array([]))
+
+
+def test_a_paired_difference_of_few_patients_has_a_p_value_and_no_interval():
+    first, second = np.array([0.9, 0.8, 0.85, 0.9]), np.full(4, 0.7)
+    found = paired_difference(first, second, np.arange(4))
+    assert np.isnan([found.low, found.high]).all()
+    assert found.p == pytest.approx(0.125) and found.mean == pytest.approx(0.1625)
+
+
+def test_an_interval_in_words_says_why_there_is_none():
+    assert interval_in_words(0.75, 0.9, 38) == "95 % 0.750 to 0.900"
+    assert interval_in_words(-0.01, 0.02, 38, "+.2f") == "95 % -0.01 to +0.02"
+    none = f"no interval: 4 patients, at least {FEWEST_PATIENTS} are needed"
+    assert interval_in_words(np.nan, np.nan, 4) == none

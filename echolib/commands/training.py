@@ -2,8 +2,9 @@
 
 import argparse
 import json
+import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
 from ..files import atomic_path, write_table
@@ -13,7 +14,15 @@ from .learning import is_corrections, learn_from
 from .options import add_device, add_force, add_seed, add_split, check_file, refuse_input
 from .shared import SIZE, Add, open_labelled, open_packed, report_problems
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..data import FrameSet
+    from ..networks.models import Encoder
+    from ..networks.training import Training
+
 MINUTES = 10.0
+PHASES = ("ED", "ES")
 
 
 def add_commands(add: Add) -> None:
@@ -67,8 +76,10 @@ def add_commands(add: Add) -> None:
     command = add("evaluate", evaluate)
     command.add_argument("data", help="folder of a data set")
     command.add_argument(
-        "--weights", default="lv", help="pretrained name, file or folder (default lv)"
-    )
+        "--weights", default="lv",
+        help="one network: pretrained name, file or folder (default lv); `robustness --clean` "
+        "compares several",
+    )  # fmt: skip
     add_split(command, "test")
     command.add_argument("--json", help="file for the summary; a CSV of cases goes beside it")
     add_device(command)
@@ -116,15 +127,37 @@ def train(arguments: argparse.Namespace) -> None:
         print(f"weights of {arguments.start}; {', '.join(anew) or 'nothing'} made anew")
     parts = frames.split("train"), frames.split("val")
     training = Training(model, *parts, arguments.out, config, arguments.resume)
+    if training.finished:
+        print(f"the training in {arguments.out} is finished: {_outcome(training)}")
+        print("nothing was trained; a larger --minutes or --epochs makes it longer")
+        print(f"weights in {Path(arguments.out) / WEIGHTS_FILE}")
+        return
+    print(f"training on {_count(parts[0])} (split train), chosen by {_count(parts[1])} (split val)")
     arguments.kept = (
         "what was done up to the last validation is kept, if there was one; --resume goes on there"
     )
     training.run(bar)
-    print(
-        f"best validation Dice {training.progress.best:.4f} after {training.progress.step} steps "
+    print(_outcome(training))
+    print(f"weights in {Path(arguments.out) / WEIGHTS_FILE}")
+
+
+def _count(frames: "FrameSet") -> str:
+    """How many frames of how many patients, in words."""
+    patients = frames.table.patient.nunique()
+    return f"{len(frames)} frames of {patients} patient{'s' * (patients > 1)}"
+
+
+def _outcome(training: "Training") -> str:
+    """How a finished training ended, in words: its best Dice, at which step, and why it stopped."""
+    state, history = training.progress, training.history
+    best = int(history.step[history.val_dice.idxmax()]) if len(history) else 0
+    early = ""
+    if state.step < state.steps:
+        early = f"stopped early at step {state.step}: no better for {state.stale} rounds; "
+    return (
+        f"{early}best validation Dice {state.best:.4f} at step {best} of {state.steps} planned, "
         f"in {training.precision}"
     )
-    print(f"weights in {Path(arguments.out) / WEIGHTS_FILE}")
 
 
 def _length(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -143,12 +176,11 @@ def _length(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    """Score weights on a data set, in the geometry of its own frames."""
+    """Score a network on a data set, in the geometry of its own frames."""
     from ..data import problem_summary
-    from ..metrics import SCORES, summarise
-    from ..networks.inference import score
-    from ..networks.models import load_model
-    from ..networks.pretrained import find_weights
+    from ..networks.card import about_training
+    from ..networks.inference import score, sees_beat
+    from ..networks.models import load_model, weights_digest
 
     path = None if arguments.json is None else Path(arguments.json)
     if path is None and arguments.quiet:
@@ -167,24 +199,67 @@ def evaluate(arguments: argparse.Namespace) -> None:
     cases = score(network, data, arguments.split, not arguments.quiet, problems)
     if cases.empty:
         splits = sorted(data.table.split.unique())
+        needs = "with a labelled ED and ES frame beside it, " if sees_beat(network) else ""
         raise DataError(
-            f"{arguments.data} has no readable frame in the split {arguments.split!r}; "
+            f"{arguments.data} has no readable frame {needs}in the split {arguments.split!r}; "
             f"choose --split all or one of {splits}.\n{problem_summary(problems)}"
         )
-    summary = summarise(cases)
+    summary = _summarise(cases)
     summary |= {"split": arguments.split, "source": cases.source.iloc[0]}
-    summary["weights"] = find_weights(arguments.weights).name
-    print(f"{summary['n']} frames of {summary['patients']} patients, {summary['source']}")
-    for name in SCORES:
-        values = summary[name]
-        low, high = values["ci95"]
-        unit = f" {summary['unit']}" if name in ("hd95", "assd") else ""
-        print(
-            f"{name:5} mean {values['mean']:.3f} (95 % {low:.3f} to {high:.3f}), "
-            f"median {values['median']:.3f}, p10 {values['p10']:.3f}{unit}"
-        )
+    summary |= {"weights": arguments.weights, "weights_digest": weights_digest(network)}
+    _print_network(network, arguments.weights, summary)
+    _print_scores(summary)
+    if said := about_training(network, cases):
+        print(said)
     report_problems(problems)
     if path is not None:
         with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(summary, indent=2) + "\n")
+            temporary.write_text(json.dumps(_without_nan(summary), indent=2) + "\n")
         write_table(cases, path.with_suffix(".csv"))
+
+
+def _summarise(cases: "pd.DataFrame") -> dict[str, Any]:
+    """`metrics.summarise` of all cases, and under "phases" of those at ED and at ES."""
+    from ..metrics import summarise
+
+    parts = {phase: cases[cases.phase == phase] for phase in PHASES}
+    phases = {phase: summarise(part) for phase, part in parts.items() if len(part)}
+    return summarise(cases) | {"phases": phases}
+
+
+def _print_network(network: "Encoder", weights: str, summary: dict[str, Any]) -> None:
+    """Print which network is scored on which frames, and whether it usually works with others."""
+    from ..networks.pretrained import pretrained_names
+    from ..ventricle.clip import WEIGHTS
+
+    print(
+        f"{network.name} on {summary['source']}, split {summary['split']}: {summary['n']} frames "
+        f"of {summary['patients']} patients"
+    )
+    if weights in WEIGHTS and weights in pretrained_names():
+        others = ", ".join(name for name in WEIGHTS if name != weights)
+        print(f"{weights} is scored alone; `function` scores it together with {others}")
+
+
+def _print_scores(summary: dict[str, Any]) -> None:
+    """Print each score over all frames, then at ED and at ES."""
+    from ..metrics import SCORES
+    from ..statistics import interval_in_words
+
+    for name in SCORES:
+        unit = f" {summary['unit']}" if name in ("hd95", "assd") else ""
+        for part, rows in {"all": summary, **summary["phases"]}.items():
+            values = rows[name]
+            low, high = values["ci95"]
+            interval = interval_in_words(low, high, rows["patients"])
+            print(
+                f"{name:5}{part:4} mean {values['mean']:.3f} ({interval}), median "
+                f"{values['median']:.3f}, p10 {values['p10']:.3f}{unit}"
+            )
+
+
+def _without_nan(value: Any) -> Any:
+    """The values for a JSON file, which has no NaN: an interval that is none becomes null."""
+    if isinstance(value, dict):
+        return {name: _without_nan(each) for name, each in value.items()}
+    return None if isinstance(value, list) and any(map(math.isnan, value)) else value

@@ -3,7 +3,8 @@
 Each data set is a folder with `FileList.csv` (one row per clip), `VolumeTracings.csv` (the
 outlines) and `Videos/*.avi`. EchoNet-Dynamic has two traced frames per clip, each with a long axis
 and chords (X1, Y1, X2, Y2). EchoNet-Pediatric traces with a polygon (X, Y). A folder of
-corrections (`echolib.corrections`) is laid out as EchoNet-Dynamic, with `provenance.csv` beside.
+corrections (`echolib.corrections`) is laid out as EchoNet-Dynamic, with `provenance.csv` beside. So
+is a phantom study (`echolib.phantom`), with `study.json` beside.
 Sources: Ouyang et al., Nature 580 (2020); Reddy et al., J Am Soc Echocardiogr 36 (2023).
 """
 
@@ -32,6 +33,8 @@ from .video import read_video
 
 TRACINGS = "VolumeTracings.csv"
 PROVENANCE = "provenance.csv"  # in a folder of corrections: who outlined what
+STUDY_CARD = "study.json"  # in the folder of a phantom study: what it is drawn from
+PHANTOM = "phantom"  # name of a phantom study, never that of the data set whose layout it has
 NOTHING_OUTLINED = "Nobody has outlined a ventricle in this folder of corrections yet."
 CHORD_COLUMNS = ["X1", "Y1", "X2", "Y2"]
 TRACING_COLUMNS = ("FileName", *CHORD_COLUMNS, "Frame")
@@ -49,17 +52,18 @@ PEDIATRIC_EF = (
 
 
 class EchoNet:
-    """Reader of an EchoNet-Dynamic or EchoNet-Pediatric folder; its columns decide which.
+    """Reader of an EchoNet-Dynamic or EchoNet-Pediatric folder; its files decide which.
 
     It reads a folder of corrections too. That has any number of traced frames per clip, the first
     of which is ES and the last ED; clips of several sizes; and the patients in `provenance.csv`.
 
-    Attributes: name; folder; pediatric; corrected, whether it is a folder of corrections; table
-    (one row per clip, index the clip's name, columns patient, split, fps, EF, ESV, EDV, frames and
-    path); problems; frame_shape, the (H, W) px of most frames, to which the coordinates of the
-    tracings refer; about_ef, a sentence on the method of the listed EF where it is not that of
-    disks, else "". A clip has the rate of FileList.csv, and that of its video where the file has no
-    rates, as in EchoNet-Pediatric.
+    Attributes: name, such as "echonet-dynamic", which is also the source of the labelled frames;
+    that of a phantom study is "phantom"; folder; pediatric; corrected, whether it is a folder of
+    corrections; table (one row per clip, index the clip's name, columns patient, split, fps, EF,
+    ESV, EDV, frames and path); problems; frame_shape, the (H, W) px of most frames, to which the
+    coordinates of the tracings refer; about_ef, a sentence on the method of the listed EF where it
+    is not that of disks, else "". A clip has the rate of FileList.csv, and that of its video where
+    the file has no rates, as in EchoNet-Pediatric.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -73,8 +77,7 @@ class EchoNet:
         advice = {"if_empty": NOTHING_OUTLINED} if self.corrected else {}
         tracings, found = read_table(path, ["FileName", "Frame"], **advice)
         self.pediatric = "X1" not in tracings and "X" in tracings
-        self.name = "echonet-pediatric" if self.pediatric else "echonet-dynamic"
-        self.name = "corrections" if self.corrected else self.name
+        self.name = self._find_name()
         self.about_ef = PEDIATRIC_EF if self.pediatric else ""
         self._columns = POLYGON_COLUMNS if self.pediatric else CHORD_COLUMNS
         require_columns(path, list(tracings), self._columns)
@@ -95,6 +98,14 @@ class EchoNet:
                 f"{self.folder}: no clip is both listed and traced.\n"
                 f"{problem_summary(self.problems)}"
             )
+
+    def _find_name(self) -> str:
+        """What the data set is, which its layout alone does not say."""
+        if self.corrected:
+            return "corrections"
+        if (self.folder / STUDY_CARD).is_file():
+            return PHANTOM
+        return "echonet-pediatric" if self.pediatric else "echonet-dynamic"
 
     def _report(self, row: int | None, kind: str, *values: object) -> None:
         self.problems.append(Problem.of(TRACINGS, row, kind, *values))
@@ -280,6 +291,8 @@ class EchoNet:
             digest.update(os.fsencode(f"{path.name} {_stored_size(path)}"))
         if self.corrected:
             digest.update(" ".join(self.table.patient).encode())
+        if self.name == PHANTOM:  # so that what was packed under another name is packed anew
+            digest.update(PHANTOM.encode())
         return digest.hexdigest()[:12]
 
 

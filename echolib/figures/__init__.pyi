@@ -55,6 +55,7 @@ from .robustness import (
     MODEL_COLOURS,
     comparison_forest,
     corruption_sheet,
+    difference_forest,
     heatmap_sheet,
     retention_curves,
     severity_curves,

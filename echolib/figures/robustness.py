@@ -1,6 +1,6 @@
 """Figures of the robustness benchmark: corruptions, scores, comparisons, and doubt."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import cycle
 
 import matplotlib.pyplot as plt
@@ -10,9 +10,15 @@ from matplotlib.figure import Figure
 
 from ..data.sector import find_sector
 from ..geometry import mask_outline
-from ..networks.corruptions import CORRUPTIONS, SEEN, SEVERITIES, check_corruptions, corrupt
+from ..networks.corruptions import CORRUPTIONS, SEVERITIES, check_corruptions, corrupt
 from ..robustness.benchmark import CLEAN
-from ..robustness.comparison import ALL, mean_by_severity
+from ..robustness.comparison import (
+    ALL,
+    NO_DIFFERENCE,
+    mean_by_severity,
+    seen_by_any,
+    trained_on_corruptions,
+)
 from ..robustness.doubt import DOUBTS, p10, retention
 from .base import PALETTE, draw_outline, image_grid, panel_grid, show_image
 
@@ -45,18 +51,21 @@ def corruption_sheet(
     return image_grid(images, titles, columns=columns or len(levels), width=2.0)
 
 
-def severity_curves(cases: pd.DataFrame) -> Figure:
+def severity_curves(
+    cases: pd.DataFrame, seen: Mapping[str, Collection[str]] | None = None
+) -> Figure:
     """Draw mean Dice against severity, with its 95 % interval at the highest severity.
 
-    cases: from `benchmark.run_robustness`. There is one panel per corruption and one line per
-    model. Each panel has its own scale. The intervals are vertical lines beside the last points,
-    side by side. An asterisk, which the legend explains, marks the corruptions that a model
-    trained on corrupted images may have seen.
+    cases: from `benchmark.run_robustness`. seen: for each model the corruptions of its training,
+    see `comparison.seen_in_training`. There is one panel per corruption and one line per model.
+    Each panel has its own scale. The intervals are vertical bars beside the last points, side by
+    side. An asterisk marks the corruptions that some of these models were trained on. The legend
+    explains both, and names these models.
     """
     means = mean_by_severity(cases)
     names = [name for name in CORRUPTIONS if name in set(means.corruption)]
     figure, grid = panel_grid(len(names), PANELS_PER_ROW, 3.3, 2.4, sharex=True)
-    colours = _model_colours(cases)
+    colours, trained = _model_colours(cases), seen_by_any(seen)
     for axes, name in zip(grid.flat, names, strict=False):
         for number, (model, colour) in enumerate(colours.items()):
             curve = means[(means.corruption == name) & (means.model == model)]
@@ -66,17 +75,20 @@ def severity_curves(cases: pd.DataFrame) -> Figure:
                 label=model,
             )  # fmt: skip
             last = curve.loc[curve.severity.idxmax()]
-            beside = last.severity + INTERVAL_GAP * (number + 2)
-            axes.vlines(beside, last.low, last.high, color=colour, linewidth=1.6)
-        axes.set_title(name.replace("_", " ") + (" *" if name in SEEN else ""))
+            if np.isfinite(last.low):
+                beside = last.severity + INTERVAL_GAP * (number + 2)
+                axes.vlines(beside, last.low, last.high, color=colour, linewidth=1.6)
+        axes.set_title(name.replace("_", " ") + (" *" if name in trained else ""))
     for axes in grid[-1]:
         axes.set(xlabel="severity", xticks=(0, *SEVERITIES))
     for axes in grid[:, 0]:
         axes.set_ylabel("Dice")
-    seen = "* used in training on corrupted frames" if set(names) & set(SEEN) else None
+    notes = ["bars: 95 % interval at the highest severity"] if means.low.notna().any() else []
+    if set(names) & set(trained):
+        notes.append(f"* in the training of {trained_on_corruptions(seen)}")
     figure.legend(
         *grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(colours),
-        title=seen, title_fontsize="small",
+        title="\n".join(notes) or None, title_fontsize="small",
     )  # fmt: skip
     return figure
 
@@ -93,17 +105,32 @@ def comparison_forest(table: pd.DataFrame) -> Figure:
     diamonds mark the clean frames and all corruptions together.
     """
     first, second = table.columns[1:3]
+    labels = [name.replace("_", " ") for name in table.corruption]
+    return _forest(table, labels, table.corruption, f"{first} - {second}")
+
+
+def difference_forest(table: pd.DataFrame) -> Figure:
+    """Draw how the first model differs from each other one, as `comparison_forest` does.
+
+    table: from `comparison.differences_from_first`, with one row or more.
+    """
+    labels = [f"{row.second}, {row.frames}" for row in table.itertuples()]
+    return _forest(table, labels, table.frames, f"{table['first'].iloc[0]} - the other model")
+
+
+def _forest(table: pd.DataFrame, labels: list[str], frames: pd.Series, title: str) -> Figure:
+    """Draw differences with their intervals. frames: the frames of each row. title: what they are
+    differences of."""
     figure, axes = plt.subplots(figsize=(7.5, 0.32 * len(table) + 1.2))
     positions = np.arange(len(table))[::-1]
-    for y, row in zip(positions, table.itertuples(), strict=True):
-        shown = row.verdict in (first, second)
+    for y, row, name in zip(positions, table.itertuples(), frames, strict=True):
         axes.plot((row.low, row.high), (y, y), color=PALETTE["neutral"], linewidth=1.5)
-        fill = PALETTE["prediction"] if shown else "white"
-        marker = "D" if row.corruption in (CLEAN, ALL) else "o"
+        fill = "white" if row.verdict == NO_DIFFERENCE else PALETTE["prediction"]
+        marker = "D" if name in (CLEAN, ALL) else "o"
         axes.scatter(row.difference, y, color=fill, edgecolor="black", marker=marker, zorder=3)
     axes.axvline(0, color="black", linewidth=1)
-    axes.set_yticks(positions, [name.replace("_", " ") for name in table.corruption])
-    axes.set_xlabel(f"{first} - {second} (95 % interval; filled: difference shown)")
+    axes.set_yticks(positions, labels)
+    axes.set_xlabel(f"{title} (95 % interval; filled: difference shown)")
     return figure
 
 

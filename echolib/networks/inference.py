@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import groupby, islice
 from typing import Protocol, runtime_checkable
 
 import cv2
@@ -98,13 +98,23 @@ def _masks(
     boxes: Sequence[SectorBox],
     rounded: Sequence[bool] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Yield a mask (H, W) bool per frame. rounded: as for `source_mask`, per frame."""
+    """Yield a mask (H, W) bool per frame. rounded: as for `source_mask`, per frame.
+
+    frames: each (H, W) uint8, or (inputs, H, W) for a network of several inputs.
+    """
     together = batch_size()
     for start in range(0, len(frames), together):
         batch = slice(start, start + together)
-        squares = [box.image(frame) for frame, box in zip(frames[batch], boxes[batch], strict=True)]
+        squares = [
+            _square(frame, box) for frame, box in zip(frames[batch], boxes[batch], strict=True)
+        ]
         for index, answer in enumerate(predict(network, np.stack(squares)), start):
             yield source_mask(answer, boxes[index], rounded is not None and rounded[index])
+
+
+def _square(frame: np.ndarray, box: SectorBox) -> np.ndarray:
+    """The square of a frame (H, W), or the squares of several (n, H, W)."""
+    return box.image(frame) if frame.ndim == 2 else np.stack([box.image(one) for one in frame])
 
 
 # --- Answers about squares ------------------------------------------------------------------------
@@ -226,19 +236,56 @@ class Case:
         }
 
 
-def predict_cases(network: Encoder, frames: Iterable[LabelledFrame]) -> Iterator[Case]:
-    """Outline labelled frames, each by itself, and score them in the geometry of their source."""
-    iterator = iter(frames)
+def predict_cases(
+    network: Encoder, frames: Iterable[LabelledFrame], problems: list[Problem] | None = None
+) -> Iterator[Case]:
+    """Outline labelled frames, each by itself, and score them in the geometry of their source.
+
+    A network that sees the beat gets each frame between the ED and the ES frame of its clip, whose
+    frames must follow each other. Frames of clips without them are left out. problems: list to
+    which those clips are added.
+    """
+    shown = ((frame, frame.image) for frame in frames)
+    return _cases(network, within_beat(frames, problems) if sees_beat(network) else shown)
+
+
+def sees_beat(network: Encoder) -> bool:
+    """Whether a network sees a frame together with others of its clip, as `lv_cycle` does."""
+    return network.arguments.get("inputs", 1) > 1
+
+
+def within_beat(
+    frames: Iterable[LabelledFrame], problems: list[Problem] | None = None
+) -> Iterator[tuple[LabelledFrame, np.ndarray]]:
+    """Yield labelled frames with what a network of the beat sees: ED, the frame, ES.
+
+    They are (3, H, W) uint8, as `frames.within_cycle` has them. frames, problems: as for
+    `predict_cases`.
+    """
+    for clip, group in groupby(frames, key=lambda frame: frame.clip):
+        members = list(group)
+        ends = {frame.phase: frame.image for frame in reversed(members)}
+        if {"ED", "ES"} <= ends.keys() and len({frame.image.shape for frame in members}) == 1:
+            yield from ((f, np.stack([ends["ED"], f.image, ends["ES"]])) for f in members)
+        elif problems is not None:
+            reason = "no labelled ED and ES frame of one size, which a network of the beat sees"
+            problems.append(Problem(clip, None, reason))
+
+
+def _cases(network: Encoder, shown: Iterable[tuple[LabelledFrame, np.ndarray]]) -> Iterator[Case]:
+    """Outline and score frames. shown: with each, what the network sees, as `_masks` takes it."""
+    iterator = iter(shown)
     while batch := list(islice(iterator, batch_size())):
-        boxes = [sector_box(frame.image[None], network.size) for frame in batch]
+        frames, images = [frame for frame, _ in batch], [image for _, image in batch]
+        boxes = [sector_box(image.reshape(-1, *image.shape[-2:]), network.size) for image in images]
         rounded = [
             finds_landmarks(network)
             and frame.landmarks is not None
             and drawn_rounded(frame.landmarks, frame.mask)
-            for frame in batch
+            for frame in frames
         ]
-        masks = _masks(network, [frame.image for frame in batch], boxes, rounded)
-        for frame, mask in zip(batch, masks, strict=True):
+        masks = _masks(network, images, boxes, rounded)
+        for frame, mask in zip(frames, masks, strict=True):
             yield Case(frame, mask, case_scores(mask, frame.mask, frame.spacing))
 
 
@@ -253,8 +300,14 @@ def score(
 
     Returns one row per case: clip, frame, phase, split, patient, source, the scores of
     `metrics.case_scores`, area and area_true in px, unit of the distances. problems: list to which
-    the problems of the clips are added.
+    the problems of the clips are added. A network that sees the beat is scored on clips that have a
+    labelled ED and ES frame, see `predict_cases`, or on packed frames with neighbours.
     """
-    cases = predict_cases(network, labelled_frames(data, split, problems))
+    if sees_beat(network) and isinstance(data, FrameSet) and data.neighbours is not None:
+        chosen = data.split(split)
+        images = with_neighbours(chosen, network.arguments["inputs"])
+        cases = _cases(network, ((chosen.frame(i), shown) for i, shown in enumerate(images)))
+    else:
+        cases = predict_cases(network, labelled_frames(data, split, problems), problems)
     bar = tqdm(cases, desc="evaluate", unit="frame", disable=not progress)
     return pd.DataFrame([case.row() for case in bar])

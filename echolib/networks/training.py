@@ -21,6 +21,7 @@ from ..errors import DataError
 from ..files import remove_leftovers, write_table
 from .average import MovingAverage
 from .batches import Batches, Validation, check_learnable
+from .card import frames_digest
 from .checkpoints import (
     length_of,
     load_checkpoint,
@@ -76,6 +77,7 @@ class Training:
                 raise ValueError(f"There are no {name} frames. Does the data set name its splits?")
         self.config = settings = config or TrainingConfig()
         self.source = str(train.table.source.iloc[0])
+        self.digest = frames_digest(train.table)
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.folder)
@@ -291,6 +293,7 @@ class Training:
         model = cast(Encoder, self.averaged.module)  # torch declares no more than a Module
         model.card = {
             "trained_on": self.source,
+            "training_digest": self.digest,
             "training_frames": len(self.batches.images),
             "validation_frames": len(self.validation.images),
             "validation_dice": round(val_dice, 4),

@@ -9,19 +9,30 @@ from matplotlib.figure import Figure
 
 from ..data.frames import FrameSet
 from ..figures.base import save, styled
-from ..figures.robustness import comparison_forest, retention_curves, severity_curves
+from ..figures.robustness import (
+    comparison_forest,
+    difference_forest,
+    retention_curves,
+    severity_curves,
+)
 from ..files import write_table
 from ..networks.corruptions import SEVERITIES
 from ..networks.models import Encoder, finds_landmarks
 from ..robustness.benchmark import conditions, corrupted_images, run_robustness
 from ..robustness.comparison import (
+    NO_DIFFERENCE,
+    SEEN,
     compare_models,
+    differences_from_first,
     doubt_gains,
     falls_from_clean,
     robustness_summary,
+    seen_in_training,
 )
 from ..robustness.doubt import doubt_cases
+from ..statistics import interval_in_words
 
+DIFFERENCES_FILE = "differences.csv"
 COMBINED = "combined"  # name of the model that combines a masks and a landmarks model
 
 
@@ -38,12 +49,14 @@ def report_robustness(
 ) -> pd.DataFrame:
     """Run the benchmark and write its results; returns the summary, one row per model.
 
-    If the models include both kinds, the first masks model and the first landmarks model form a
-    pair: they are compared, and scored as a combined model too. The folder gets `robustness.csv`
-    (one row per case), `summary.csv`, `falls.csv` (at the middle severity) and `curves.png`; with
-    a pair also `comparison.csv`, `comparison.png`, `doubt.csv` (one row per frame, clean and at
-    the middle severity), `doubt_gain.csv` and `doubt.png`. An interrupted run resumes as in
-    `run_robustness`, which explains workers and scheduler.
+    corruptions: default all; none in an empty tuple, which scores the clean frames alone. If the
+    models include both kinds, the first masks model and the first landmarks model form a pair: they
+    are compared, and scored as a combined model too. The folder gets `robustness.csv` (one row per
+    case), `summary.csv`, `differences.csv` and `differences.png` (the first model against each
+    other one), `falls.csv` (at the middle severity) and `curves.png`; with a pair also
+    `comparison.csv`, `comparison.png`, `doubt.csv` (one row per frame, clean and at the middle
+    severity), `doubt_gain.csv` and `doubt.png`. Clean frames alone give no falls and no curves. An
+    interrupted run resumes as in `run_robustness`, which explains workers and scheduler.
     """
     folder = Path(folder)
     pair = _first_pair(models)
@@ -51,10 +64,16 @@ def report_robustness(
     cases = run_robustness(
         models, frames, folder, corruptions, severities, seed, pairs, progress, workers, scheduler
     )
-    summary = robustness_summary(cases, baseline=next(iter(models)))
+    summary, seen = robustness_summary(cases, baseline=next(iter(models))), seen_in_training(models)
     write_table(summary, folder / "summary.csv", index=True)
-    write_table(falls_from_clean(cases, _middle(severities)), folder / "falls.csv")
-    _draw(lambda: severity_curves(cases), "curves", folder)
+    differences = differences_from_first(cases[cases.model.isin(models)], seen)
+    write_table(differences, folder / DIFFERENCES_FILE)
+    falls = falls_from_clean(cases, _middle(severities), seen)
+    if len(falls):
+        write_table(falls, folder / "falls.csv")
+        _draw(lambda: severity_curves(cases, seen), "curves", folder)
+    if len(differences):
+        _draw(lambda: difference_forest(differences), "differences", folder)
     if pair:
         table = compare_models(cases, *pair)
         write_table(table, folder / "comparison.csv")
@@ -67,16 +86,39 @@ def report_robustness(
     return summary
 
 
-def explain_summary(models: dict[str, Encoder]) -> str:
-    """What the columns of the summary are, and what the combined model is, for the shell."""
+def explain_differences(table: pd.DataFrame) -> str:
+    """The paired differences of the first model from each other one, a line each, for the shell.
+
+    table: of `comparison.differences_from_first`, also as read from its file.
+    """
+    lines = []
+    for row in table.to_dict("records"):
+        interval = interval_in_words(row["low"], row["high"], row["patients"], "+.4f")
+        frames = row["frames"] if row["frames"] != SEEN else f"seen by {row['seen_by']}"
+        verdict = row["verdict"]
+        verdict = verdict if verdict == NO_DIFFERENCE else f"{verdict} is better"
+        lines.append(
+            f"{row['first']} - {row['second']}, {frames}: Dice {row['difference']:+.4f} "
+            f"({interval}), p {row['p_holm']:.2g} (Holm), {row['patients']} patients: {verdict}"
+        )
+    return "\n".join(lines)
+
+
+def explain_summary(models: dict[str, Encoder], clean: bool = False) -> str:
+    """What the columns of the summary are, and what the combined model is, for the shell.
+
+    clean: whether only clean frames were scored.
+    """
     baseline, pair = next(iter(models)), _first_pair(models)
-    lines = [
-        "clean, corrupted: mean Dice of the left ventricle; kept: their quotient.",
-        f"mce: error 1 - Dice under corruption, as a share of that of {baseline}; relative_mce: "
-        "the same of the Dice lost.",
-        "worst: the corruption with the lowest Dice. ef_error: points of EF under corruption; "
-        "without_ef: clips without one, %.",
-    ]
+    lines = ["clean: mean Dice of the left ventricle."]
+    if not clean:
+        lines = [
+            "clean, corrupted: mean Dice of the left ventricle; kept: their quotient.",
+            f"mce: error 1 - Dice under corruption, as a share of that of {baseline}; "
+            "relative_mce: the same of the Dice lost.",
+            "worst: the corruption with the lowest Dice. ef_error: points of EF under corruption; "
+            "without_ef: clips without one, %.",
+        ]
     if pair:
         lines.append(f"{COMBINED}: the mean shape of {pair[0]} and {pair[1]}.")
     return "\n".join(lines)

@@ -16,7 +16,7 @@ from ..metrics import dice
 from ..networks.inference import THRESHOLD, predict, square_masks
 from ..networks.models import Encoder
 from ..networks.views import views_of
-from ..statistics import bootstrap_interval
+from ..statistics import patient_interval
 
 DOUBTS = ("disagreement", "augmentation", "entropy")  # columns of `doubt_cases`
 SHARES = np.arange(50, 101, 5) / 100  # of the frames, which `retention` keeps in turn
@@ -136,7 +136,8 @@ def gain_of_dropping(
     """How much a statistic of Dice rises when the most doubtful tenth of the frames is left out.
 
     cases: from `doubt_cases`. doubt: name of a column. Returns the gain and its 95 % bootstrap
-    interval by patient; in each resample the frames to leave out are chosen anew.
+    interval by patient, NaN for fewer than `statistics.FEWEST_PATIENTS`; in each resample the
+    frames to leave out are chosen anew.
     """
     scores, doubts = cases.dice.to_numpy(), cases[doubt].to_numpy()
 
@@ -145,5 +146,5 @@ def gain_of_dropping(
         return statistic(scores[kept]) - statistic(scores[rows])
 
     rows = np.arange(len(cases))
-    interval = bootstrap_interval(rows, cases.patient, lambda drawn: gain(drawn.astype(int)))
+    interval = patient_interval(rows, cases.patient, lambda drawn: gain(drawn.astype(int)))
     return gain(rows), *interval

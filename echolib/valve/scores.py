@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..metrics import case_scores, dice, iou
-from ..statistics import bootstrap_interval
+from ..statistics import patient_interval
 
 REFERENCE_SIDE = 112  # px, side of the frames for which distances are reported
 
@@ -91,13 +91,14 @@ def summary(table: pd.DataFrame) -> dict[str, float | list[float]]:
     """Summarise a table of `score_valves`: the task's score and its interval.
 
     Returns the number of videos and of frames, the median IoU over videos with its 95 % bootstrap
-    interval over videos (median_ci95), mean and 10th percentile (p10) of the IoU, and the medians
-    of dice and assd_112. Raises ValueError for an empty table.
+    interval over videos (median_ci95; [NaN, NaN] for fewer of them than
+    `statistics.FEWEST_PATIENTS`), mean and 10th percentile (p10) of the IoU, and the medians of
+    dice and assd_112. Raises ValueError for an empty table.
     """
     if table.empty:
         raise ValueError("No videos to summarise: the table has no row.")
     values = table.iou.to_numpy(float)
-    interval = bootstrap_interval(values, statistic=np.median)
+    interval = patient_interval(values, np.arange(len(values)), np.median)
     return {
         "videos": len(table),
         "frames": int(table.frames.sum()),

@@ -13,11 +13,10 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from ..data.frames import SPLITS
-from ..statistics import bootstrap_intervals
+from ..statistics import FEWEST_PATIENTS, bootstrap_intervals
 
 ALL = "all"
 EF_LIMITS = (35, 45, 50)  # EF in per cent: with a lower EF, a heart counts as weak
-FEWEST_PATIENTS = 5  # from which intervals and limits of agreement are computed
 EF_RANGES = (30, 45, 55)  # EF in per cent: limits of the ranges in which hearts are told apart
 FEWEST_IN_RANGE = 20  # clips: if a range has fewer, the clips are divided into thirds
 

@@ -294,12 +294,12 @@ def test_train_resumes_at_the_length_that_it_had_unless_another_is_given(tmp_pat
     ventricle_set(size=32).save(tmp_path / "set")
     command = ["train", tmp_path / "set", "--out", tmp_path / "net", "--size", "32", "--width", "2"]
     assert run(*command, "--epochs", "2") == 0
-    steps = [line for line in capsys.readouterr().out.splitlines() if "steps in" in line]
+    outcome = capsys.readouterr().out.splitlines()[1]
     assert run(*command, "--resume") == 0  # finished: nothing to do
-    assert [line for line in capsys.readouterr().out.splitlines() if "steps in" in line] == steps
+    assert f"is finished: {outcome}" in capsys.readouterr().out
     assert run(*command, "--resume", "--epochs", "4") == 0
-    count = int(steps[0].split(" steps ")[0].split()[-1])
-    assert f"after {2 * count} steps" in capsys.readouterr().out
+    count = int(outcome.split(" planned")[0].split()[-1])
+    assert f"of {2 * count} planned" in capsys.readouterr().out
     fails(capsys, [*command, "--resume", "--epochs", "1"], "Give a larger one")
     assert run(*command, "--resume", "--minutes", "0.05") == 0
 

@@ -1,6 +1,7 @@
 """The commands as a user types them, with the files they promise."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,8 @@ from echolib.commands.parser import build_parser, main
 from echolib.config import data_folder
 from echolib.data import open_data
 from echolib.data.nifti import read_nifti
-from echolib.networks.models import UNet, load_model
+from echolib.networks.models import UNet, load_model, weights_digest
+from echolib.networks.training import Training
 from tests.browser.truth import page_data
 from tests.data.test_camus import folder as camus_folder  # noqa: F401
 from tests.makers import EchoNetFolder, frame_set, save_network, ventricle_set, write_avi
@@ -48,6 +50,13 @@ def test_phantom_pack_train_evaluate_segment_follow_each_other(tmp_path, capsys)
     assert main([*command, "--json", str(scores)]) == 0
     summary = json.loads(scores.read_text())
     assert summary["n"] == 16 and summary["unit"] == "px"
+    assert summary["source"] == load_model(model).card["trained_on"] == "phantom"
+    assert summary["weights"] == str(model)
+    assert summary["weights_digest"] == weights_digest(load_model(model))
+    phases = summary["phases"]
+    assert [phases[phase]["n"] for phase in ("ED", "ES")] == [8, 8]
+    means = [phases[phase]["dice"]["mean"] for phase in ("ED", "ES")]
+    assert np.mean(means) == pytest.approx(summary["dice"]["mean"])
     for name in ("dice", "iou", "hd95", "assd"):
         assert {"mean", "median", "p10", "ci95"} <= summary[name].keys()
         assert summary[name]["ci95"][0] <= summary[name]["mean"] <= summary[name]["ci95"][1]
@@ -58,6 +67,82 @@ def test_phantom_pack_train_evaluate_segment_follow_each_other(tmp_path, capsys)
     assert main(["segment", str(clip), "--out", str(out), "--weights", str(model)]) == 0
     output = capsys.readouterr().out
     assert "best validation Dice" in output and "frames outlined" in output
+    assert (
+        "training on 12 frames of 6 patients (split train), chosen by 2 frames of 1 patient ("
+        in output
+    )
+    assert "model on phantom, split all: 16 frames of 8 patients" in output
+    assert "model was trained on frames of this data set's split train: its scores" in output
+    capsys.readouterr()
+    command = ["evaluate", str(study), "--weights", str(model), "--json", str(scores)]
+    assert main([*command, "--force"]) == 0
+    output = capsys.readouterr().out
+    assert "no interval: 1 patient, at least 5 are needed" in output and "nan" not in output
+    assert "was trained on" not in output  # the split test
+    assert json.loads(scores.read_text(), parse_constant=pytest.fail)["dice"]["ci95"] is None
+
+
+def test_evaluate_says_that_lv_usually_works_with_others(tmp_path, capsys):
+    ventricle_set(12, size=112).save(tmp_path / "study")
+    assert main(["evaluate", str(tmp_path / "study"), "--split", "all"]) == 0
+    output = capsys.readouterr().out
+    assert "lv on ellipses, split all: 12 frames of 6 patients" in output
+    assert "lv is scored alone; `function` scores it together with lv_cycle" in output
+    lines = [line.split()[:2] for line in output.splitlines() if " mean " in line]
+    assert lines[:4] == [["dice", "all"], ["dice", "ED"], ["dice", "ES"], ["iou", "all"]]
+    assert "trained on" not in output
+
+
+def test_a_network_of_the_beat_is_evaluated(tmp_path, capsys):
+    study, model = ventricle_set(size=32), str(tmp_path / "model")
+    study.save(tmp_path / "study")
+    command = ["train", str(tmp_path / "study"), "--out", model, "--size", "32", "--width", "2"]
+    assert main([*command, "--cycle", "--epochs", "1"]) == 0
+    scores = tmp_path / "scores.json"
+    command = ["evaluate", str(tmp_path / "study"), "--weights", model, "--split", "train"]
+    assert main([*command, "--json", str(scores)]) == 0
+    assert "model was trained on frames of this data set's split train" in capsys.readouterr().out
+    assert json.loads(scores.read_text())["n"] == 20
+    replace(study, table=study.table.assign(phase="")).save(tmp_path / "still")
+    command = ["evaluate", tmp_path / "still", "--weights", model]
+    fails(capsys, command, "no readable frame with a labelled ED and ES frame beside it")
+    command = ["robustness", tmp_path / "study", "--out", tmp_path / "out", "--weights", model]
+    fails(capsys, command, "between the ED and the ES frame", "`evaluate` scores it")
+
+
+def test_a_training_says_how_it_ended_and_how_to_go_on(tmp_path, capsys, monkeypatch):
+    frame_set(24).save(tmp_path / "set")
+    command = ["train", str(tmp_path / "set"), "--out", str(tmp_path / "out"), "--size", "32"]
+    command += ["--width", "2"]
+    monkeypatch.setattr(Training, "validate", lambda self: (0.5, 1.0))
+    assert main([*command, "--epochs", "100"]) == 0
+    first = capsys.readouterr().out
+    assert "stopped early at step" in first and "no better for 31 rounds" in first
+    assert "best validation Dice 0.5000 at step" in first and "of 100 planned" in first
+    assert main([*command, "--resume"]) == 0
+    second = capsys.readouterr().out
+    assert "is finished: stopped early at step" in second and "training on" not in second
+    assert "nothing was trained; a larger --minutes or --epochs makes it longer" in second
+    assert main([*command, "--resume", "--epochs", "101"]) == 0
+    assert "training on 20 frames of 10 patients (split train)" in capsys.readouterr().out
+
+
+def test_one_command_says_which_of_two_networks_is_better_on_clean_frames(
+    tmp_path, capsys, weights
+):
+    ventricle_set(24, size=48).save(tmp_path / "study")
+    torch.manual_seed(1)
+    save_network(UNet(width=2, depth=2), tmp_path / "mine.safetensors", 48)
+    command = ["robustness", str(tmp_path / "study"), "--out", str(tmp_path / "out"), "--clean"]
+    command += ["--split", "all", "--weights", str(tmp_path / "mine.safetensors"), str(weights)]
+    assert main(command) == 0
+    output = capsys.readouterr().out
+    assert "24 frames of 12 patients" in output and "mce" not in output
+    table = pd.read_csv(tmp_path / "out" / "differences.csv")
+    assert table.frames.tolist() == ["clean"] and table.patients.tolist() == [12]
+    assert f"mine - weights, clean: Dice {table.difference[0]:+.4f} (95 % " in output
+    assert not (tmp_path / "out" / "curves.png").exists()
+    fails(capsys, [*command, "--corruptions", "haze"], "--clean scores frames without")
 
 
 def test_a_command_removes_what_killed_processes_left_where_it_writes(tmp_path, weights):
@@ -194,6 +279,13 @@ def test_landmarks_start_from_masks_and_both_are_tested_under_noise(tmp_path, ca
     assert "8 frames of 4 patients" in first and "mean Dice of the left ventricle" in first
     assert "as a share of that of masks" in first
     assert "combined: the mean shape of masks and landmarks." in first
+    differences = pd.read_csv(out / "differences.csv")
+    assert differences.second.unique().tolist() == ["landmarks"]
+    assert "masks - landmarks, clean: Dice" in first and "no interval: 4 patients" in first
+    for name in ("masks", "landmarks"):
+        assert f"{name} was trained on frames of this data set's split train" in first
+    falls = pd.read_csv(out / "falls.csv")
+    assert set(falls.corruptions) == {"unseen"}  # haze and jpeg, but masks saw others
     cases = pd.read_csv(out / "robustness.csv")
     assert len(cases) == 8 * 3 * 3 and set(cases.model) == {"masks", "landmarks", "combined"}
     assert main([*command, "--frames", "8"]) == 0  # resumed: the same table again

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echolib.data import EchoNet, FrameSet, pack, problem_summary
+from echolib.data import EchoNet, FrameSet, pack, pack_once, problem_summary
 from echolib.data.video import read_video
 from echolib.errors import DataError
 from echolib.geometry import polygon_to_mask
@@ -51,6 +51,22 @@ def test_a_clean_folder_has_no_problems(folder):
     assert first.mask.dtype == bool and first.landmarks.shape == (40, 2)
     assert first.fps == 50.0 and first.spacing is None and first.patient == "0X0001"
     assert data.clip("0X0001").frames.shape == (12, 112, 112)
+
+
+def test_a_phantom_study_is_never_called_by_the_name_of_its_layout(folder, monkeypatch):
+    monkeypatch.setenv("ECHOLIB_DATA", str(folder.folder.parent / "data"))
+    real = EchoNet(folder.write())
+    packed = pack_once(real, 32, progress=False)
+    (folder.folder / "study.json").write_text("{}")
+    phantom = EchoNet(folder.folder)
+    assert (real.name, phantom.name) == ("echonet-dynamic", "phantom")
+    assert {frame.source for frame in phantom.labelled("0X0001")[0]} == {"phantom"}
+    again = pack_once(phantom, 32, progress=False)  # not what was packed under the other name
+    assert set(packed.table.source) == {"echonet-dynamic"} and set(again.table.source) == {
+        "phantom"
+    }
+    assert real.fingerprint() != phantom.fingerprint()
+    assert np.array_equal(packed.images, again.images)
 
 
 def test_the_right_frame_is_read(folder):

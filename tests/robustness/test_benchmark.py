@@ -16,16 +16,18 @@ from echolib.geometry import disk_volume, ejection_fraction, mask_to_tracing, po
 from echolib.metrics import case_scores
 from echolib.networks import inference
 from echolib.networks.corruptions import CORRUPTIONS
-from echolib.networks.models import LandmarkUNet
+from echolib.networks.models import LandmarkUNet, load_model
 from echolib.report import robustness as robustness_report
 from echolib.robustness import benchmark as robustness
 from echolib.robustness.comparison import (
     ALL,
     compare_models,
+    differences_from_first,
     fall_from_clean,
     falls_from_clean,
     mean_by_severity,
     robustness_summary,
+    seen_in_training,
 )
 from tests.makers import ventricle_set
 
@@ -254,10 +256,49 @@ def test_the_fall_is_measured_against_the_same_clean_frames():
     fall, low, high = fall_from_clean(table(one=[0.9, 0.8, 0.7]), "one", ("haze",), 2)
     assert low < fall < high and fall == pytest.approx(0.2, abs=0.02)
     both = falls_from_clean(table(one=[0.9, 0.8, 0.7], two=[0.9, 0.9, 0.9]), 1)
-    assert both.model.tolist() == ["one", "two"] and set(both.corruptions) == {"unseen"}
+    assert both.model.tolist() == ["one", "two"] and set(both.corruptions) == {"all"}
     assert both.fall.round(1).tolist() == [0.1, 0]
     with pytest.raises(ValueError, match="severity 4"):
         fall_from_clean(table(one=[0.9, 0.8, 0.7]), "one", ("haze",), 4)
+
+
+def test_falls_name_the_models_that_saw_the_corruptions():
+    cases = table(plain=[0.9, 0.8, 0.7], robust=[0.9, 0.9, 0.9])
+    seen = {"plain": (), "robust": ("haze", "gain"), "other": ()}
+    falls = falls_from_clean(cases, 1, seen)
+    assert falls.corruptions.tolist() == ["seen", "unseen"] * 2
+    assert falls.seen_by.tolist() == ["robust", ""] * 2
+    nobody = falls_from_clean(cases, 1, {"plain": (), "robust": ()})
+    assert nobody.corruptions.tolist() == ["all"] * 2 and not nobody.seen_by.any()
+    assert falls_from_clean(cases[cases.corruption == "clean"], 1, seen).empty
+
+
+def test_what_a_model_saw_is_said_by_its_own_card():
+    loaded = {name: load_model(name) for name in ("lv", "lv_robust")}
+    seen = seen_in_training(loaded | {"dark": Darkness()})
+    assert seen["lv"] == seen["dark"] == () and "gaussian" in seen["lv_robust"]
+
+
+def test_the_first_model_is_compared_with_each_other_one():
+    cases = table(mine=[0.9, 0.8, 0.7], weak=[0.9, 0.6, 0.5], same=[0.9, 0.8, 0.7])
+    found = differences_from_first(cases, {"mine": ("haze",)})
+    assert found.frames.tolist() == ["clean", ALL, "seen", "unseen"] * 2
+    assert set(found["first"]) == {"mine"} and found.second.unique().tolist() == ["weak", "same"]
+    weak, same = (found[found.second == name].set_index("frames") for name in ("weak", "same"))
+    assert weak.verdict.tolist() == ["no difference shown", "mine", "mine", "mine"]
+    assert set(same.verdict) == {"no difference shown"}
+    assert weak.difference[ALL] == pytest.approx(0.2, abs=0.02)
+    assert weak.first_mean[ALL] - weak.second_mean[ALL] == pytest.approx(weak.difference[ALL])
+    assert found.p_holm.min() == pytest.approx(len(found) * found.p.min())
+    compared = compare_models(cases, "mine", "weak").set_index("corruption")
+    assert compared.low[ALL] == weak.low[ALL] and compared.p[ALL] == weak.p[ALL]
+    assert differences_from_first(cases[cases.model == "mine"]).empty
+    lines = robustness_report.explain_differences(found).splitlines()
+    assert len(lines) == len(found) and lines[1].endswith("10 patients: mine is better")
+    assert lines[2].startswith("mine - weak, seen by mine: Dice +0.")
+    few = differences_from_first(cases[cases.patient.isin(["p0", "p1", "p2"])])
+    assert set(few.verdict) == {"no difference shown"} and few.low.isna().all()
+    assert "no interval: 3 patients, at least 5 are" in robustness_report.explain_differences(few)
 
 
 def test_curves_start_at_the_clean_frames():
@@ -276,7 +317,8 @@ def test_the_report_writes_its_tables_and_figures(tmp_path):
     written = {path.name for path in tmp_path.iterdir()} - {"parts"}
     assert written == {
         "robustness.csv", "summary.csv", "falls.csv", "curves.png", "comparison.csv",
-        "comparison.png", "doubt.csv", "doubt_gain.csv", "doubt.png",
+        "comparison.png", "differences.csv", "differences.png", "doubt.csv", "doubt_gain.csv",
+        "doubt.png",
     }  # fmt: skip
     doubts = pd.read_csv(tmp_path / "doubt.csv")
     assert len(doubts) == 3 * len(FRAMES) and set(doubts.severity) == {0, 3}
@@ -285,8 +327,16 @@ def test_the_report_writes_its_tables_and_figures(tmp_path):
     alone = tmp_path / "alone"
     robustness_report.report_robustness({"dark": Darkness()}, FRAMES, alone, ("haze",), (1,))
     assert {path.name for path in alone.iterdir()} == {
-        "parts", "robustness.csv", "summary.csv", "falls.csv", "curves.png"
+        "parts", "robustness.csv", "summary.csv", "falls.csv", "curves.png", "differences.csv"
     }  # fmt: skip
+    assert pd.read_csv(alone / "differences.csv").empty  # nothing to compare with
+    clean = tmp_path / "clean"
+    summary = robustness_report.report_robustness(models(), FRAMES, clean, ())
+    assert list(summary.columns) == ["clean"] and len(summary) == 3
+    assert {path.name for path in clean.iterdir()} == written - {"falls.csv", "curves.png"} | {
+        "parts"
+    }
+    assert set(pd.read_csv(clean / "robustness.csv").corruption) == {"clean"}
 
 
 def test_figures_show_the_numbers_of_the_tables():
@@ -301,10 +351,21 @@ def test_figures_show_the_numbers_of_the_tables():
     )
     assert ends[1][:, 1].tolist() == pytest.approx([shown.low.item(), shown.high.item()])
     compared = compare_models(cases, "first", "second")
-    assert not panel.figure.legends[0].get_title().get_text()  # nobody trains on haze
-    noisy = robustness_plots.severity_curves(cases.replace("haze", "gaussian"))
-    assert noisy.axes[0].get_title() == "gaussian *"
-    assert noisy.legends[0].get_title().get_text().startswith("* used in training")
+    bars = "bars: 95 % interval at the highest severity"
+    assert panel.figure.legends[0].get_title().get_text() == bars  # no asterisk: nobody saw haze
+    noisy = robustness_plots.severity_curves(cases, {"first": ("haze", "gain"), "second": ()})
+    assert [axes.get_title() for axes in noisy.axes[:2]] == ["haze *", "jpeg"]
+    explained = noisy.legends[0].get_title().get_text()
+    assert explained == f"{bars}\n* in the training of first"
+    few = robustness_plots.severity_curves(cases[cases.patient.isin(["p0", "p1"])])
+    assert not few.axes[0].collections and not few.legends[0].get_title().get_text()
+    table_of = differences_from_first(cases)
+    drawn = robustness_plots.difference_forest(table_of).axes[0]
+    assert [label.get_text() for label in drawn.get_yticklabels()] == [
+        "second, clean", "second, all corruptions"
+    ]  # fmt: skip
+    offsets = [dots.get_offsets()[0][0] for dots in drawn.collections]
+    assert offsets == pytest.approx(table_of.difference.tolist())
     forest = robustness_plots.comparison_forest(compared).axes[0]
     offsets = [dots.get_offsets()[0][0] for dots in forest.collections]
     assert offsets == pytest.approx(compared.difference.tolist())

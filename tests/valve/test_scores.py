@@ -94,6 +94,7 @@ def test_summary_is_the_median_over_videos_with_its_interval():
     expected = bootstrap_interval(values, statistic=np.median)
     assert found["median_ci95"] == pytest.approx(list(expected))
     assert expected[0] <= found["median"] <= expected[1]
+    assert np.isnan(summary(table.iloc[:4])["median_ci95"]).all()  # of so few, there is none
     with pytest.raises(ValueError, match="No videos"):
         summary(table.iloc[:0])
     assert summary(score_valves({"a": valve()}, {"a": (np.array([0]), valve(1))}))["median"] == 1.0
