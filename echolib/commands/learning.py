@@ -183,12 +183,13 @@ def say_change(folder: str, weights: str, network: "Encoder", bar: bool) -> None
 def _print_change(start: str, weights: str, cases: "pd.DataFrame", patients: str) -> None:
     """Print how Dice changed. cases: as for `compare`. patients: who they are, in words."""
     from ..corrections.learning import compare, mean_dice
+    from ..statistics import interval_in_words
 
     found, (before, after) = compare(cases), mean_dice(cases)
+    interval = interval_in_words(found.low, found.high, found.patients, "+.3f")
     print(
         f"from {start} to {weights}, Dice changed from {before:.3f} to {after:.3f} on "
-        f"{found.patients} {patients}: by {found.mean:+.3f} "
-        f"(95 % {found.low:+.3f} to {found.high:+.3f})"
+        f"{found.patients} {patients}: by {found.mean:+.3f} ({interval})"
     )
 
 

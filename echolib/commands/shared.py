@@ -129,7 +129,9 @@ def open_clips(folder: str | Path, labelled: bool = False) -> "Dataset":
 
 def describe(data: "Dataset") -> str:
     """The clips in words; a phantom is never called by the name of its layout."""
-    kind = "phantom study" if (data.folder / "study.json").is_file() else data.name
+    from ..data.echonet import PHANTOM
+
+    kind = "phantom study" if data.name == PHANTOM else data.name
     folder = data.folder.name
     return kind if folder.lower() in kind.lower().split() else f"{kind} {folder}"
 

@@ -230,7 +230,7 @@ def _summarise(cases: "pd.DataFrame") -> dict[str, Any]:
 def _print_network(network: "Encoder", weights: str, summary: dict[str, Any]) -> None:
     """Print which network is scored on which frames, and whether it usually works with others."""
     from ..networks.pretrained import pretrained_names
-    from ..ventricle.clip import WEIGHTS
+    from ..ventricle.networks import WEIGHTS
 
     print(
         f"{network.name} on {summary['source']}, split {summary['split']}: {summary['n']} frames "

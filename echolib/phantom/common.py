@@ -11,6 +11,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from .. import config
+from ..data.echonet import STUDY_CARD
 from ..errors import DataError
 from ..files import sweep, write_json
 from ..locks import make_once
@@ -22,7 +23,6 @@ FPS = 50.0
 # Frames rendered before the first frame that is kept: a scanner that has been running mixes a
 # share of the previous frame into the next one.
 WARM_UP_FRAMES = 2
-CARD = "study.json"
 # Each kind of data has a random stream of its own, so that no two kinds share a heart.
 CLIP_STREAM, FRAME_STREAM = 0, 1
 VALVE_STREAM, CYCLE_STREAM = 2, 3
@@ -48,15 +48,15 @@ def claim_folder(folder: Path, study: dict, files: Iterable[str]) -> bool:
         raise DataError(f"{folder}: expected a folder, found a file. Choose another name.")
     # killed processes and desktops leave files whose names begin with a dot
     names = sorted(path.name for path in folder.glob("[!.]*"))
-    if CARD in names:
-        _check_card(folder / CARD, study)
+    if STUDY_CARD in names:
+        _check_card(folder / STUDY_CARD, study)
         return is_finished(folder, files)
     if names:
         raise DataError(
-            f"{folder}: expected an empty folder or a phantom study with its {CARD}, found "
+            f"{folder}: expected an empty folder or a phantom study with its {STUDY_CARD}, found "
             f"{names[:5]} without one. Choose another folder; nothing was written."
         )
-    write_json(study, folder / CARD)
+    write_json(study, folder / STUDY_CARD)
     return False
 
 
@@ -112,7 +112,7 @@ def draw_clips(
     workers: number of processes here. scheduler: of a Dask cluster that does it instead, or "".
     Returns the results in order.
     """
-    needs = [folder / CARD]
+    needs = [folder / STUDY_CARD]
     results = in_parallel(task, range(count), workers, scheduler=scheduler, needs=needs)
     title = f"phantom study in {folder.name}"
     return list(tqdm(results, title, count, disable=not progress, unit="clip"))
