@@ -469,7 +469,7 @@ def test_a_full_disk_is_reported_and_leaves_no_partial_file(tmp_path):
     command += ["--out", str(tmp_path / "out"), "--size", "32", "--epochs", "1", "--width", "2"]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 2 and "Traceback" not in result.stderr
-    assert "File too large" in result.stderr
+    assert "cannot be written: it is larger than a file" in result.stderr
     assert not list((tmp_path / "out").glob(".*"))
 
 

@@ -119,7 +119,7 @@ def test_the_place_is_the_innermost_frame_in_the_package(judged):
     from echolib.data import read_clip
 
     answer = judged(lambda folder: read_clip(folder / "other.avi"))
-    assert answer["place"].startswith("data/clips.py:")
+    assert answer["place"].startswith("data/video.py:")
     assert answer["state"] == "refused"
 
 
