@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import cv2
@@ -46,8 +47,18 @@ def outline(network: Encoder | Outliner, source: Clip | np.ndarray) -> np.ndarra
     cropped, and the masks are put back in their place. A clip that is shown upside down or mirrored
     is turned for the networks, with a warning, see `orientation`; the masks lie on the frames as
     they were given. Landmarks networks also warn of what may be another view. Raises ValueError for
-    a single network that needs neighbouring frames.
+    a single network that needs neighbouring frames, and DataError for a name in place of a network
+    or of a clip.
     """
+    if isinstance(network, (str, Path)):
+        raise DataError(
+            f"outline: expected a network, found {str(network)!r}. Load it by `load_model` or, of "
+            "the package's that work together, by `load_networks()`."
+        )
+    if isinstance(source, (str, Path)):
+        raise DataError(
+            f"outline: expected a clip or frames, found {str(source)!r}. Read it by `read_clip`."
+        )
     if not isinstance(source, Clip):
         frames = np.asarray(source)
         if frames.ndim == 3 and frames.shape[-1] in (3, 4):

@@ -25,7 +25,7 @@ from echolib.networks.inference import (
     score,
     square_masks,
 )
-from echolib.networks.models import load_model
+from echolib.networks.models import UNet, load_model
 from echolib.networks.run import BATCH
 from echolib.phantom.single_frames import draw_frame_set
 from tests.makers import frame_set
@@ -176,3 +176,13 @@ def test_the_precision_follows_from_the_processor(monkeypatch):
         assert not config.bf16_pays(cpu) and not config.bf16_pays(torch.device("cuda"))
     monkeypatch.delattr(torch.cpu, "get_capabilities")
     assert not config.bf16_pays(cpu)  # older versions of torch do not say
+
+
+def test_a_name_in_place_of_a_network_or_a_clip_is_told():
+    frames = np.zeros((2, 32, 32), np.uint8)
+    with pytest.raises(
+        DataError, match=r"expected a network, found 'lv'\. Load it by `load_model`"
+    ):
+        outline("lv", frames)
+    with pytest.raises(DataError, match=r"found 'clip\.avi'\. Read it by `read_clip`"):
+        outline(UNet(2, depth=1), "clip.avi")
