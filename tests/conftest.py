@@ -6,6 +6,7 @@ The settings reach nbval's notebooks too, whose kernels inherit this process's e
 import faulthandler
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Generator
@@ -28,6 +29,8 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 def pytest_configure(config: pytest.Config) -> None:
     """Set the environment before any test module imports torch or reads a folder."""
     settings.load_profile("ci" if os.environ.get("CI") else "local")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a job in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # tests send Ctrl-C
     matplotlib.use("Agg")  # not through MPLBACKEND: the notebooks' kernels draw inline
     config.echolib_folder = tempfile.mkdtemp(prefix="echolib-tests-")
     os.environ.update(TESTED_RUN, ECHOLIB_FIGURES=f"{config.echolib_folder}/figures")

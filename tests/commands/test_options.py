@@ -4,10 +4,8 @@ import argparse
 import errno
 import io
 import os
-import signal
 import subprocess
 import sys
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -352,8 +350,6 @@ except KeyboardInterrupt:
     done = subprocess.run(
         [sys.executable, "-m", "echolib", "--help"], cwd=tmp_path, capture_output=True, text=True,
         env=os.environ | {"PYTHONPATH": str(project_root())},
-        # which a job in the background ignores
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert done.returncode == 130 and done.stderr == "echolib: stopped before it began.\n"
 
