@@ -92,7 +92,7 @@ class EncodedView:
         view = self._view
         layers = [self._layer(layer) for layer in view.layers]
         models = [x for x in view.layers if x.role in ("model", "leaflets") and x.masks is not None]
-        if any(_is_compared(layer, view) for layer in models):
+        if any(view.is_compared(layer) for layer in models):
             layers.append(
                 {
                     "name": DIFFERENCE, "role": DIFFERENCE, "rgb": list(WHITE), "masks": False,
@@ -105,7 +105,7 @@ class EncodedView:
     def _layer(self, layer: Layer) -> dict:
         view, has_masks, labelled = self._view, layer.masks is not None, layer.labelled
         unit, square = view.area_unit
-        has_dice = has_masks and layer is not view.truth and _is_compared(layer, view)
+        has_dice = has_masks and layer is not view.truth and view.is_compared(layer)
         return {
             "name": layer.name,
             "role": layer.role,
@@ -119,11 +119,6 @@ class EncodedView:
             "unit": unit,
             "dice": _numbers(view.dice(layer)) if has_dice else None,
         }
-
-
-def _is_compared(layer: Layer, view: View) -> bool:
-    """Whether a view has a truth that may show the structure of a layer."""
-    return view.truth is not None and layer.may_show(view.truth.structure)
 
 
 def first_frame(content: dict) -> int:

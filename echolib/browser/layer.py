@@ -21,9 +21,9 @@ class Layer:
     role: "truth", "model", "tracing", "leaflets", "doubt" or "other"
     labelled: (T,) bool, True for the frames that the layer describes; None for all frames.
         Elsewhere the layer is not drawn, and its area and Dice are NaN.
-    structure: "ventricle" or "leaflets", of masks; "" where it is not known
     colour: RGB, 0 to 255; None lets the view choose
     on: whether the layer is shown at first
+    structure: that the masks show, "ventricle" or "leaflets"; "" where it is not known
     """
 
     name: str

@@ -90,6 +90,10 @@ class View:
             areas[frame] = np.count_nonzero(masks[frame])
         return areas
 
+    def is_compared(self, layer: Layer) -> bool:
+        """Whether there is a truth, and it may show the structure that a layer shows."""
+        return self.truth is not None and layer.may_show(self.truth.structure)
+
     def dice(self, layer: Layer) -> np.ndarray:
         """Return the Dice (T,) of a layer's masks and the truth, NaN where either is not labelled.
 
@@ -98,7 +102,7 @@ class View:
         """
         scores = np.full(len(self), np.nan)
         truth = self.truth
-        if truth is not None and layer.may_show(truth.structure):
+        if truth is not None and self.is_compared(layer):
             masks, expert = _masks_of(layer), _masks_of(truth)
             both = layer.is_labelled(len(self)) & truth.is_labelled(len(self))
             for frame in np.flatnonzero(both):

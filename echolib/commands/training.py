@@ -229,14 +229,13 @@ def _summarise(cases: "pd.DataFrame") -> dict[str, Any]:
 
 def _print_network(network: "Encoder", weights: str, summary: dict[str, Any]) -> None:
     """Print which network is scored on which frames, and whether it usually works with others."""
-    from ..networks.pretrained import pretrained_names
     from ..ventricle.networks import WEIGHTS
 
     print(
         f"{network.name} on {summary['source']}, split {summary['split']}: {summary['n']} frames "
         f"of {summary['patients']} patients"
     )
-    if weights in WEIGHTS and weights in pretrained_names():
+    if weights in WEIGHTS:
         others = ", ".join(name for name in WEIGHTS if name != weights)
         print(f"{weights} is scored alone; `function` scores it together with {others}")
 

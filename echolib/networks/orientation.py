@@ -151,7 +151,7 @@ def find_orientation(clip: Clip, network: Encoder | None = None) -> Orientation:
     upright = Orientation(upside_down).turn(squares)
     shown, mirrored = _spreads(network, np.stack([upright, upright[..., ::-1]]))
     is_mirrored = len(chosen) > 1 and mirrored < min(SURER * shown, SURE * network.size)
-    # networks of other trainings are as sure of nothing, or of everything
+    # the limit was measured with the networks of the package; the spread of others is not known
     limit = KNOWN * network.size if network.name in pretrained_names() else np.inf
     return Orientation(upside_down, is_mirrored, (shown, mirrored), limit, two)
 
