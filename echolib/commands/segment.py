@@ -167,9 +167,9 @@ def _segment_one(
     from ..data.problems import warnings_as_problems
 
     name, path = named
-    problems: list[Problem] = []
+    file, problems = str(path.relative_to(data.folder)), list[Problem]()
     try:
-        with warnings_as_problems(path.name, data.folder, problems):
+        with warnings_as_problems(file, data.folder, problems):
             state = _state(path)
             if _is_segmented(state, out / name, overlays):
                 return "", problems
@@ -178,7 +178,7 @@ def _segment_one(
             return said, problems
     except (ValueError, OSError) as error:
         reason = str(error).replace(f"{data.folder}/", "")
-        return None, [*problems, Problem(path.name, None, reason)]
+        return None, [*problems, Problem(file, None, reason)]
 
 
 def _digests(network: "Encoder | Networks") -> list[str]:

@@ -10,7 +10,7 @@ from .echonet import EchoNet
 from .frame_checks import PACKED
 from .frames import Dataset, FrameSet, LabelledFrame, labelled_frames
 from .letterbox import Letterbox
-from .loose import LooseClips, find_clips, folders_with_clips
+from .loose import LooseClips, find_clips
 from .packing import pack, pack_once
 from .problems import Problem, problem_summary, problem_table
 from .sector import blank_text, clip_sector, crop_to_sector, find_sector
@@ -58,15 +58,13 @@ def open_data(folder: str | Path) -> Dataset | FrameSet:
             "a folder of clips. Give the folder of the recordings; if they lie here, too, move the "
             "recordings or the results to a folder of their own."
         )
-    if find_clips(folder):
+    passed_over: list[Problem] = []
+    if next(find_clips(folder, passed_over), None):
         return LooseClips(folder)
     if _has(folder, PACKED[:1]):
         return FrameSet.load(folder)  # says what the packed set lacks
-    if inner := folders_with_clips(folder):
-        named = ", ".join(path.name for path in inner[:5]) + (", ..." if len(inner) > 5 else "")
-        raise DataError(
-            f"{folder} holds no clip itself, but these folders in it do: {named}. Give one of them."
-        )
+    if passed_over:
+        raise DataError(f"{folder} holds no clip: {problem_summary(passed_over)}")
     names = sorted(path.name for path in folder.iterdir())[:5]
     raise DataError(
         f"{folder} holds no data set that echolib can read: expected FileList.csv and "

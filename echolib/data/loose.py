@@ -1,9 +1,12 @@
-"""A folder of clips without any table: every file is a clip, and nothing else is known of it."""
+"""A folder of clips without any table: every file is a clip, and nothing else is known of it.
+
+Folders in it are searched, too: an archive has one for each patient, study and series.
+"""
 
 import hashlib
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +22,7 @@ from .problems import Problem, problem_summary
 OTHER_SUFFIX = re.compile(r"\.[A-Za-z]\w*$")  # of a name; the numbers of a UID are none
 # one of them is in each folder of results that may hold videos, or masks as NIfTI or DICOM
 RESULT_FILES = {"identity.json", "report.html", "clips.csv", "masks.npz"}
-MOST_FOLDERS = 1000  # that are searched for a clip
+TABLES = {"FileList.csv", "VolumeTracings.csv"}  # one of them is in the folder of a data set
 DIRECTORY = "dicomdir"  # the list of a DICOM medium: it has no frames
 
 
@@ -34,24 +37,12 @@ class LooseClips:
         """List the files without opening a video. Raises DataError where there is no clip."""
         self.name = "clips"
         self.folder = Path(folder)
-        self.problems = [
-            Problem.of(path.name, None, "a link to a file that is not there")
-            for path in _dead_links(self.folder)
-        ]
-        self.problems += [
-            Problem.of(
-                path.name,
-                None,
-                "clips lie in this folder, which is not searched; give it by itself",
-                action="noted",
-            )
-            for path in folders_with_clips(self.folder)
-        ]
-        clips = unique_names(find_clips(self.folder))
+        self.problems: list[Problem] = []
+        clips = unique_names(list(find_clips(self.folder, self.problems)), self.folder)
         if not clips:
-            dead = f" but {problem_summary(self.problems)}" if self.problems else ""
+            found = f" but {problem_summary(self.problems)}" if self.problems else ""
             raise DataError(
-                f"{self.folder}: expected clips, found none{dead}. Give the folder of clips."
+                f"{self.folder}: expected clips, found none{found}. Give the folder of clips."
             )
         table = {"patient": list(clips), "split": "", "fps": np.nan, "path": list(clips.values())}
         self.table = pd.DataFrame(table, index=pd.Index(clips, name="clip", dtype=object))
@@ -71,60 +62,68 @@ class LooseClips:
         digest = hashlib.sha256()
         for path in self.table.path:
             status = path.stat()  # uncompressed clips are equal in size
-            digest.update(os.fsencode(f"{path.name} {status.st_size} {status.st_mtime_ns}"))
+            name = path.relative_to(self.folder)
+            digest.update(os.fsencode(f"{name} {status.st_size} {status.st_mtime_ns}"))
         return digest.hexdigest()[:12]
 
 
-def find_clips(folder: Path) -> list[Path]:
-    """The clips of a folder, by name, without those of the folders in it.
+def find_clips(folder: Path, problems: list[Problem]) -> Iterator[Path]:
+    """The clips of a folder and of the folders in it, in the order of their names.
 
-    The suffix tells a clip, in small letters or capitals. A DICOM file may have any name, and
-    a clip without a suffix any kind; their first bytes tell. Hidden files are none.
+    The suffix tells a clip, in small letters or capitals. A DICOM file may have any name, and a
+    clip without a suffix any kind; their first bytes tell. Hidden files and folders, and folders of
+    results, are passed over. What is passed over but may be meant is added to `problems`: data
+    sets, links to what is not there, and folders that cannot be opened.
     """
-    files = [path for path in folder.iterdir() if not is_hidden(path) and path.is_file()]
-    return sorted(path for path in files if suffix_of(path) or _starts_as_clip(path))
 
+    def refused(error: OSError) -> None:
+        place = Path(error.filename).relative_to(folder)
+        problems.append(Problem.of(f"{place}", None, "the folder cannot be opened"))
 
-def folders_with_clips(folder: Path) -> list[Path]:
-    """The folders in a folder in which clips lie, however deep, but for results of echolib."""
-    inner = sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path))
-    return [path for path in inner if _holds_clip(path)]
-
-
-def _holds_clip(folder: Path) -> bool:
-    """Whether a clip lies in a folder, or in one of the folders in it."""
-    for number, (place, folders, names) in enumerate(os.walk(folder)):
-        folders[:] = [name for name in folders if not is_hidden(Path(name))]
-        if RESULT_FILES & set(names):
+    seen = set()  # a link may lead back
+    for place, folders, names in os.walk(folder, onerror=refused, followlinks=True):
+        here, is_outermost = Path(place), place == str(folder)
+        if (real := here.resolve()) in seen or not (
+            is_outermost or _is_searched(here, set(names), folder, problems)
+        ):
             folders.clear()
-        elif number == MOST_FOLDERS:
-            break
-        elif any(_is_surely_clip(Path(place, name)) for name in names):
-            return True
-    return False
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not is_hidden(Path(name)))
+        files = [here / name for name in sorted(names) if not is_hidden(Path(name))]
+        for path in filter(_is_dead_link, files):
+            name = str(path.relative_to(folder))
+            problems.append(Problem.of(name, None, "a link to a file that is not there"))
+        yield from (path for path in files if path.is_file() and _is_clip(path))
 
 
-def _is_surely_clip(path: Path) -> bool:
-    """Whether a file is named or begins as a clip; here a name without a suffix is not enough."""
-    if is_hidden(path) or path.name.lower() == DIRECTORY:
-        return False
-    with suppress(DataError):  # it cannot be read
-        return bool(suffix_of(path)) or (path.is_file() and is_dicom(path))
-    return False
+def _is_searched(here: Path, names: set[str], folder: Path, problems: list[Problem]) -> bool:
+    """Whether clips are looked for in a folder inside `folder`, by the names of its files."""
+    if TABLES & names:
+        problems.append(
+            Problem.of(
+                str(here.relative_to(folder)),
+                None,
+                "a data set with tables, which is not searched; give it by itself",
+                action="noted",
+            )
+        )
+    return not (TABLES | RESULT_FILES) & names
 
 
-def _dead_links(folder: Path) -> list[Path]:
-    """Links of a folder that are named as clips, and whose file has moved or was deleted."""
-    links = [path for path in folder.iterdir() if path.is_symlink() and not path.exists()]
-    named = [path for path in links if suffix_of(path) or not OTHER_SUFFIX.search(path.name)]
-    return sorted(path for path in named if not is_hidden(path))
+def _is_dead_link(path: Path) -> bool:
+    """Whether a link is named as a clip, but its file has moved or was deleted."""
+    is_named = bool(suffix_of(path)) or not OTHER_SUFFIX.search(path.name)
+    return is_named and path.is_symlink() and not path.exists()
 
 
-def _starts_as_clip(path: Path) -> bool:
-    """Whether a file without a known suffix begins as DICOM, or as another clip without suffix."""
+def _is_clip(path: Path) -> bool:
+    """Whether a file has the suffix of a clip, or none and begins as one, or is of DICOM."""
     if path.name.lower() == DIRECTORY:
         return False
+    if suffix_of(path):
+        return True
     try:
         return is_dicom(path) or not OTHER_SUFFIX.search(path.name)
-    except DataError:
+    except DataError:  # of another kind, or it cannot be read
         return False

@@ -20,6 +20,7 @@ VIDEO_SUFFIXES = (
     ".mpe", ".mpv", ".m2t", ".f4v", ".3g2",
 )  # fmt: skip
 CLIP_SUFFIXES = (*VIDEO_SUFFIXES, ".gif", ".dcm", ".dicom", ".ima")
+LONGEST_FLAT = 120  # bytes of a path in one word: results are named after it, and a name has 255
 
 
 def suffix_of(path: str | Path) -> str:
@@ -47,28 +48,38 @@ def is_hidden(path: Path) -> bool:
     return path.name.startswith(".") or path.name.lower() in ("thumbs.db", "desktop.ini")
 
 
-def unique_names(paths: list[Path]) -> dict[str, Path]:
+def unique_names(paths: list[Path], folder: Path) -> dict[str, Path]:
     """Map names of clips to their files, all of one folder; equal names keep their suffixes.
 
-    Names that differ only in case count as equal, because some systems do not tell them apart and
-    would write the results of one clip over those of another. Names that differ only in what is
-    not printed get digits of a checksum.
+    A clip of a folder inside it has both names, `visit_clip`. Names that differ only in case count
+    as equal, because some systems do not tell them apart and would write the results of one clip
+    over those of another. Names that differ only in what is not printed, or in "/" and "_", get
+    digits of a checksum.
     """
-    names = [clip_name(path) for path in paths]
+    files = [Path(_flat(path.relative_to(folder))) for path in paths]
+    names = [clip_name(file) for file in files]
     while True:
         counts = Counter(name.casefold() for name in names)
         longer = [
-            plain_name(path.name) if counts[name.casefold()] > 1 else name
-            for path, name in zip(paths, names, strict=True)
+            plain_name(file.name) if counts[name.casefold()] > 1 else name
+            for file, name in zip(files, names, strict=True)
         ]
         if longer == names:
             break
         names = longer
     counts = Counter(names)
-    pairs = zip(names, paths, strict=True)
-    return {_with_digits(path) if counts[name] > 1 else name: path for name, path in pairs}
+    return {
+        f"{name}-{_digits(path.relative_to(folder))}" if counts[name] > 1 else name: path
+        for name, path in zip(names, paths, strict=True)
+    }
 
 
-def _with_digits(path: Path) -> str:
-    digits = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
-    return f"{plain_name(path.name)}-{digits}"
+def _flat(path: Path) -> str:
+    """A path in one word. Digits of a checksum stand for folders whose names are long."""
+    name = "_".join(path.parts)
+    is_long = len(path.parts) > 1 and len(os.fsencode(name)) > LONGEST_FLAT
+    return f"{_digits(path)}_{path.name}" if is_long else name
+
+
+def _digits(path: Path) -> str:
+    return hashlib.sha256(os.fsencode(path.as_posix())).hexdigest()[:8]

@@ -111,6 +111,23 @@ def test_segment_of_a_folder_goes_on_where_it_stopped(tmp_path, capsys, clips, w
     assert f"{out} holds results of another run; they differ in networks" in message
 
 
+@pytest.mark.parametrize("command", ["segment", "function"])
+def test_clips_of_an_archive_are_found_in_its_folders(tmp_path, capsys, clips, weights, command):
+    for visit in ("anna/1", "anna/2"):
+        (clips / visit).mkdir(parents=True)
+        (clips / visit / "IM0").write_bytes((clips / "smith.avi").read_bytes())
+    (clips / "anna" / "2" / "bad.avi").write_bytes(b"")
+    out = tmp_path / "out"
+    text = run(capsys, command, clips, "--out", out, "--weights", weights)
+    if command == "segment":
+        assert "5 of 8 clips" in text and (out / "anna_2_IM0" / "masks.npz").is_file()
+    else:
+        names = set(pd.read_csv(out / "clips.csv").name)
+        assert names - {"smith", "B", UID, "empty", "void"} == {
+            "anna_1_IM0", "anna_2_IM0", "anna_2_bad"
+        }  # fmt: skip
+
+
 def test_clips_of_one_name_do_not_overwrite_each_other(tmp_path, capsys, clips, weights):
     write_avi(clips / "b.avi", 5, (48, 48))
     out = tmp_path / "out"

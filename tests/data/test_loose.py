@@ -46,8 +46,8 @@ def folder(tmp_path):
 def test_every_clip_of_a_folder_is_found_and_nothing_else(folder):
     data = open_data(folder)
     assert isinstance(data, LooseClips) and data.name == "clips"
-    assert [problem.file for problem in data.problems] == ["below"]  # a folder with a clip
-    names = {"a.avi", "a.mp4", "b", UID, "plain", "image", "IM.xyz", "IM0001"}
+    assert data.problems == []
+    names = {"a.avi", "a.mp4", "b", UID, "plain", "image", "IM.xyz", "IM0001", "below_deep"}
     assert set(data.table.index) == names
     assert (data.table.patient == data.table.index).all() and (data.table.split == "").all()
     for name in names:
@@ -119,22 +119,48 @@ def test_a_folder_without_a_clip_is_refused(tmp_path):
         LooseClips(tmp_path)
 
 
-def test_folders_with_clips_in_a_folder_are_named_and_not_searched(folder):
-    for name in ("visit1/dcm", "visit2", "results", "notes", ".cache"):
+def test_folders_in_a_folder_are_searched_but_for_results_and_data_sets(folder):
+    for name in ("visit1/dcm", "visit2", "results", "notes", ".cache", "study/Videos"):
         (folder / name).mkdir(parents=True)
     write_dicom(folder / "visit1" / "dcm" / "IM0002", preamble=False)
-    for name in ("visit2", "results", ".cache"):
+    (folder / "visit1" / "dcm" / "IM0003.dcm").write_bytes(b"")  # a copy that broke off
+    for name in ("visit2", "results", ".cache", "study/Videos"):
         write_avi(folder / name / "b.avi", 3)
     (folder / "results" / "clips.csv").write_text("name\n")
+    (folder / "study" / "FileList.csv").write_text("FileName\n")
     (folder / "notes" / "LICENSE").write_text("no clip")
-    data = open_data(folder)
-    noted = [problem for problem in data.problems if problem.action == "noted"]
-    assert [problem.file for problem in noted] == ["below", "visit1", "visit2"]
-    assert "3 x noted: clips lie in this folder" in problem_summary(noted)
+    (folder / "visit2" / "back").symlink_to(folder)
+    (folder / "visit2" / "gone.avi").symlink_to(folder / "nowhere")
     for path in folder.iterdir():
         if path.is_file():
             path.unlink()
-    with pytest.raises(
-        DataError, match=r"these folders in it do: below, visit1, visit2\. Give one"
-    ):
-        open_data(folder)
+    data = open_data(folder)
+    names = ["below_deep", "visit1_dcm_IM0002", "visit1_dcm_IM0003", "visit2_b"]
+    assert list(data.table.index) == names
+    assert [(each.file, each.action) for each in data.problems] == [
+        ("study", "noted"), ("visit2/gone.avi", "left out"),
+    ]  # fmt: skip
+    assert data.clip("visit1_dcm_IM0002").name == "visit1_dcm_IM0002"
+    with pytest.raises(DataError, match="IM0003.*empty file"):
+        data.clip("visit1_dcm_IM0003")
+
+
+def test_a_link_to_a_folder_is_followed_once(folder, tmp_path):
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    write_avi(tmp_path / "elsewhere" / "c.avi", 3)
+    (tmp_path / "elsewhere" / "again").symlink_to(tmp_path / "elsewhere")
+    assert [name for name in LooseClips(folder).table.index if "c" in name] == ["linked_c"]
+
+
+def test_a_folder_that_holds_nothing_but_a_data_set_names_it(tmp_path):
+    write_avi(tmp_path / "study" / "Videos" / "b.avi", 3)
+    (tmp_path / "study" / "FileList.csv").write_text("FileName\n")
+    with pytest.raises(DataError, match="holds no clip: .*data set with tables.*study"):
+        open_data(tmp_path)
+
+
+def test_clips_of_one_name_in_two_folders_change_the_fingerprint(tmp_path):
+    write_avi(tmp_path / "anna" / "b.avi", 3)
+    before = LooseClips(tmp_path).fingerprint()
+    (tmp_path / "anna").rename(tmp_path / "bert")
+    assert LooseClips(tmp_path).fingerprint() != before

@@ -51,7 +51,7 @@ def test_a_clip_named_by_a_uid_keeps_its_last_number(tmp_path):
 
 def test_equal_names_keep_their_suffixes():
     paths = [Path(name) for name in ("a.avi", "A.mp4", "b.avi", "a.avi.mp4")]
-    assert list(unique_names(paths)) == ["a.avi", "A.mp4", "b", "a.avi.mp4"]
+    assert list(unique_names(paths, Path())) == ["a.avi", "A.mp4", "b", "a.avi.mp4"]
 
 
 def test_a_name_is_printable_and_composed():
@@ -64,13 +64,24 @@ def test_a_name_is_printable_and_composed():
 def test_names_that_differ_in_what_is_not_printed_are_told_apart():
     paths = [Path(os.fsdecode(name)) for name in (b"M\xfcller.avi", b"M\xffller.avi")]
     paths += [Path(unicodedata.normalize(form, "Größe.avi")) for form in ("NFC", "NFD")]
-    names = unique_names([*paths, Path("a.avi")])
+    names = unique_names([*paths, Path("a.avi")], Path())
     assert list(names.values()) == [*paths, Path("a.avi")] and "a" in names
     assert [name for name in names if name != plain_name(name)] == []
     assert all(name.startswith(("M\ufffdller.avi-", "Größe.avi-", "a")) for name in names)
 
 
+def test_a_clip_in_folders_is_named_by_them_too():
+    places = ["anna/1/IM0.dcm", "anna/1/IM0.avi", "bert/IM0", "bert_IM0", "IM0.dcm"]
+    places += [f"{'a' * 60}/{'b' * 60}/IM0", f"{'a' * 60}/{'c' * 60}/IM0"]
+    names = unique_names([Path("x", place) for place in places], Path("x"))
+    assert [str(path.relative_to("x")) for path in names.values()] == places
+    *short, one, other = names
+    assert short[:2] == ["anna_1_IM0.dcm", "anna_1_IM0.avi"] and short[4] == "IM0"
+    assert all(name.startswith("bert_IM0-") for name in short[2:4])
+    assert one != other and one.endswith("_IM0") and other.endswith("_IM0") and len(one) == 12
+
+
 @given(st.sets(st.text("aAb.v", min_size=1, max_size=3).map(lambda stem: f"{stem}.avi")))
 def test_every_file_has_a_name_of_its_own(names):
     paths = sorted(Path("x", name) for name in names)
-    assert list(unique_names(paths).values()) == paths
+    assert list(unique_names(paths, Path("x")).values()) == paths
