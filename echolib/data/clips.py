@@ -16,6 +16,22 @@ from .dicom.reader import read_dicom
 from .names import clip_name
 from .video import HEAD, open_clip, read_video, video_kind
 
+_NIFTI = "Give the folder of CAMUS, or see TABLES.md for masks of your own"
+_PICTURE = "a single picture", "Give the clip that it was taken from"
+OTHER_KINDS = {  # files that are mistaken for clips: their first bytes, what they are, what to do
+    b"\x1f\x8b": ("a file that gzip compressed, as NIfTI often is", _NIFTI),
+    b"\x5c\x01\x00\x00": ("NIfTI", _NIFTI),
+    b"\x89PNG": _PICTURE,
+    b"\xff\xd8\xff": _PICTURE,
+    b"BM": _PICTURE,
+    b"II*\x00": _PICTURE,
+    b"MM\x00*": _PICTURE,
+    b"PK\x03\x04": ("a ZIP file", "Unpack it, and give what was in it"),
+    b"\x93NUMPY": ("a NumPy array", "In Python, echolib.Clip(name, array) makes a clip of it"),
+    b"\x80": ("a pickle", "`mitral` reads the pickles of mitral valve sets"),
+    b"%PDF": ("a PDF document", "Give the recording itself"),
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Clip:
@@ -105,10 +121,15 @@ def is_dicom(path: Path) -> bool:
     if head[128:132] == b"DICM" or _is_bare_dicom(head):
         return True
     if video_kind(head) is None:
+        found = f"a file that starts with {head[:12]!r}"
+        advice = "Convert the clip, for example with "
+        advice += f"`ffmpeg -i {path.name} -c:v mjpeg -q:v 2 clip.avi`"
+        for start, (kind, what_to_do) in OTHER_KINDS.items():
+            if head.startswith(start):
+                found, advice = kind, what_to_do
         raise DataError(
-            f"{path}: expected AVI, MP4, MOV, WebM, MPEG, WMV, FLV, GIF or DICOM, found a file "
-            f"that starts with {head[:12]!r}. The suffix of the name does not count. Convert the "
-            f"clip, for example with `ffmpeg -i {path.name} -c:v mjpeg -q:v 2 clip.avi`."
+            f"{path}: expected AVI, MP4, MOV, WebM, MPEG, WMV, FLV, GIF or DICOM, found {found}. "
+            f"The suffix of the name does not count. {advice}."
         )
     return False
 

@@ -64,7 +64,7 @@ def test_files_that_are_not_clips(tmp_path):
     (tmp_path / "text.avi").write_text("These are not the frames you are looking for.")
     expect_error(tmp_path / "text.avi", "expected AVI", "These are", "ffmpeg")
     cv2.imwrite(str(tmp_path / "still.png"), make_frames()[0])
-    expect_error(tmp_path / "still.png", "PNG")
+    expect_error(tmp_path / "still.png", "a single picture")
     playlist = tmp_path / "list.m3u8"
     playlist.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/clip.ts\n" * 20)
     expect_error(playlist, "expected AVI")  # FFmpeg would ask the network
@@ -105,6 +105,24 @@ class Failing(io.BytesIO):
         if self.tell() >= 200:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return super().read(size)
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"\x1f\x8b\x08\x00", "gzip.*folder of CAMUS"),
+        (b"\x89PNG\r\n", "a single picture"),
+        (b"\x80\x04\x95", "a pickle.*`mitral` reads"),
+        (b"PK\x03\x04", "ZIP file.*Unpack it"),
+        (b"\x93NUMPY", r"array.*echolib\.Clip"),
+        (b"anything", r"starts with b'anything.*ffmpeg -i file\.avi"),
+    ],
+)
+def test_a_file_that_is_no_clip_is_called_what_it_is(tmp_path, head, kind):
+    (tmp_path / "file.avi").write_bytes(head + bytes(400))
+    with pytest.raises(DataError, match=kind) as caught:
+        read_clip(tmp_path / "file.avi")
+    assert ("ffmpeg" in str(caught.value)) == (head == b"anything")
 
 
 @pytest.mark.parametrize("kind", ["avi", "dcm"])
