@@ -29,7 +29,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from echolib.corrections.folder import Folder
-from echolib.corrections.simulated import mask_document
+from echolib.corrections.from_masks import mask_document
 from echolib.corrections.videos import origin
 from echolib.data import open_data
 

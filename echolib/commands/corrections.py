@@ -26,6 +26,20 @@ def add_commands(add: Add) -> None:
         "--data", help="with --add: the data set, or folder of clips, that the page showed"
     )
     command.add_argument(
+        "--masks", metavar="FILE",
+        help="keep masks that somebody drew in another program: NIfTI, or masks.npz of `segment`",
+    )  # fmt: skip
+    command.add_argument("--clip", help="with --masks: the clip's file")
+    command.add_argument("--annotator", help="with --masks: name of who drew them")
+    command.add_argument(
+        "--before", metavar="FILE",
+        help="with --masks: the masks that were corrected; only frames that differ are kept",
+    )  # fmt: skip
+    command.add_argument(
+        "--label", type=int, help="with --masks: that of the ventricle, where there are several"
+    )
+    command.add_argument("--spacing", type=float, help="with --masks: mm per px of the clip")
+    command.add_argument(
         "--agreement", nargs=2, metavar=("A", "B"), help="compare what two annotators drew"
     )
     command.add_argument("--csv", help="with --agreement: also write a table, one row per outline")
@@ -39,12 +53,19 @@ def corrections(arguments: argparse.Namespace) -> None:
 
     if arguments.data and not arguments.add:
         raise DataError("--data names the clips of files to add: give --add too.")
+    for name in ("clip", "annotator", "before", "label", "spacing"):
+        if getattr(arguments, name) is not None and not arguments.masks:
+            raise DataError(f"--{name} is of masks to keep: give --masks too.")
+    if arguments.masks and not arguments.clip:
+        raise DataError("--masks: name the clip's file, too, by --clip.")
     if arguments.csv and not arguments.agreement:
         raise DataError("--csv is the table of a comparison: give --agreement too.")
     if arguments.csv:
         check_file(arguments.csv, ".csv", arguments.force)
         refuse_input(arguments.folder, Path(arguments.csv))
     documents = [each for path in arguments.add for each in read_download(path)]
+    if arguments.masks:
+        _keep_masks(arguments)
     folder = Folder(arguments.folder, make=bool(documents))
     if documents:
         data = open_clips(arguments.data) if arguments.data else None
@@ -56,6 +77,21 @@ def corrections(arguments: argparse.Namespace) -> None:
     if arguments.agreement:
         first, second = arguments.agreement
         _compare(folder, first, second, arguments.csv)
+
+
+def _keep_masks(arguments: argparse.Namespace) -> None:
+    """Keep masks of a clip that come from another program."""
+    from ..corrections.folder import Folder
+    from ..corrections.from_masks import keep_masks, read_masks
+    from ..data import Changes
+
+    Changes(spacing=arguments.spacing)  # checks it
+    masks = read_masks(arguments.masks, arguments.label)
+    before = None if arguments.before is None else read_masks(arguments.before)
+    folder = Folder(arguments.folder, arguments.annotator or "")
+    frames, problems = keep_masks(folder, arguments.clip, masks, before, arguments.spacing)
+    print(f"{len(frames)} frames of {arguments.clip} kept")
+    report_problems(problems)
 
 
 def _list(folder: "Folder") -> None:

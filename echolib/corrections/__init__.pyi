@@ -1,6 +1,7 @@
 from .comparison import agreement, agreement_summary
 from .document import check_document, read_download
 from .folder import Folder
+from .from_masks import keep_masks, mask_document, read_masks
 from .learning import (
     Lesson,
     learn,
@@ -11,5 +12,4 @@ from .learning import (
 )
 from .outline import leaflet_mask, outline_points, spline, ventricle_mask, ventricle_tracing
 from .queue import correction_queue, order_frames, read_queue
-from .simulated import mask_document
 from .videos import origin

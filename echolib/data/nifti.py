@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, no_such
 from ..files import atomic_path
 from ..masks import PackedMasks
 from ..memory import require_memory
@@ -45,7 +45,7 @@ def read_nifti(path: Path) -> tuple[np.ndarray, float | None, list[str]]:
     import nibabel  # here, because few readers need it
 
     if not path.is_file():
-        raise DataError(f"{path} is missing. Download the patient again.")
+        raise DataError(f"{no_such(path)} Copy or download it again.")
     try:
         image = nibabel.load(path)
         if not isinstance(image, nibabel.Nifti1Image):  # NIfTI 2 is one, too
@@ -61,7 +61,7 @@ def read_nifti(path: Path) -> tuple[np.ndarray, float | None, list[str]]:
     # nibabel raises many kinds of errors for broken files, from zlib's to those of its headers.
     except Exception as error:
         raise DataError(
-            f"{path} is not a readable NIfTI file ({error}). Download the patient again."
+            f"{path} is not a readable NIfTI file ({error}). Copy or download it again."
         ) from error
     if not (np.issubdtype(pixels.dtype, np.integer) or np.issubdtype(pixels.dtype, np.floating)):
         raise DataError(f"{path}: expected grey pixels, found pixels of type {pixels.dtype}.")

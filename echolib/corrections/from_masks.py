@@ -1,0 +1,169 @@
+"""Masks that exist already, as the document of somebody who drew them by hand.
+
+Simulated annotators are made of it, and masks from elsewhere enter a folder of corrections.
+"""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data.clips import Clip, read_clip
+from ..data.nifti import nifti_stem, read_nifti
+from ..data.problems import Problem, problem_summary
+from ..data.video import missing_file
+from ..errors import DataError
+from .document import FORMAT, check_document
+from .folder import Folder
+from .outline import outline_points, ventricle_tracing
+
+TOLERANCE = 1.0  # px: a point of a proposal that lies closer to the mask's own point stays
+
+
+def mask_document(
+    clip: Clip,
+    masks: Mapping[int, np.ndarray],
+    annotator: str = "",
+    proposed: Mapping[int, np.ndarray] | None = None,
+    network: str | None = None,
+    version: str | None = None,
+) -> dict[str, Any]:
+    """The document of an annotator whose outlines are these masks.
+
+    masks: (H, W) bool by frame. proposed: masks by frame that the annotator began with; their
+    points stay where they lie within `TOLERANCE` px of the annotator's, and `moved` counts the
+    others. network, version: who proposed them. Raises ValueError for a mask that is too small for
+    an outline, and DataError as `check_document` does.
+    """
+    proposed = proposed or {}
+    count, height, width = clip.frames.shape
+    frames = {
+        str(frame): {
+            "answer": "",
+            "seconds": 0.0,
+            "ventricle": _outline(mask, proposed.get(frame)),
+            "leaflets": [],
+        }
+        for frame, mask in masks.items()
+    }
+    document = {
+        "format": FORMAT, "clip": clip.name, "height": height, "width": width,
+        "frame_count": count, "fps": clip.fps, "annotator": annotator, "answer": "", "ed": None,
+        "es": None, "network": network, "version": version, "seconds": 0.0, "frames": frames,
+    }  # fmt: skip
+    return check_document(document, "The annotator's masks")
+
+
+def _outline(mask: np.ndarray, proposed: np.ndarray | None) -> dict[str, Any]:
+    """The outline of a ventricle as in a document, from its mask and the one that was proposed."""
+    true, apex = outline_points(mask)
+    try:
+        start = None if proposed is None else outline_points(proposed)[0]
+    except ValueError:  # nothing was proposed there, or too little
+        start = None
+    points, moved = true, len(true)
+    if start is not None:
+        far = np.hypot(*(true - start).T) > TOLERANCE
+        mixed = np.where(far[:, None], true, start)
+        if _is_sound(mixed, apex):
+            points, moved = mixed, int(far.sum())
+    return {
+        "points": points.tolist(),
+        "apex": apex,
+        "made": "drawn",
+        "moved": moved,
+        "proposed": None if start is None else start.tolist(),
+    }
+
+
+def _is_sound(points: np.ndarray, apex: int) -> bool:
+    """Whether an outline crosses nowhere and has a long axis."""
+    rounded = tuple((round(float(x), 2), round(float(y), 2)) for x, y in points)
+    try:
+        ventricle_tracing(rounded, apex)
+    except ValueError:
+        return False
+    return True
+
+
+def read_masks(path: str | Path, label: int | None = None) -> np.ndarray:
+    """Read masks (T, H, W) bool from a NIfTI file, or from the `masks.npz` that `segment` writes.
+
+    label: that of the ventricle where a NIfTI file has several. A file that a viewer stored turned
+    or mirrored is turned back, see `data.nifti.read_nifti`. Raises DataError for a file that is
+    missing or of another kind, for one frame alone, and where it is not clear which label is meant.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise missing_file(path)
+    if nifti_stem(path) is None:
+        labels = _archived(path)
+    else:
+        labels, *_ = read_nifti(path)
+    if labels.ndim != 3:
+        raise DataError(
+            f"{path}: expected masks of all frames (T, H, W), found the shape {labels.shape}."
+        )
+    found = [int(value) for value in np.unique(labels) if value]
+    if label is None and len(found) > 1:
+        raise DataError(f"{path} has the labels {found}. Name that of the ventricle by --label.")
+    if label is not None and label not in found:
+        raise DataError(f"{path} has the labels {found}: expected {label} among them.")
+    return labels > 0 if label is None else labels == label
+
+
+def _archived(path: Path) -> np.ndarray:
+    """The masks of an archive of NumPy."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return archive["masks"].astype(np.uint8)
+    except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path} holds no masks ({error}): expected NIfTI (.nii, .nii.gz) or the masks.npz of "
+            "`segment`."
+        ) from error
+
+
+def keep_masks(
+    folder: Folder,
+    source: str | Path,
+    masks: np.ndarray,
+    before: np.ndarray | None = None,
+    spacing: float | None = None,
+) -> tuple[list[int], list[Problem]]:
+    """Keep masks of a clip as what the folder's annotator drew; frames kept before stay.
+
+    source: the clip's file. masks: (T, H, W) bool, one per frame of the clip. before: those that
+    were corrected; a frame counts as drawn where its mask is another one now. Without them, it
+    counts where it has a mask. spacing: mm per px, in place of the file's. Returns the frames
+    that were kept, and a problem for each whose mask has no outline. Raises DataError for masks of
+    another shape than the clip, where nothing was drawn, and as `Folder.keep` does.
+    """
+    clip = read_clip(source)
+    for array in (masks, masks if before is None else before):
+        if array.shape != clip.frames.shape:
+            raise DataError(
+                f"{source} has (frames, height, width) {clip.frames.shape}, but its masks have "
+                f"{array.shape}. Save all frames, in the size of the clip."
+            )
+    drawn = masks.any((1, 2)) if before is None else (masks != before).any((1, 2))
+    problems, outlined = [], {}
+    for frame in np.flatnonzero(drawn):
+        try:
+            outline_points(masks[frame])
+        except ValueError as error:
+            reason = f"frame {frame}: its mask has no outline: {error}"
+            problems.append(Problem(clip.name, None, reason))
+        else:
+            outlined[int(frame)] = masks[frame]
+    if not outlined:
+        found = f" ({problem_summary(problems)})" if problems else ""
+        raise DataError(f"{source}: no mask differs from before and has an outline{found}.")
+    proposed = {} if before is None else {frame: before[frame] for frame in outlined}
+    document = mask_document(clip, outlined, folder.annotator, proposed)
+    if earlier := folder.document(clip.name):
+        document = earlier | {"frames": earlier["frames"] | document["frames"]}
+    folder.keep(document, source, spacing)
+    return list(outlined), problems
