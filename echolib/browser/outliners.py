@@ -154,7 +154,8 @@ def _network_layer(model: Any, clip: Clip) -> Layer:
     from ..networks.models import finds_landmarks
 
     if not finds_landmarks(model):
-        return Layer("", outline(model, clip))
+        structure = getattr(model, "card", {}).get("structure", "")
+        return Layer("", outline(model, clip), structure=structure)
     points, shape = outline_landmarks(model, clip), clip.frames.shape[1:]
     masks = np.stack([polygon_to_mask(polygon, shape, rounded=False) for polygon in points])
     return Layer("", masks, points, structure="ventricle")

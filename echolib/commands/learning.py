@@ -93,7 +93,7 @@ def queue(arguments: argparse.Namespace) -> None:
     out = Path(arguments.out)
     check_file(out, ".csv", arguments.force)
     refuse_input(arguments.data, out)
-    network, *others = [load_model(name) for name in arguments.weights]
+    network, *others = [load_model(name, "ventricle") for name in arguments.weights]
     corrected: list[str] = []
     if arguments.corrected:
         corrected = open_corrections(arguments.corrected).clips()

@@ -98,7 +98,7 @@ def _load(weights: list[str]) -> "dict[str, Encoder]":
 
     models: dict[str, Encoder] = {}
     for given in weights:
-        model = load_model(given)
+        model = load_model(given, "ventricle")
         if model.name in models:
             raise ValueError(f"Two weights are called {model.name!r}; rename one file or folder.")
         if sees_beat(model):

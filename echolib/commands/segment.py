@@ -79,7 +79,7 @@ def segment(arguments: argparse.Namespace) -> None:
         refuse_existing(out, arguments.force)
     else:
         refuse_dicom_seg(arguments, path)
-    network = load_model(weights[0]) if len(weights) == 1 else load_networks(weights)
+    network = load_model(weights[0], "ventricle") if len(weights) == 1 else load_networks(weights)
     if clips is None:
         segmentation = None
         if arguments.dicom_seg:

@@ -195,7 +195,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         refuse_input(arguments.data, file)
     data = open_labelled(arguments.data)
     problems = list(data.problems)
-    network = load_model(arguments.weights)
+    network = load_model(arguments.weights, "ventricle")
     cases = score(network, data, arguments.split, not arguments.quiet, problems)
     if cases.empty:
         splits = sorted(data.table.split.unique())

@@ -143,6 +143,12 @@ class FrameSet:
         """Number of frames that a network gets as one input: 3 with neighbours, else 1."""
         return 1 if self.neighbours is None else 3
 
+    @property
+    def structure(self) -> str:
+        """What the masks show: "ventricle", or "leaflets" in a set of the mitral valve, whose table
+        says in one column more, `dataset`, who labelled a frame."""
+        return "leaflets" if "dataset" in self.table else "ventricle"
+
     @cached_property
     def rounded(self) -> bool:
         """Whether the masks were drawn through landmarks rounded to whole px (`drawn_rounded`)."""

@@ -294,11 +294,12 @@ def save_model(model: Encoder, path: str | Path) -> None:
     write_weights(path, tensors, metadata)
 
 
-def load_model(name_or_path: str | Path) -> Encoder:
+def load_model(name_or_path: str | Path, structure: str = "") -> Encoder:
     """Load a network in evaluation mode, with its size, name and card.
 
-    name_or_path: as for `pretrained.find_weights`. Raises DataError if the file was not written by
-    `save_model`, is damaged, or holds the weights of another model.
+    name_or_path: as for `pretrained.find_weights`. structure: that it must outline, "ventricle" or
+    "leaflets"; "" for any. Raises DataError if the file was not written by `save_model`, is
+    damaged, or holds the weights of another model or, as its card says, of another structure.
     """
     path = find_weights(name_or_path)
     metadata = read_metadata(path)
@@ -322,6 +323,9 @@ def load_model(name_or_path: str | Path) -> Encoder:
             f"{path} does not fit the model {kind} that it names: {error}. Is it damaged, or from "
             "another version of echolib?"
         ) from error
+    found = card.get("structure", structure)  # older networks do not say it
+    if structure and found != structure:
+        raise DataError(f"{path} is a network of the {found}: expected one of the {structure}.")
     model.to_empty(device="cpu").load_state_dict(tensors)
     model.card, model.size = card, size
     model.name = network_name(name_or_path, path)

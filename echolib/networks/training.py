@@ -77,7 +77,7 @@ class Training:
                 raise ValueError(f"There are no {name} frames. Does the data set name its splits?")
         self.config = settings = config or TrainingConfig()
         self.source = str(train.table.source.iloc[0])
-        self.digest = frames_digest(train.table)
+        self.structure, self.digest = train.structure, frames_digest(train.table)
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.folder)
@@ -293,6 +293,7 @@ class Training:
         model = cast(Encoder, self.averaged.module)  # torch declares no more than a Module
         model.card = {
             "trained_on": self.source,
+            "structure": self.structure,
             "training_digest": self.digest,
             "training_frames": len(self.batches.images),
             "validation_frames": len(self.validation.images),

@@ -305,7 +305,8 @@ def load_finder(name_or_folder: str | Path = "valve") -> ValveFinder:
     Raises DataError for networks that do not find leaflets.
     """
     whole, close, settings = finder_files(name_or_folder)
-    network, close_networks = load_model(whole), [load_model(path) for path in close]
+    network = load_model(whole, "leaflets")
+    close_networks = [load_model(path, "leaflets") for path in close]
     for path, model in zip([whole, *close], [network, *close_networks], strict=True):
         outputs = model.arguments.get("outputs", 0) if isinstance(model, UNet) else 0
         if outputs not in (1, 2) or (path == whole and close and outputs != 2):

@@ -113,7 +113,7 @@ def load_networks(
     roles: dict[str, Encoder] = {}
     weights = (weights,) if isinstance(weights, str) else tuple(weights)
     for given in weights:
-        network = load_model(given)
+        network = load_model(given, "ventricle")
         cycle = network.arguments["inputs"] > 1
         role = "cycle" if cycle else "single"
         if finds_landmarks(network):

@@ -175,3 +175,19 @@ def test_force_never_removes_a_recording_that_an_older_table_names(tmp_path, rec
     words = ["function", recordings / "a.avi", "--out", out, "--weights", weights, "--force"]
     assert run(*words) == 0
     assert (out / "x.mp4").exists() and (out / "a.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "segment {clip} --out {out}", "function {clip} --out {out}", "evaluate {study}",
+        "robustness {study} --out {out}", "queue {study} --out {out}.csv",
+    ],
+)  # fmt: skip
+def test_a_network_of_the_valve_is_refused_where_the_ventricle_is_asked(tmp_path, capsys, command):
+    study = EchoNetFolder(tmp_path / "study").write()
+    clip = next((tmp_path / "study" / "Videos").iterdir())
+    words = command.format(clip=clip, study=study, out=tmp_path / "out").split()
+    said = "is a network of the leaflets: expected one of the ventricle."
+    fails(capsys, [*words, "--weights", "valve_whole"], said)
+    assert not (tmp_path / "out").exists()

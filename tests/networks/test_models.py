@@ -279,6 +279,19 @@ def test_weights_survive_saving_with_their_card(tmp_path, kind, fold):
         assert loaded.arguments == model.arguments and loaded.fold == fold
 
 
+@pytest.mark.parametrize("name", ["lv", "lv_cycle_landmarks", "valve_close", "recipe_two"])
+def test_a_network_of_another_structure_is_refused(name):
+    own, other = ("ventricle", "leaflets") if name.startswith("lv") else ("leaflets", "ventricle")
+    assert load_model(name).card["structure"] == load_model(name, own).card["structure"] == own
+    with pytest.raises(DataError, match=f"a network of the {own}: expected one of the {other}"):
+        load_model(name, other)
+
+
+def test_networks_that_do_not_say_their_structure_are_taken(tmp_path):
+    save_model(UNet(width=2, depth=1), tmp_path / "older.safetensors")
+    assert load_model(tmp_path / "older.safetensors", "leaflets").name == "older"
+
+
 def test_missing_weights_are_an_error_that_names_the_path(tmp_path):
     with pytest.raises(DataError, match="No weights at .*nothing"):
         load_model(tmp_path / "nothing")
