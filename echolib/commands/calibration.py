@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import DataError
 from .options import (
     add_device,
     add_force,
@@ -26,7 +27,9 @@ def add_commands(add: Add) -> None:
     """Add `calibrate` to the command line."""
     command = add("calibrate", calibrate)
     command.add_argument(
-        "data", help="folder of a study with 40 clips or more whose ejection fractions are known"
+        "data",
+        help="folder of a study with 40 clips or more whose ejection fractions are known, or "
+        "of clips with the table EF.csv",
     )
     command.add_argument("--out", required=True, help="JSON file to write; a folder lies beside it")
     add_weights(command)
@@ -70,7 +73,7 @@ def calibrate(arguments: argparse.Namespace) -> None:
         studies.append((arguments.also, arguments.also_split, out.with_name(f"{out.stem}-also")))
     for path, _, _ in studies:
         refuse_input(path, out, *(folder for _, _, folder in studies))
-    opened = [(_enough(path, split), split, folder) for path, split, folder in studies]
+    opened = [(*_enough(path, split), folder) for path, split, folder in studies]
     networks = load_networks(tuple(arguments.weights or WEIGHTS), calibration=None)
     arguments.kept, bar = KEPT_CLIPS, not arguments.quiet
     (clips, description), *others = (_known(*study, networks, bar) for study in opened)
@@ -97,17 +100,30 @@ def _check_widening(arguments: argparse.Namespace) -> None:
         )
 
 
-def _enough(path: str, split: str) -> "Dataset":
-    """A study; raises ValueError where too few clips of its split can have a known EF."""
+def _enough(path: str, split: str) -> tuple["Dataset", str]:
+    """A study and its split, of a folder of clips all.
+
+    Raises ValueError where too few of these clips can have a known EF.
+    """
+    from ..data import LooseClips
     from ..data.frames import in_split
+    from ..data.loose import TRUE_EF
     from ..ventricle.calibration import require_enough
 
-    data = open_clips(path, labelled=True)
+    data = open_clips(path)
+    if isinstance(data, LooseClips):
+        split = "all"
+        if data.table.EF.isna().all():
+            raise DataError(
+                f"{path} holds {len(data.table)} clips without labels: expected a data set with "
+                f"tables, such as EchoNet-Dynamic, or a table {TRUE_EF} in the folder of clips, "
+                "with the columns clip and EF."
+            )
     chosen = in_split(data.table, split)
     known = chosen.EF.notna().sum() if "EF" in chosen else len(chosen)  # else from the labels
     if len(chosen):  # else `measure_study` lists the splits that there are
         require_enough(int(known), f"in the split {split!r} of {path}")
-    return data
+    return data, split
 
 
 def _known(

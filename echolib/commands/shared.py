@@ -114,14 +114,11 @@ def open_packed(folder: str, size: int, progress: bool) -> "FrameSet":
     return frames
 
 
-def open_clips(folder: str | Path, labelled: bool = False) -> "Dataset":
-    """A data set with its clips. Raises DataError for packed frames, which have none.
-
-    labelled: whether it must have labels, see `open_labelled`.
-    """
+def open_clips(folder: str | Path) -> "Dataset":
+    """A data set with its clips. Raises DataError for packed frames, which have none."""
     from ..data import FrameSet, open_data
 
-    data = open_labelled(folder) if labelled else open_data(folder)
+    data = open_data(folder)
     if isinstance(data, FrameSet):
         raise DataError(f"{folder} is packed frames without clips; give the data set's own folder.")
     return data

@@ -1,6 +1,7 @@
-"""A folder of clips without any table: every file is a clip, and nothing else is known of it.
+"""A folder of clips without labels: every file is a clip.
 
-Folders in it are searched, too: an archive has one for each patient, study and series.
+Folders in it are searched, too: an archive has one for each patient, study and series. A table
+`EF.csv` in it may say the ejection fractions that reports give.
 """
 
 import hashlib
@@ -15,22 +16,26 @@ import pandas as pd
 
 from ..errors import DataError
 from .clips import Clip, is_dicom, read_clip
+from .file_list import RANGES
 from .frames import LabelledFrame
-from .names import is_hidden, suffix_of, unique_names
+from .names import clip_name, is_hidden, suffix_of, unique_names
 from .problems import Problem, problem_summary
+from .tables import read_table, to_numbers
 
 OTHER_SUFFIX = re.compile(r"\.[A-Za-z]\w*$")  # of a name; the numbers of a UID are none
 # one of them is in each folder of results that may hold videos, or masks as NIfTI or DICOM
 RESULT_FILES = {"identity.json", "report.html", "clips.csv", "masks.npz"}
 TABLES = {"FileList.csv", "VolumeTracings.csv"}  # one of them is in the folder of a data set
 DIRECTORY = "dicomdir"  # the list of a DICOM medium: it has no frames
+TRUE_EF = "EF.csv"  # the table of ejection fractions, with the columns clip and EF, per cent
 
 
 class LooseClips:
     """Reader of a folder of clips without labels; each clip counts as a patient of its own.
 
     Attributes: name; folder; table (one row per clip, index the clip's name, columns patient,
-    split, fps and path; the split is empty and the rate NaN, because both are unknown); problems.
+    split, fps, EF and path; the split is empty and the rate NaN, because both are unknown, and the
+    EF, per cent, is that of the folder's `EF.csv`, or NaN); problems.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -44,8 +49,42 @@ class LooseClips:
             raise DataError(
                 f"{self.folder}: expected clips, found none{found}. Give the folder of clips."
             )
-        table = {"patient": list(clips), "split": "", "fps": np.nan, "path": list(clips.values())}
+        table = {"patient": list(clips), "split": "", "fps": np.nan, "EF": np.nan}
+        table |= {"path": list(clips.values())}
         self.table = pd.DataFrame(table, index=pd.Index(clips, name="clip", dtype=object))
+        if (self.folder / TRUE_EF).is_file():
+            self._read_ef()
+
+    def _read_ef(self) -> None:
+        """Take the EF of each clip from the folder's table; report what does not fit."""
+        rows, found = read_table(self.folder / TRUE_EF, ["clip", "EF"])
+        self.problems += found
+
+        def report(row: int | None, kind: str, *values: object, action: str = "left out") -> None:
+            self.problems.append(Problem.of(TRUE_EF, row, kind, *values, action=action))
+
+        meant: dict[str, set[str]] = {}  # clips by their names, files and paths
+        for name, path in self.table.path.items():
+            for text in (path.name, clip_name(path), str(path.relative_to(self.folder))):
+                meant.setdefault(text, set()).add(name)
+        meant |= {name: {name} for name in self.table.index}
+        low, high = RANGES["EF"]
+        for row, text, value in zip(rows.index, rows["clip"], to_numbers(rows.EF), strict=True):
+            names = meant.get(text := text.strip(), set())
+            if not names:
+                report(row, "{} is no clip of this folder", text)
+            elif len(names) > 1:
+                report(row, "{} may be any of {} clips: write its folders, too", text, len(names))
+            elif not np.isnan(self.table.EF[min(names)]):
+                report(row, "{} is listed again", text)
+            elif low <= value <= high:
+                self.table.loc[min(names), "EF"] = value
+            elif rows.EF[row].strip():
+                kind = f"EF of {{}} is {{!r}}; expected {low:g} to {high:g}: it is unknown"
+                report(row, kind, text, rows.EF[row][:40])
+        if 0 < self.table.EF.max() <= 1:  # no heart that beats ejects 1 per cent or less
+            self.table["EF"] *= 100
+            report(None, "EF is a share in all rows; it was multiplied by 100", action="mended")
 
     def clip(self, clip: str) -> Clip:
         """All frames of a clip. Raises DataError where its file cannot be read."""
@@ -58,8 +97,8 @@ class LooseClips:
         return [], []
 
     def fingerprint(self) -> str:
-        """Hash of the files' names, sizes and times of writing."""
-        digest = hashlib.sha256()
+        """Hash of the ejection fractions and of the files' names, sizes and times of writing."""
+        digest = hashlib.sha256(self.table.EF.to_numpy().tobytes())
         for path in self.table.path:
             status = path.stat()  # uncompressed clips are equal in size
             name = path.relative_to(self.folder)

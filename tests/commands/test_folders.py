@@ -301,3 +301,15 @@ def test_evaluate_without_any_readable_frame_says_why(tmp_path, capsys, damaged,
 )
 def test_a_phantom_study_is_not_called_a_study_twice(tmp_path, folder, words):
     assert describe(SimpleNamespace(folder=tmp_path / folder, name="phantom")) == words
+
+
+def test_function_of_a_folder_scores_the_ejection_fractions_of_its_table(
+    tmp_path, capsys, clips, weights
+):
+    (clips / "EF.csv").write_text("clip,EF\nsmith,60\nB.AVI,41\nnobody,30\n")
+    out = tmp_path / "out"
+    text = run(capsys, "function", clips, "--out", out, "--weights", weights)
+    table = pd.read_csv(out / "clips.csv").set_index("name").ef_true.dropna()
+    assert table.to_dict() == {"smith": 60, "B": 41}
+    assert "No true EF" not in text and "nobody is no clip of this folder" in text
+    assert (out / "scores.csv").is_file() and (out / "report.html").is_file()

@@ -164,3 +164,35 @@ def test_clips_of_one_name_in_two_folders_change_the_fingerprint(tmp_path):
     before = LooseClips(tmp_path).fingerprint()
     (tmp_path / "anna").rename(tmp_path / "bert")
     assert LooseClips(tmp_path).fingerprint() != before
+
+
+def test_a_table_gives_the_ejection_fractions_of_clips(tmp_path):
+    for path in ("a.avi", "b.avi", "anna/1/IM0.avi", "bert/IM0.avi", "c.avi"):
+        write_avi(tmp_path / path, 3)
+    before = LooseClips(tmp_path).fingerprint()
+    rows = [
+        "a;55,5", "b.avi;61", "anna/1/IM0.avi;30", "bert_IM0;40", "IM0;50", "gone.avi;50",
+        "b;62", "c;high",
+    ]  # fmt: skip
+    (tmp_path / "EF.csv").write_text("\n".join(["clip;EF;remark", *(f"{row};" for row in rows)]))
+    data = open_data(tmp_path)
+    assert data.table.EF.dropna().to_dict() == {
+        "a": 55.5, "b": 61, "anna_1_IM0": 30, "bert_IM0": 40,
+    }  # fmt: skip
+    assert [str(problem) for problem in data.problems] == [
+        "EF.csv, row 6: IM0 may be any of 2 clips: write its folders, too (left out)",
+        "EF.csv, row 7: gone.avi is no clip of this folder (left out)",
+        "EF.csv, row 8: b is listed again (left out)",
+        "EF.csv, row 9: EF of c is 'high'; expected 0 to 100: it is unknown (left out)",
+    ]
+    assert data.fingerprint() != before
+
+
+def test_ejection_fractions_that_are_shares_become_per_cent(tmp_path):
+    write_avi(tmp_path / "a.avi", 3)
+    (tmp_path / "EF.csv").write_text("clip,EF\na,0.555\n")
+    data = LooseClips(tmp_path)
+    assert data.table.EF.tolist() == [pytest.approx(55.5)] and data.problems[0].action == "mended"
+    (tmp_path / "EF.csv").write_text("name,EF\na,0.555\n")
+    with pytest.raises(DataError, match=r"EF\.csv lacks the columns \['clip'\]"):
+        LooseClips(tmp_path)
