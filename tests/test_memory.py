@@ -1,5 +1,8 @@
 """The limit of memory: from a setting or the free memory, and lower for what grows a lot."""
 
+import os
+import platform
+import subprocess
 import sys
 
 import pytest
@@ -110,3 +113,34 @@ def test_full_memory_is_said_in_a_sentence_whoever_finds_it(error: Exception):
 def test_other_errors_are_not_taken_for_full_memory():
     assert memory.memory_error(RuntimeError("shapes do not match")) is None
     assert memory.memory_error(ValueError("out of memory")) is None
+
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from echolib.memory import reuse_freed_memory
+if sys.argv[1] == "reuse":
+    reuse_freed_memory()
+for step in range(6):
+    if step == 3:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    blocks = [np.ones(2**20) for _ in range(10)]  # 8 MB each
+    del blocks
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator than glibc's")
+@pytest.mark.parametrize(
+    ("how", "setting", "few"),
+    [("reuse", {}, True), ("not", {}, False), ("reuse", {"GLIBC_TUNABLES": ""}, False)],
+)
+def test_freed_memory_is_used_again_instead_of_given_back(how, setting, few):
+    """Pages that the system had to give in three steps of 80 MB, 20,000 of them a step at most."""
+    names = os.environ.keys() - set(memory.ALLOCATOR)
+    environment = {name: os.environ[name] for name in names}
+    command = [sys.executable, "-c", FAULTS, how]
+    done = subprocess.run(
+        command, env=environment | setting, capture_output=True, text=True, check=True
+    )
+    assert (int(done.stdout) < 1000) == few

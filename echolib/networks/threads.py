@@ -14,6 +14,7 @@ from time import perf_counter
 import torch
 
 from ..cores import seconds_waited, usable_cores
+from ..memory import reuse_freed_memory
 
 WINDOW = 3.0  # s of computing after which the speed is judged
 COLLAPSED = 1 / 3  # of the best speed: a slower window is a bad one
@@ -106,7 +107,11 @@ class ThreadWatch:
 
 @cache
 def thread_watch() -> ThreadWatch:
-    """The process's watch. Limits torch to `usable_cores`; with `OMP_NUM_THREADS`, to nothing."""
+    """The process's watch. Limits torch to `usable_cores`; with `OMP_NUM_THREADS`, to nothing.
+
+    Where it computes, it also reuses its memory, see `memory.reuse_freed_memory`.
+    """
+    reuse_freed_memory()
     if os.environ.get("OMP_NUM_THREADS"):
         return ThreadWatch(1)  # there are no fewer to try
     if torch.get_num_threads() > usable_cores():
