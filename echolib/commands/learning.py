@@ -36,7 +36,9 @@ SHOWN = 10  # clips that are printed
 ADAPTED = 400  # clips
 MINUTES = 3.0
 # what a training on corrections has of its own, or takes from the network that it starts from
-OTHER_OPTIONS = {"target": "masks", "cycle": False, "width": None, "corrupted": 0.0}
+OTHER_OPTIONS = {
+    "target": "masks", "cycle": False, "width": None, "corrupted": 0.0, "average": None,
+}  # fmt: skip
 
 
 def add_commands(add: Add) -> None:

@@ -61,6 +61,11 @@ def add_commands(add: Add) -> None:
         help="share of the training images that are shown corrupted, 0 to 1 (default 0)",
     )  # fmt: skip
     command.add_argument(
+        "--average", type=int, metavar="STEPS",
+        help="keep the learning rate, and average the weights over about so many of the last steps "
+        "(default: lower the rate towards the end, and average over 200)",
+    )  # fmt: skip
+    command.add_argument(
         "--cycle", action="store_true",
         help="show each frame between the ED and the ES frame of its clip, as lv_cycle sees it",
     )  # fmt: skip
@@ -108,7 +113,7 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.loss and arguments.target != "masks":
         raise ValueError("--loss is for masks; landmarks have a loss of their own.")
     config = TrainingConfig(
-        **_length(arguments), loss=arguments.loss or "bce_dice",
+        **_length(arguments), **_averaging(arguments), loss=arguments.loss or "bce_dice",
         seed=arguments.seed, corrupted=arguments.corrupted, precision=arguments.precision,
         start=arguments.start or "",
     )  # fmt: skip
@@ -173,6 +178,15 @@ def _length(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.resume and checkpoint.is_file():
         return planned_length(checkpoint)
     return {"minutes": MINUTES}
+
+
+def _averaging(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Settings of a training that averages its weights instead of lowering its learning rate."""
+    if arguments.average is None:
+        return {}
+    if arguments.average < 1:
+        raise ValueError(f"--average: expected 1 or more steps, found {arguments.average}.")
+    return {"constant": True, "average": 1 - 1 / arguments.average}
 
 
 def evaluate(arguments: argparse.Namespace) -> None:

@@ -224,7 +224,8 @@ def test_learning_says_what_is_wrong(tmp_path, capsys, study, start):
     fails(capsys, ["train", one, "--out", tmp_path / "out"], "such as --start lv")
     points = save_network(LandmarkUNet(width=2, depth=2), tmp_path / "points.safetensors", 112)
     fails(capsys, train(tmp_path, one, points), "does not find masks in single frames")
-    for option in (["--width", 8], ["--target", "landmarks"], ["--cycle"], ["--corrupted", 0.5]):
+    for option in (["--width", 8], ["--target", "landmarks"], ["--cycle"], ["--corrupted", 0.5],
+                   ["--average", 9]):  # fmt: skip
         command = [*train(tmp_path, one, start), *map(str, option)]
         fails(capsys, command, f"{option[0]} is not for corrections")
     only_test = tmp_path / "only_test"

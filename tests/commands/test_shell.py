@@ -167,6 +167,19 @@ def test_the_precision_of_a_training_is_an_option(tmp_path, capsys):
         main([*command, "fp16"])
 
 
+def test_a_training_may_average_its_weights_instead_of_lowering_its_rate(tmp_path, capsys):
+    frame_set().save(tmp_path / "set")
+    command = ["train", str(tmp_path / "set"), "--out", str(tmp_path / "out"), "--size", "32"]
+    command += ["--width", "2", "--epochs", "2", "--average"]
+    assert main([*command, "400"]) == 0
+    config = load_model(tmp_path / "out").card["config"]
+    assert config["average"] == 1 - 1 / 400 and config["constant"]
+    rates = pd.read_csv(tmp_path / "out" / "history.csv").learning_rate
+    assert len(rates) > 1 and (rates == config["learning_rate"]).all()
+    fails(capsys, [*command[:-1], "--resume"], "belongs to another training")
+    fails(capsys, [*command, "0", "--resume"], "--average: expected 1 or more steps, found 0")
+
+
 def test_phantom_writes_a_mitral_study(tmp_path, capsys):
     study = tmp_path / "mitral"
     assert main(["phantom", "--out", str(study), "--mitral", "0.01", "--seed", "7"]) == 0
