@@ -55,13 +55,16 @@ def patient_interval(
     return bootstrap_interval(values, patients, statistic, resamples)
 
 
-def interval_in_words(low: float, high: float, patients: int, form: str = ".3f") -> str:
+def interval_in_words(
+    low: float, high: float, patients: int, form: str = ".3f", kind: str = "patient"
+) -> str:
     """A 95 % interval, such as "95 % 0.754 to 0.899", or why there is none.
 
-    patients: number of them. form: of both bounds, as in a format string.
+    patients: number of them. form: of both bounds, as in a format string. kind: what is counted in
+    place of patients.
     """
     if np.isnan(low) or np.isnan(high):
-        some = "1 patient" if patients == 1 else f"{patients} patients"
+        some = f"{patients} {kind}{'s' * (patients != 1)}"
         return f"no interval: {some}, at least {FEWEST_PATIENTS} are needed"
     return f"95 % {low:{form}} to {high:{form}}"
 

@@ -117,6 +117,7 @@ def _compare(folder: "Folder", first: str, second: str, path: str | None) -> Non
     """Print how far two annotators agree, and where least."""
     from ..corrections.comparison import agreement, agreement_summary
     from ..files import write_table
+    from ..statistics import interval_in_words
 
     table = agreement(folder, first, second)
     summary = agreement_summary(folder, first, second, table)
@@ -129,10 +130,11 @@ def _compare(folder: "Folder", first: str, second: str, path: str | None) -> Non
             print(f"  {structure}: {_scores(summary[structure])}")
     if summary["ef"]["n"]:
         ef = summary["ef"]
+        low, high = ef["ci95"]
         print(
             f"  EF of {ef['n']} clips: mean absolute difference "
             f"{ef['mean_absolute_difference']:.1f} points "
-            f"({ef['ci95'][0]:.1f} to {ef['ci95'][1]:.1f}), {second} less {first} "
+            f"({interval_in_words(low, high, ef['n'], '.1f', 'clip')}), {second} less {first} "
             f"{ef['mean_difference']:+.1f}"
         )
     for row in table.sort_values("dice")[:WORST].itertuples():
@@ -143,8 +145,13 @@ def _compare(folder: "Folder", first: str, second: str, path: str | None) -> Non
 
 def _scores(scores: dict[str, Any]) -> str:
     """Dice and distance with their intervals in words."""
+    from ..statistics import interval_in_words
+
     dice, distance = scores["dice"], scores["distance_px"]
+    overlap, apart = (
+        interval_in_words(low, high, scores["clips"], form, "clip")
+        for (low, high), form in ((dice["ci95"], ".3f"), (distance["ci95"], ".2f"))
+    )
     return (
-        f"Dice {dice['mean']:.3f} ({dice['ci95'][0]:.3f} to {dice['ci95'][1]:.3f}), outlines "
-        f"{distance['mean']:.2f} px apart ({distance['ci95'][0]:.2f} to {distance['ci95'][1]:.2f})"
+        f"Dice {dice['mean']:.3f} ({overlap}), outlines {distance['mean']:.2f} px apart ({apart})"
     )

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..errors import DataError, did_you_mean
 from ..metrics import case_scores
-from ..statistics import bootstrap_interval
+from ..statistics import patient_interval
 from .document import outlined_frames
 from .folder import Folder
 from .outline import leaflets_mask, ventricle_mask
@@ -52,8 +52,9 @@ def agreement_summary(
 
     clips, frames: that both have drawn in. answers_differ: clips and frames that one of them called
     not readable, or another view, and the other did not. Per structure that was compared: n, and of
-    dice and distance_px the mean and its 95 % interval, a bootstrap over clips. ef: n clips, mean
-    difference (second less first) and mean absolute difference in points of EF, with its interval.
+    dice and distance_px the mean and its 95 % interval, a bootstrap over clips, NaN for fewer than
+    five. ef: n clips, mean difference (second less first) and mean absolute difference in points of
+    EF, with its interval.
     """
     table = agreement(folder, first, second) if table is None else table
     documents = [each for _, each in _pairs(folder, first, second)]
@@ -63,9 +64,9 @@ def agreement_summary(
         "answers_differ": sum(_differences(*pair) for pair in documents),
     }
     for structure, rows in table.groupby("structure"):
-        scores: dict[str, Any] = {"n": len(rows)}
+        scores: dict[str, Any] = {"n": len(rows), "clips": int(rows["clip"].nunique())}
         for name in ("dice", "distance_px"):
-            interval = bootstrap_interval(rows[name].to_numpy(), rows["clip"].to_numpy())
+            interval = patient_interval(rows[name].to_numpy(), rows["clip"].to_numpy())
             scores[name] = {"mean": float(rows[name].mean()), "ci95": list(interval)}
         summary[str(structure)] = scores
     differences = [_ef(b) - _ef(a) for a, b in documents]
@@ -75,7 +76,7 @@ def agreement_summary(
         summary["ef"] |= {
             "mean_difference": float(known.mean()),
             "mean_absolute_difference": float(np.abs(known).mean()),
-            "ci95": list(bootstrap_interval(np.abs(known))),
+            "ci95": list(patient_interval(np.abs(known), np.arange(len(known)))),
         }
     return summary
 
