@@ -3,13 +3,13 @@
 Simulated annotators are made of it, and masks from elsewhere enter a folder of corrections.
 """
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..arrays import read_npz
 from ..data.clips import Clip, read_clip
 from ..data.nifti import nifti_stem, read_nifti
 from ..data.problems import Problem, problem_summary
@@ -99,7 +99,7 @@ def read_masks(path: str | Path, label: int | None = None) -> np.ndarray:
     if not path.is_file():
         raise missing_file(path)
     if nifti_stem(path) is None:
-        labels = _archived(path)
+        labels = read_npz(path, ["masks"])["masks"]
     else:
         labels, *_ = read_nifti(path)
     if labels.ndim != 3:
@@ -112,18 +112,6 @@ def read_masks(path: str | Path, label: int | None = None) -> np.ndarray:
     if label is not None and label not in found:
         raise DataError(f"{path} has the labels {found}: expected {label} among them.")
     return labels > 0 if label is None else labels == label
-
-
-def _archived(path: Path) -> np.ndarray:
-    """The masks of an archive of NumPy."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return archive["masks"].astype(np.uint8)
-    except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{path} holds no masks ({error}): expected NIfTI (.nii, .nii.gz) or the masks.npz of "
-            "`segment`."
-        ) from error
 
 
 def keep_masks(
@@ -160,10 +148,10 @@ def keep_masks(
             outlined[int(frame)] = masks[frame]
     if not outlined:
         found = f" ({problem_summary(problems)})" if problems else ""
-        raise DataError(f"{source}: no mask differs from before and has an outline{found}.")
+        raise DataError(f"{source}: no frame has a new mask that has an outline{found}.")
     proposed = {} if before is None else {frame: before[frame] for frame in outlined}
     document = mask_document(clip, outlined, folder.annotator, proposed)
     if earlier := folder.document(clip.name):
-        document = earlier | {"frames": earlier["frames"] | document["frames"]}
+        document = earlier | {"answer": "", "frames": earlier["frames"] | document["frames"]}
     folder.keep(document, source, spacing)
     return list(outlined), problems

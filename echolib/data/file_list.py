@@ -106,10 +106,7 @@ class FileList:
 
         In EchoNet-Pediatric it need not be: its EF comes from two views.
         """
-        if 0 < table.EF.max() <= 1:  # no heart that beats ejects 1 per cent or less
-            table["EF"] *= 100
-            kind = "EF is a share in all rows; it was multiplied by 100"
-            self.problems.append(Problem.of(FILE_LIST, None, kind, action="mended"))
+        table["EF"] = in_per_cent(table.EF, FILE_LIST, self.problems)
         if pediatric:
             return
         by_volumes = 100 * (table.EDV - table.ESV) / table.EDV.where(table.EDV > 0)
@@ -191,6 +188,15 @@ class FileList:
                 f"(first: {table['clip'].iloc[0]}.avi). Check that the download is complete."
             )
         return table[~missing]
+
+
+def in_per_cent(ef: pd.Series, file: str, problems: list[Problem]) -> pd.Series:
+    """Ejection fractions in per cent, also of a table that lists shares, which is reported."""
+    if not 0 < ef.max() <= 1:  # no heart that beats ejects 1 per cent or less
+        return ef
+    kind = "EF is a share in all rows; it was multiplied by 100"
+    problems.append(Problem.of(file, None, kind, action="mended"))
+    return 100 * ef
 
 
 def find_videos(folder: Path) -> dict[str, Path]:

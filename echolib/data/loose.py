@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..errors import DataError
 from .clips import Clip, is_dicom, read_clip
-from .file_list import RANGES
+from .file_list import RANGES, in_per_cent
 from .frames import LabelledFrame
 from .names import clip_name, is_hidden, suffix_of, unique_names
 from .problems import Problem, problem_summary
@@ -60,8 +60,8 @@ class LooseClips:
         rows, found = read_table(self.folder / TRUE_EF, ["clip", "EF"])
         self.problems += found
 
-        def report(row: int | None, kind: str, *values: object, action: str = "left out") -> None:
-            self.problems.append(Problem.of(TRUE_EF, row, kind, *values, action=action))
+        def report(row: int, kind: str, *values: object) -> None:
+            self.problems.append(Problem.of(TRUE_EF, row, kind, *values))
 
         meant: dict[str, set[str]] = {}  # clips by their names, files and paths
         for name, path in self.table.path.items():
@@ -82,9 +82,7 @@ class LooseClips:
             elif rows.EF[row].strip():
                 kind = f"EF of {{}} is {{!r}}; expected {low:g} to {high:g}: it is unknown"
                 report(row, kind, text, rows.EF[row][:40])
-        if 0 < self.table.EF.max() <= 1:  # no heart that beats ejects 1 per cent or less
-            self.table["EF"] *= 100
-            report(None, "EF is a share in all rows; it was multiplied by 100", action="mended")
+        self.table["EF"] = in_per_cent(self.table.EF, TRUE_EF, self.problems)
 
     def clip(self, clip: str) -> Clip:
         """All frames of a clip. Raises DataError where its file cannot be read."""

@@ -93,7 +93,7 @@ def test_masks_that_do_not_fit_a_clip_are_refused(tmp_path, clip):
     folder, masks = Folder(tmp_path / "corrected", "anna"), drawn(16, 16, 16, 16, 16, 16)
     with pytest.raises(DataError, match="its masks have.*Save all frames"):
         keep_masks(folder, clip, masks[:5])
-    with pytest.raises(DataError, match="no mask differs from before"):
+    with pytest.raises(DataError, match="no frame has a new mask"):
         keep_masks(folder, clip, masks, masks)
     assert read_clip(clip).frames.shape == masks.shape and not folder.entries()
 
@@ -113,18 +113,14 @@ def test_the_label_of_the_ventricle_is_named_where_a_file_has_several(tmp_path):
         read_masks(path, 1)
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04"])
-def test_a_file_without_masks_says_what_is_expected(tmp_path, content):
+def test_a_file_without_masks_says_what_is_expected(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         read_masks(tmp_path / "masks.npz")
-    (tmp_path / "masks.npz").write_bytes(content)
-    with pytest.raises(DataError, match="holds no masks.*expected NIfTI"):
+    np.savez(tmp_path / "masks.npz", outlines=np.zeros(3))
+    with pytest.raises(DataError, match=r"expected the arrays \['masks'\], found \['outlines'\]"):
         read_masks(tmp_path / "masks.npz")
-
-
-def test_an_archive_of_objects_is_never_unpickled(tmp_path):
     np.savez(tmp_path / "masks.npz", masks=np.array([{}], object))
-    with pytest.raises(DataError, match="holds no masks"):
+    with pytest.raises(DataError, match=r"masks\.npz"):  # never unpickled
         read_masks(tmp_path / "masks.npz")
 
 
