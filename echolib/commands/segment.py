@@ -222,12 +222,11 @@ def _segment_clip(
     import numpy as np
     import pandas as pd
 
-    from ..data import read_clip
     from ..data.nifti import write_masks
     from ..networks.inference import packed_outline
     from ..ventricle.outlines import contours_table
 
-    clip = changed.of_clip(read_clip(path))
+    clip = changed.read(path)
     masks = packed_outline(network, clip)
     area = masks.areas()
     table = pd.DataFrame({"frame": np.arange(len(masks))})

@@ -114,7 +114,7 @@ def _labelled_clips(folder: Path, echonet: str | None) -> "list[ValveClip]":
 
 def segment(arguments: argparse.Namespace) -> None:
     """Mask the mitral leaflets in every frame of a clip, or of all clips of a pickle."""
-    from ..data import read_clip, read_mitral_pickle
+    from ..data import read_mitral_pickle
     from ..data.dicom.segmentation import LEAFLETS, empty_segmentation
     from ..data.names import clip_name
     from ..data.video import missing_file
@@ -136,7 +136,7 @@ def segment(arguments: argparse.Namespace) -> None:
         if arguments.dicom_seg:
             name = Path(arguments.weights).absolute().name.removesuffix(".safetensors")
             segmentation = empty_segmentation(path, LEAFLETS, [name], _digests(finder))
-        clip = changed.of_clip(read_clip(path))
+        clip = changed.read(path)
         found = outline(finder, clip)
         with whole_or_none(written):
             _write_results(out, [clip], ["masks"], [found])

@@ -131,12 +131,11 @@ def _clip(
     """Tables, video and report of one clip, in place of those of an earlier one."""
     import pandas as pd
 
-    from ..data import read_clip
     from ..report.ventricle import write_report
     from ..ventricle.clip import measure_clip
     from ..ventricle.words import headline
 
-    clip = changed.of_clip(read_clip(path))
+    clip = changed.read(path)
     result = measure_clip(clip, networks)
     remove_files(_earlier_files(out))
     with whole_or_none(_files(out, clip.name)):

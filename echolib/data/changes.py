@@ -1,16 +1,23 @@
 """What a user says of clips in place of their files, and what is blackened before it is shown."""
 
+import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from ..errors import DataError
-from .clips import Clip
+from .clips import Clip, read_clip
 from .frames import Dataset, LabelledFrame
 from .problems import Problem
 from .rates import RATES, SPACINGS
 from .sector import blank_text
+
+REPLACED = {  # what readers warn of, in vain where the user says it better
+    "fps": "(?s).*(rate is used|rate is left unknown|frames per second, as no heart scan)",
+    "spacing": "(?s).*spacing is left unknown",
+}
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,19 @@ class Changes:
                 raise DataError(
                     f"{name}: expected {least:g} to {most:g}, as a heart scan has, found {value:g}."
                 )
+
+    def read(self, path: str | Path) -> Clip:
+        """Read a clip from its file, and change it. Raises DataError as `read_clip` does."""
+        return self.applied(lambda: read_clip(path))
+
+    def applied(self, read: Callable[[], Clip]) -> Clip:
+        """The clip that a function reads, changed, without warnings of what is replaced."""
+        with warnings.catch_warnings():
+            for name, message in REPLACED.items():
+                if getattr(self, name) is not None:
+                    warnings.filterwarnings("ignore", message)
+            clip = read()
+        return self.of_clip(clip)
 
     def of_clip(self, clip: Clip) -> Clip:
         """The changed clip."""
@@ -60,7 +80,7 @@ class _ChangedClips:
 
     def clip(self, clip: str) -> Clip:
         """All frames of one clip, changed."""
-        return self._changes.of_clip(self._data.clip(clip))
+        return self._changes.applied(lambda: self._data.clip(clip))
 
     def labelled(
         self, clip: str, read: Clip | None = None

@@ -1,9 +1,13 @@
 """What a user says of clips in place of their files."""
 
+import warnings
+
 import numpy as np
+import pydicom.examples
 import pytest
 
 from echolib.data import Changes, Clip, DataError, LooseClips
+from echolib.data.rates import known_rate
 from tests.makers import fan, write_avi
 
 
@@ -15,6 +19,24 @@ def test_what_is_given_replaces_what_the_file_says_and_the_rest_stays():
     image[2:10, 2:25] = 255
     blanked = Changes(blank_text=True).of_clip(Clip("c", image[None], 30.0))
     assert not blanked.frames[0, ~inside].any() and blanked.fps == 30
+
+
+def test_no_warning_of_what_is_replaced():
+    path = pydicom.examples.get_path("ybr_color")  # states a spacing of another size
+    with pytest.warns(UserWarning, match="spacing is left unknown"):
+        assert Changes(fps=50).read(path).spacing is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Changes(spacing=1.02).read(path).spacing == 1.02
+
+    def clip(fps):
+        return Clip("c", np.zeros((2, 8, 8), np.uint8), known_rate(fps, "c"), None)
+
+    with pytest.warns(UserWarning, match="The rate is left unknown"):
+        assert Changes(spacing=1).applied(lambda: clip(9000)).fps is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Changes(fps=50).applied(lambda: clip(9000)).fps == 50
 
 
 @pytest.mark.parametrize("wrong", [{"fps": 0}, {"fps": -1}, {"fps": 900}, {"fps": float("nan")},
