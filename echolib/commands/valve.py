@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..valve.finder import ValveFinder
 
 UNFINISHED = "unfinished"  # folder of a pickle's finished clips, until all are
+NIFTI = "masks.nii.gz"  # of one clip
 ENDINGS = ("_overlay.mp4", "_overlay.gif", "_opening.csv")  # of a clip's files, after its name
 NETWORKS = ("whole", "close")  # fields of a `ValveFinder`; the others are settings
 
@@ -117,6 +118,7 @@ def segment(arguments: argparse.Namespace) -> None:
     from ..data import read_mitral_pickle
     from ..data.dicom.segmentation import LEAFLETS, empty_segmentation
     from ..data.names import clip_name
+    from ..data.nifti import write_masks
     from ..data.video import missing_file
     from ..networks.inference import outline
 
@@ -140,6 +142,7 @@ def segment(arguments: argparse.Namespace) -> None:
         found = outline(finder, clip)
         with whole_or_none(written):
             _write_results(out, [clip], ["masks"], [found])
+            write_masks(out / NIFTI, found, clip.fps, clip.spacing)
         if segmentation is not None:
             write_dicom_seg(out, segmentation, found)
         return
@@ -153,7 +156,7 @@ def segment(arguments: argparse.Namespace) -> None:
 def _files(out: Path, names: Iterable[str]) -> list[Path]:
     """The files with the results of clips of these names."""
     ends = [f"{name}{end}" for name in names for end in ENDINGS]
-    return [out / file for file in ("masks.npz", "masks.dcm", *ends)]
+    return [out / file for file in ("masks.npz", NIFTI, "masks.dcm", *ends)]
 
 
 def _earlier_files(out: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from echolib.commands.parser import build_parser, main
 from echolib.data import read_clip, read_mitral_pickle
+from echolib.data.nifti import read_nifti
 from echolib.networks import inference
 from echolib.networks.inference import outline
 from echolib.networks.models import UNet, save_model
@@ -113,6 +114,8 @@ def test_a_clip_of_any_kind_is_masked(tmp_path, weights, kind, count):
     (mask,) = masks_in(out).values()
     assert list(masks_in(out)) == ["masks"]
     assert mask.shape == frames.shape and mask.dtype == bool and len(mask) == count
+    labels, *_ = read_nifti(out / "masks.nii.gz")
+    assert (labels.reshape(mask.shape) == mask).all()
     assert len(read_rgb(out / "clip_overlay.mp4")) == count
     assert Image.open(out / "clip_overlay.gif").width >= 448  # small frames are enlarged
     assert (out / "clip_opening.csv").is_file() == (count > 1)  # one frame does not move
