@@ -284,6 +284,11 @@ def submit(arguments: argparse.Namespace) -> None:
         ) from error
     if not masks:
         raise DataError(f"{path}: expected masks of some videos, found an empty archive.")
+    if list(masks) == ["masks"]:  # as of one clip, without its name
+        raise DataError(
+            f"{path} holds the masks of one clip: expected those of the test videos, by their "
+            "names. Give `mitral segment` the pickle, test.pkl."
+        )
     try:
         write_submission(arguments.out, masks)
     except ValueError as error:

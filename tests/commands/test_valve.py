@@ -359,3 +359,10 @@ def test_damaged_masks_are_told(tmp_path, capsys):
     for name in ("a.npy", "short.npz", "holes.npz"):
         command = ["mitral", "submit", tmp_path / name, "--out", tmp_path / "s.csv"]
         fails(capsys, command, "expected masks.npz")
+
+
+def test_masks_of_one_clip_are_no_submission(tmp_path, capsys):
+    np.savez_compressed(tmp_path / "m.npz", masks=np.ones((3, 60, 60), bool))
+    command = ["mitral", "submit", tmp_path / "m.npz", "--out", tmp_path / "s.csv"]
+    fails(capsys, command, "holds the masks of one clip", "test.pkl")
+    assert not (tmp_path / "s.csv").exists()
