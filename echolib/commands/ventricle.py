@@ -212,22 +212,24 @@ def _clips_to_look_at(
     """
     from ..data.problems import warnings_as_problems
     from ..report.study import clip_picture, clips_to_check
-    from ..ventricle.study import has_masks, stored_result
+    from ..ventricle.study import mask_file, stored_result
 
     uncertain = _most_uncertain(clips, count)
     wanted = clips.loc[clips_to_check(clips).index.union(uncertain.index, sort=False)]
     pictures, videos = {}, {}
     for index, row in wanted.iterrows():
         name = row["name"]
-        if not row.n_beats and not has_masks(row, out):
+        masks = mask_file(row, out)
+        if not row.n_beats and not masks.is_file():
             continue
         with warnings_as_problems(name, data.folder, []):  # they were told before
             result = stored_result(data, row, out)
         pictures[name] = clip_picture(result)
         if index in uncertain.index:
             videos[name] = f"videos/{name}.mp4"
-            if not (out / videos[name]).is_file():
-                _write_video(out / videos[name], result)
+            video = out / videos[name]
+            if not (video.is_file() and video.stat().st_mtime_ns >= masks.stat().st_mtime_ns):
+                _write_video(video, result)
     return pictures, videos
 
 

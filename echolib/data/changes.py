@@ -77,6 +77,9 @@ class _ChangedClips:
         self.table: pd.DataFrame = data.table
         self.problems: list[Problem] = data.problems
         self.about_ef: str = getattr(data, "about_ef", "")
+        if (states := getattr(data, "states", None)) is not None:  # of a folder of clips
+            changed = asdict(changes)
+            self.states = {name: f"{state} {changed}" for name, state in states.items()}
 
     def clip(self, clip: str) -> Clip:
         """All frames of one clip, changed."""

@@ -94,14 +94,18 @@ class LooseClips:
         """No frame and no problem: the clips have no labels."""
         return [], []
 
-    def fingerprint(self) -> str:
-        """Hash of the ejection fractions and of the files' names, sizes and times of writing."""
-        digest = hashlib.sha256(self.table.EF.to_numpy().tobytes())
-        for path in self.table.path:
+    @property
+    def states(self) -> dict[str, str]:
+        """A text per clip that changes with its file or its EF, whatever other clips there are."""
+        states = {}
+        for name, path in self.table.path.items():
             status = path.stat()  # uncompressed clips are equal in size
-            name = path.relative_to(self.folder)
-            digest.update(os.fsencode(f"{name} {status.st_size} {status.st_mtime_ns}"))
-        return digest.hexdigest()[:12]
+            states[name] = f"{status.st_size} {status.st_mtime_ns} {self.table.EF[name]}"
+        return states
+
+    def fingerprint(self) -> str:
+        """Hash of the clips' names and states."""
+        return hashlib.sha256(repr(self.states).encode()).hexdigest()[:12]
 
 
 def find_clips(folder: Path, problems: list[Problem]) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -70,35 +71,44 @@ def measure_study(
     masks are kept in `parts/`, so that `stored_result` needs no network. A clip that cannot be
     read keeps a row with the reason. Clips that were finished before an interruption are not
     measured again, unless their part is damaged, and of two processes that want the same study, one
-    waits for the other. Raises DataError where the folder holds the results of another study, or
-    the split has no clip.
+    waits for the other. A folder of clips may grow: then only the clips are measured that are new,
+    or whose file is another one. Raises DataError where the folder holds the results of another
+    study, or the split has no clip.
     """
     folder, chosen = Path(folder), clips_of(data, split, most)
-    identity = {"data": data.fingerprint(), "split": split, "clips": len(chosen)}
+    states: Mapping[str, str] | None = getattr(data, "states", None)
+    if states is None:
+        identity = {"data": data.fingerprint(), "split": split, "clips": len(chosen)}
+        tasks = [(f"{number:06}", [name]) for number, name in enumerate(chosen)]
+    else:
+        identity = {"data": data.name}
+        tasks = [(_checksum(name), [name, states[name]]) for name in chosen]
     identity |= {"format": FORMAT, "networks": networks_identity(networks)}
     with one_at_a_time(folder):
         parts = Parts(folder / PARTS_FOLDER, identity)
         task = partial(_part, data=data, networks=networks, parts=parts)
         rows = spread(
-            task, enumerate(chosen), clip_workers(workers, len(chosen)), scheduler,
+            task, tasks, clip_workers(workers, len(chosen)), scheduler,
             clips_per_task(len(chosen)), [parts.identity_file, *places(data, chosen)],
         )  # fmt: skip
         bar = tqdm(rows, "heart function", len(chosen), unit="clip", disable=not progress)
         return _write_tables(folder, list(bar), data.problems)
 
 
-def _part(numbered: tuple[int, str], data: Dataset, networks: Networks, parts: Parts) -> dict:
+def _part(task: tuple[str, list[str]], data: Dataset, networks: Networks, parts: Parts) -> dict:
     """The results of a clip from its part, which is made first if it is not there.
 
-    numbered: the clip's number in the study, and its name.
+    task: the part's name, and what it holds: the clip's name, and the state of its file if the
+    folder of clips may grow.
     """
-    number, name = numbered
-    part = f"{number:06}"
-    result = parts.load(part, [name])
+    part, holds = task
+    name = holds[0]
+    result = parts.load(part, holds)
     if result is None:
-        result = _measure(data, name, networks, parts.folder)
         masks = _mask_file(parts.folder, name)
-        result = parts.save(part, [name], result, [masks] if masks.is_file() else [])
+        masks.unlink(missing_ok=True)  # of an earlier clip of this name
+        result = _measure(data, name, networks, parts.folder)
+        result = parts.save(part, holds, result, [masks] if masks.is_file() else [])
     return result
 
 
@@ -140,20 +150,27 @@ def stored_result(data: Dataset, row: pd.Series, folder: str | Path) -> ClipFunc
     )
 
 
-def has_masks(row: pd.Series, folder: str | Path) -> bool:
-    """Whether `measure_study` stored masks of a clip in `folder`; row: as for `stored_result`."""
-    return _mask_file(Path(folder) / PARTS_FOLDER, row["name"]).is_file()
+def mask_file(row: pd.Series, folder: str | Path) -> Path:
+    """The file of the masks that `measure_study` stored of a clip in `folder`, if there are any.
+
+    row: as for `stored_result`.
+    """
+    return _mask_file(Path(folder) / PARTS_FOLDER, row["name"])
 
 
 def _mask_file(parts: Path, name: str) -> Path:
     return parts / "masks" / f"{name}.npz"
 
 
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def networks_identity(networks: Networks) -> str:
     """Hash of the networks' weights and of their calibration."""
     weights = [weights_digest(model) for model in networks.models()]
     text = f"{__version__} {networks.calibration} {weights}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return _checksum(text)
 
 
 def _write_tables(

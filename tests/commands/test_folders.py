@@ -1,6 +1,7 @@
 """Folders of clips, and data sets with damage: what the commands take, and what they say."""
 
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -313,3 +314,50 @@ def test_function_of_a_folder_scores_the_ejection_fractions_of_its_table(
     assert table.to_dict() == {"smith": 60, "B": 41}
     assert "No true EF" not in text and "nobody is no clip of this folder" in text
     assert (out / "scores.csv").is_file() and (out / "report.html").is_file()
+
+
+def test_function_measures_only_what_is_new_in_a_folder_that_grew(
+    tmp_path, capsys, clips, weights
+):
+    out, parts = tmp_path / "out", tmp_path / "out" / "parts"
+    command = ["function", clips, "--out", out, "--weights", weights, "--videos", "9"]
+    run(capsys, *command)
+
+    def written():
+        return {path: path.stat().st_mtime_ns for path in parts.glob("*.json")}
+
+    before = written()
+    write_avi(clips / "visit" / "new.avi", 5, (48, 48))
+    write_avi(clips / "B.AVI", 9, (48, 48))  # another one in its place
+    run(capsys, *command)
+    after = written()
+    kept = [path for path in before if after[path] == before[path]]
+    assert len(before) == 6 and len(after) == 7 and len(kept) == 5  # with the identity
+    names = sorted(pd.read_csv(out / "clips.csv").name)
+    assert names == sorted(["smith", "B", UID, "empty", "void", "visit_new"])
+    again = tmp_path / "again"
+    run(capsys, *command[:3], again, *command[4:])
+    for table in ("clips.csv", "frames.csv", "problems.csv"):
+        assert (again / table).read_bytes() == (out / table).read_bytes()
+    (clips / "smith.avi").unlink()
+    run(capsys, *command)
+    assert "smith" not in pd.read_csv(out / "clips.csv").name.tolist() and written() == after
+
+
+def test_a_video_of_an_earlier_clip_of_the_same_name_is_replaced(tmp_path, capsys, clips):
+    """Of real networks, because a clip without an outline has no video."""
+    from pydicom.examples import get_path
+
+    folder, out = tmp_path / "one", tmp_path / "out"
+    folder.mkdir()
+    clip = folder / "heart.dcm"
+    clip.write_bytes(Path(get_path("ybr_color")).read_bytes())
+    command = ["function", folder, "--out", out, "--spacing", "1.02"]
+    run(capsys, *command)
+    video = out / "videos" / "heart.mp4"
+    first = video.stat().st_mtime_ns
+    run(capsys, *command)
+    assert video.stat().st_mtime_ns == first
+    os.utime(clip, (2e9, 2e9))  # the clip was replaced
+    run(capsys, *command)
+    assert video.stat().st_mtime_ns > first
