@@ -105,7 +105,7 @@ def _enough(path: str, split: str) -> tuple["Dataset", str]:
 
     Raises ValueError where too few of these clips can have a known EF.
     """
-    from ..data import LooseClips
+    from ..data import LooseClips, problem_summary
     from ..data.frames import in_split
     from ..data.loose import TRUE_EF
     from ..ventricle.calibration import require_enough
@@ -114,10 +114,11 @@ def _enough(path: str, split: str) -> tuple["Dataset", str]:
     if isinstance(data, LooseClips):
         split = "all"
         if data.table.EF.isna().all():
+            found = f"\n{problem_summary(data.problems)}" if data.problems else ""
             raise DataError(
                 f"{path} holds {len(data.table)} clips without labels: expected a data set with "
                 f"tables, such as EchoNet-Dynamic, or a table {TRUE_EF} in the folder of clips, "
-                "with the columns clip and EF."
+                f"with the columns clip and EF.{found}"
             )
     chosen = in_split(data.table, split)
     known = chosen.EF.notna().sum() if "EF" in chosen else len(chosen)  # else from the labels

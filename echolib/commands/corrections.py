@@ -4,11 +4,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError
+from ..errors import DataError, did_you_mean
 from .options import add_force, check_file, refuse_input
 from .shared import Add, open_clips, report_problems
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ..corrections.folder import Folder
 
 WORST = 5  # frames with the least agreement that are named
@@ -23,13 +25,14 @@ def add_commands(add: Add) -> None:
         help="files downloaded from an exported page: keep what they hold",
     )  # fmt: skip
     command.add_argument(
-        "--data", help="with --add: the data set, or folder of clips, that the page showed"
+        "--data",
+        help="with --add or --masks: the data set, or folder of clips, that the clips come from",
     )
     command.add_argument(
         "--masks", metavar="FILE",
         help="keep masks that somebody drew in another program: NIfTI, or masks.npz of `segment`",
     )  # fmt: skip
-    command.add_argument("--clip", help="with --masks: the clip's file")
+    command.add_argument("--clip", help="with --masks: the clip's file, with --data its name")
     command.add_argument("--annotator", help="with --masks: name of who drew them")
     command.add_argument(
         "--before", metavar="FILE",
@@ -51,13 +54,15 @@ def corrections(arguments: argparse.Namespace) -> None:
     from ..corrections.document import read_download
     from ..corrections.folder import Folder
 
-    if arguments.data and not arguments.add:
-        raise DataError("--data names the clips of files to add: give --add too.")
+    if arguments.data and not (arguments.add or arguments.masks):
+        raise DataError("--data names the clips of what is added: give --add or --masks too.")
     for name in ("clip", "annotator", "before", "label", "spacing"):
         if getattr(arguments, name) is not None and not arguments.masks:
             raise DataError(f"--{name} is of masks to keep: give --masks too.")
     if arguments.masks and not arguments.clip:
-        raise DataError("--masks: name the clip's file, too, by --clip.")
+        raise DataError("--masks: name the clip, too, by --clip.")
+    if arguments.label is not None and arguments.label < 1:
+        raise DataError(f"--label: expected 1 or more, found {arguments.label}.")
     if arguments.csv and not arguments.agreement:
         raise DataError("--csv is the table of a comparison: give --agreement too.")
     if arguments.csv:
@@ -82,16 +87,43 @@ def corrections(arguments: argparse.Namespace) -> None:
 def _keep_masks(arguments: argparse.Namespace) -> None:
     """Keep masks of a clip that come from another program."""
     from ..corrections.folder import Folder
-    from ..corrections.from_masks import keep_masks, read_masks
-    from ..data import Changes
+    from ..corrections.from_masks import drawn_masks, keep_masks
+    from ..corrections.videos import origin
+    from ..data import Changes, read_clip
 
-    Changes(spacing=arguments.spacing)  # checks it
-    masks = read_masks(arguments.masks, arguments.label)
-    before = None if arguments.before is None else read_masks(arguments.before)
-    folder = Folder(arguments.folder, arguments.annotator or "")
-    frames, problems = keep_masks(folder, arguments.clip, masks, before, arguments.spacing)
-    print(f"{len(frames)} frames of {arguments.clip} kept")
+    masks, before = _masks(arguments)
+    changed = Changes(spacing=arguments.spacing)
+    with changed.quiet():
+        if arguments.data:
+            data = open_clips(arguments.data)
+            if arguments.clip not in data.table.index:
+                raise DataError(
+                    f"{arguments.data} has no clip {arguments.clip!r}."
+                    f"{did_you_mean(arguments.clip, data.table.index)}"
+                )
+            clip, known = data.clip(arguments.clip), origin(data, arguments.clip)
+        else:
+            clip, known = read_clip(arguments.clip), {"source": arguments.clip}
+        if arguments.spacing:
+            known["spacing"] = arguments.spacing
+        drawn, problems = drawn_masks(changed.of_clip(clip), masks, before)
+        folder = Folder(arguments.folder, arguments.annotator or "")
+        keep_masks(folder, clip, drawn, before, **known)
+    print(f"{len(drawn)} frames of {clip.name} kept")
     report_problems(problems)
+
+
+def _masks(arguments: argparse.Namespace) -> "tuple[np.ndarray, np.ndarray | None]":
+    """The masks that were drawn, and those from before, which may have one label only."""
+    from ..corrections.from_masks import read_masks
+
+    masks, before = read_masks(arguments.masks, arguments.label), None
+    if arguments.before is not None:
+        try:
+            before = read_masks(arguments.before, arguments.label)
+        except DataError:
+            before = read_masks(arguments.before)
+    return masks, before
 
 
 def _list(folder: "Folder") -> None:

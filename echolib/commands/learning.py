@@ -234,7 +234,7 @@ def learn_from(arguments: argparse.Namespace) -> None:
                 f"--{name} is not for corrections, from which the network of --start learns as it "
                 "is. Leave it out."
             )
-    start, bar = load_model(arguments.start), not arguments.quiet
+    start, bar = load_model(arguments.start, "ventricle"), not arguments.quiet
     check_models(start, None)
     if arguments.size not in (SIZE, start.size):
         raise ValueError(

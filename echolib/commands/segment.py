@@ -173,7 +173,7 @@ def _segment_one(
             state = _state(path)
             if _is_segmented(state, out / name, overlays):
                 return "", problems
-            _, said = _segment_clip(path, changed, network, out / name, overlays)
+            _, said = _segment_clip(path, changed, network, out / name, overlays, name)
             write_json(state, out / name / STATE)
             return said, problems
     except (ValueError, OSError) as error:
@@ -212,12 +212,17 @@ def _is_segmented(state: dict[str, int], out: Path, overlays: bool) -> bool:
 
 
 def _segment_clip(
-    path: Path, changed: "Changes", network: "Encoder | Networks", out: Path, overlays: bool
+    path: Path,
+    changed: "Changes",
+    network: "Encoder | Networks",
+    out: Path,
+    overlays: bool,
+    name: str | None = None,
 ) -> tuple["PackedMasks", str]:
     """Write masks, tables of contours and areas, and on request overlays of one clip.
 
-    They take the place of earlier results, which are removed. Returns the masks and a sentence
-    about them.
+    name: of the clip, by default that of its file. Earlier results are removed. Returns the masks
+    and a sentence about them.
     """
     import numpy as np
     import pandas as pd
@@ -238,7 +243,7 @@ def _segment_clip(
     with whole_or_none(_files(out)):
         write_npz(out / "masks.npz", [("masks", masks)])
         write_masks(out / "masks.nii.gz", masks, clip.fps, clip.spacing)
-        write_table(contours_table(clip.name, masks, clip.spacing), out / "contours.csv")
+        write_table(contours_table(name or clip.name, masks, clip.spacing), out / "contours.csv")
         write_table(table, out / "area.csv")
         if overlays:
             _write_overlays(clip, masks, out)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..networks.training import Training
 
 MINUTES = 10.0
+MOST_AVERAGED = 1_000_000  # steps
 PHASES = ("ED", "ES")
 
 
@@ -184,8 +185,10 @@ def _averaging(arguments: argparse.Namespace) -> dict[str, Any]:
     """Settings of a training that averages its weights instead of lowering its learning rate."""
     if arguments.average is None:
         return {}
-    if arguments.average < 1:
-        raise ValueError(f"--average: expected 1 or more steps, found {arguments.average}.")
+    if not 1 <= arguments.average <= MOST_AVERAGED:
+        raise ValueError(
+            f"--average: expected 1 to {MOST_AVERAGED} steps, found {arguments.average}."
+        )
     return {"constant": True, "average": 1 - 1 / arguments.average}
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ..ventricle.networks import Networks
 
 RESULTS = ("clips.csv", "beats.csv", "frames.csv", "report.html")  # of one clip; then its video
+SCORES = ("dice.csv", "scores.csv", "scores_by_range.csv")  # of a study, where a truth is known
 VIDEOS = 3  # of a study, of the clips with the widest intervals
 ROWS_PRINTED = 20  # clips of a study without scores
 COLUMNS_PRINTED = [
@@ -171,6 +172,7 @@ def _study(data: "Dataset", networks: "Networks", out: Path, arguments: argparse
         arguments.workers, arguments.scheduler,
     )  # fmt: skip
     clips, frames = tables["clips"], tables["frames"]
+    remove_files(out / name for name in SCORES)  # of an earlier run
     overlap = dice_scores(frames) if len(frames) else None
     if overlap is not None:
         write_table(overlap, out / "dice.csv")

@@ -1,7 +1,7 @@
 from .comparison import agreement, agreement_summary
 from .document import check_document, read_download
 from .folder import Folder
-from .from_masks import keep_masks, mask_document, read_masks
+from .from_masks import drawn_masks, keep_masks, mask_document, read_masks
 from .learning import (
     Lesson,
     learn,

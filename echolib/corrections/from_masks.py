@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..arrays import read_npz
-from ..data.clips import Clip, read_clip
-from ..data.nifti import nifti_stem, read_nifti
+from ..data.clips import Clip
+from ..data.nifti import SUFFIXES, read_nifti
 from ..data.problems import Problem, problem_summary
 from ..data.video import missing_file
 from ..errors import DataError
@@ -19,6 +19,7 @@ from .document import FORMAT, check_document
 from .folder import Folder
 from .outline import outline_points, ventricle_tracing
 
+LABELS_SHOWN = 10  # in a message
 TOLERANCE = 1.0  # px: a point of a proposal that lies closer to the mask's own point stays
 
 
@@ -91,67 +92,81 @@ def _is_sound(points: np.ndarray, apex: int) -> bool:
 def read_masks(path: str | Path, label: int | None = None) -> np.ndarray:
     """Read masks (T, H, W) bool from a NIfTI file, or from the `masks.npz` that `segment` writes.
 
-    label: that of the ventricle where a NIfTI file has several. A file that a viewer stored turned
-    or mirrored is turned back, see `data.nifti.read_nifti`. Raises DataError for a file that is
-    missing or of another kind, for one frame alone, and where it is not clear which label is meant.
+    label: that of the ventricle where a NIfTI file has several, 1 or more. A file that a viewer
+    stored turned or mirrored is turned back, see `data.nifti.read_nifti`. Raises DataError for a
+    file that is missing or of another kind, for values that are no labels, and where it is not
+    clear which label is meant.
     """
     path = Path(path)
     if not path.is_file():
         raise missing_file(path)
-    if nifti_stem(path) is None:
-        labels = read_npz(path, ["masks"])["masks"]
-    else:
+    if path.name.lower().endswith(SUFFIXES):
         labels, *_ = read_nifti(path)
-    if labels.ndim != 3:
+    else:
+        labels = read_npz(path, ["masks"])["masks"]
+    if labels.ndim == 2:  # one frame
+        labels = labels[None]
+    if labels.dtype.kind == "f" and (labels != np.rint(labels)).any():
         raise DataError(
-            f"{path}: expected masks of all frames (T, H, W), found the shape {labels.shape}."
+            f"{path} has values between whole numbers, as probabilities do: expected labels. Save "
+            "them as labels, where 0 is the background."
         )
     found = [int(value) for value in np.unique(labels) if value]
+    shown = f"{found[:LABELS_SHOWN]}{' and more' if len(found) > LABELS_SHOWN else ''}"
     if label is None and len(found) > 1:
-        raise DataError(f"{path} has the labels {found}. Name that of the ventricle by --label.")
+        raise DataError(f"{path} has the labels {shown}. Name that of the ventricle by --label.")
     if label is not None and label not in found:
-        raise DataError(f"{path} has the labels {found}: expected {label} among them.")
+        raise DataError(f"{path} has the labels {shown}: expected {label} among them.")
     return labels > 0 if label is None else labels == label
 
 
-def keep_masks(
-    folder: Folder,
-    source: str | Path,
-    masks: np.ndarray,
-    before: np.ndarray | None = None,
-    spacing: float | None = None,
-) -> tuple[list[int], list[Problem]]:
-    """Keep masks of a clip as what the folder's annotator drew; frames kept before stay.
+def drawn_masks(
+    clip: Clip, masks: np.ndarray, before: np.ndarray | None = None
+) -> tuple[dict[int, np.ndarray], list[Problem]]:
+    """The masks (H, W) of a clip that a person drew, by frame, and a problem for each without one.
 
-    source: the clip's file. masks: (T, H, W) bool, one per frame of the clip. before: those that
-    were corrected; a frame counts as drawn where its mask is another one now. Without them, it
-    counts where it has a mask. spacing: mm per px, in place of the file's. Returns the frames
-    that were kept, and a problem for each whose mask has no outline. Raises DataError for masks of
-    another shape than the clip, where nothing was drawn, and as `Folder.keep` does.
+    masks: (T, H, W) bool, one per frame of the clip. before: those that were corrected; a frame
+    counts as drawn where its mask is another one now. Without them, it counts where it has a mask.
+    A mask that is empty, or too small for an outline, is a problem. Raises DataError for masks of
+    another shape than the clip, and where nothing was drawn.
     """
-    clip = read_clip(source)
     for array in (masks, masks if before is None else before):
         if array.shape != clip.frames.shape:
             raise DataError(
-                f"{source} has (frames, height, width) {clip.frames.shape}, but its masks have "
+                f"{clip.name} has (frames, height, width) {clip.frames.shape}, but its masks have "
                 f"{array.shape}. Save all frames, in the size of the clip."
             )
-    drawn = masks.any((1, 2)) if before is None else (masks != before).any((1, 2))
-    problems, outlined = [], {}
-    for frame in np.flatnonzero(drawn):
+    changed = masks.any((1, 2)) if before is None else (masks != before).any((1, 2))
+    problems, drawn = [], {}
+    for frame in np.flatnonzero(changed):
         try:
             outline_points(masks[frame])
         except ValueError as error:
             reason = f"frame {frame}: its mask has no outline: {error}"
             problems.append(Problem(clip.name, None, reason))
         else:
-            outlined[int(frame)] = masks[frame]
-    if not outlined:
+            drawn[int(frame)] = masks[frame]
+    if not drawn:
         found = f" ({problem_summary(problems)})" if problems else ""
-        raise DataError(f"{source}: no frame has a new mask that has an outline{found}.")
-    proposed = {} if before is None else {frame: before[frame] for frame in outlined}
-    document = mask_document(clip, outlined, folder.annotator, proposed)
+        raise DataError(f"{clip.name}: no frame has a new mask that has an outline{found}.")
+    return drawn, problems
+
+
+def keep_masks(
+    folder: Folder,
+    clip: Clip,
+    drawn: Mapping[int, np.ndarray],
+    before: np.ndarray | None = None,
+    **origin: Any,
+) -> None:
+    """Keep masks as what the folder's annotator drew; other frames kept before stay.
+
+    drawn: of `drawn_masks`. before: (T, H, W) bool, the masks that were corrected. origin: the
+    clip's file and more, as for `Folder.keep`, by default the clip itself. Raises DataError as
+    `Folder.keep` does.
+    """
+    proposed = {} if before is None else {frame: before[frame] for frame in drawn}
+    document = mask_document(clip, drawn, folder.annotator, proposed)
     if earlier := folder.document(clip.name):
         document = earlier | {"answer": "", "frames": earlier["frames"] | document["frames"]}
-    folder.keep(document, source, spacing)
-    return list(outlined), problems
+    folder.keep(document, **({"source": clip} | origin))

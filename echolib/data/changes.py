@@ -1,7 +1,8 @@
 """What a user says of clips in place of their files, and what is blackened before it is shown."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from .sector import blank_text
 
 REPLACED = {  # what readers warn of, in vain where the user says it better
     "fps": "(?s).*(rate is used|rate is left unknown|frames per second, as no heart scan)",
-    "spacing": "(?s).*spacing is left unknown",
+    "spacing": "(?s).*(spacing is left unknown|spacing of .* is impossible)",
 }
 
 
@@ -42,18 +43,19 @@ class Changes:
                     f"{name}: expected {least:g} to {most:g}, as a heart scan has, found {value:g}."
                 )
 
-    def read(self, path: str | Path) -> Clip:
-        """Read a clip from its file, and change it. Raises DataError as `read_clip` does."""
-        return self.applied(lambda: read_clip(path))
-
-    def applied(self, read: Callable[[], Clip]) -> Clip:
-        """The clip that a function reads, changed, without warnings of what is replaced."""
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Read without warnings of what is replaced."""
         with warnings.catch_warnings():
             for name, message in REPLACED.items():
                 if getattr(self, name) is not None:
                     warnings.filterwarnings("ignore", message)
-            clip = read()
-        return self.of_clip(clip)
+            yield
+
+    def read(self, path: str | Path) -> Clip:
+        """Read a clip from its file, and change it. Raises DataError as `read_clip` does."""
+        with self.quiet():
+            return self.of_clip(read_clip(path))
 
     def of_clip(self, clip: Clip) -> Clip:
         """The changed clip."""
@@ -83,7 +85,8 @@ class _ChangedClips:
 
     def clip(self, clip: str) -> Clip:
         """All frames of one clip, changed."""
-        return self._changes.applied(lambda: self._data.clip(clip))
+        with self._changes.quiet():
+            return self._changes.of_clip(self._data.clip(clip))
 
     def labelled(
         self, clip: str, read: Clip | None = None

@@ -17,9 +17,10 @@ from .names import clip_name
 from .video import HEAD, open_clip, read_video, video_kind
 
 _NIFTI = "Give the folder of CAMUS, or see TABLES.md for masks of your own"
+_GZIP = f"If it is a clip, unpack it with gunzip. {_NIFTI}"
 _PICTURE = "a single picture", "Give the clip that it was taken from"
 OTHER_KINDS = {  # files that are mistaken for clips: their first bytes, what they are, what to do
-    b"\x1f\x8b": ("a file that gzip compressed, as NIfTI often is", _NIFTI),
+    b"\x1f\x8b": ("a file that gzip compressed, as NIfTI often is", _GZIP),
     b"\x5c\x01\x00\x00": ("NIfTI", _NIFTI),
     b"\x89PNG": _PICTURE,
     b"\xff\xd8\xff": _PICTURE,

@@ -7,6 +7,7 @@ Folders in it are searched, too: an archive has one for each patient, study and 
 import hashlib
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,16 +19,19 @@ from ..errors import DataError
 from .clips import Clip, is_dicom, read_clip
 from .file_list import RANGES, in_per_cent
 from .frames import LabelledFrame
-from .names import clip_name, is_hidden, suffix_of, unique_names
+from .names import is_hidden, suffix_of, unique_names
 from .problems import Problem, problem_summary
 from .tables import read_table, to_numbers
 
 OTHER_SUFFIX = re.compile(r"\.[A-Za-z]\w*$")  # of a name; the numbers of a UID are none
-# one of them is in each folder of results that may hold videos, or masks as NIfTI or DICOM
-RESULT_FILES = {"identity.json", "report.html", "clips.csv", "masks.npz"}
+# files by which results of echolib are told: one of the first, or both of the others
+RESULTS = ("identity.json", "masks.npz")
+MEASURED = {"clips.csv", "beats.csv"}
 TABLES = {"FileList.csv", "VolumeTracings.csv"}  # one of them is in the folder of a data set
 DIRECTORY = "dicomdir"  # the list of a DICOM medium: it has no frames
 TRUE_EF = "EF.csv"  # the table of ejection fractions, with the columns clip and EF, per cent
+NOT_OPENED = "the folder cannot be opened"
+OTHER_TABLES = {".xlsx", ".xls", ".ods"}  # suffixes of tables that are not read
 
 
 class LooseClips:
@@ -52,25 +56,32 @@ class LooseClips:
         table = {"patient": list(clips), "split": "", "fps": np.nan, "EF": np.nan}
         table |= {"path": list(clips.values())}
         self.table = pd.DataFrame(table, index=pd.Index(clips, name="clip", dtype=object))
-        if (self.folder / TRUE_EF).is_file():
-            self._read_ef()
+        for path in sorted(self.folder.iterdir()):
+            if path.stem.casefold() == "ef" and path.suffix.lower() in OTHER_TABLES:
+                kind = f"this table is not read: save it as {TRUE_EF}"
+                self.problems.append(Problem.of(path.name, None, kind, action="noted"))
+            if path.name.casefold() == TRUE_EF.casefold() and path.is_file():
+                self._read_ef(path)
 
-    def _read_ef(self) -> None:
+    def _read_ef(self, path: Path) -> None:
         """Take the EF of each clip from the folder's table; report what does not fit."""
-        rows, found = read_table(self.folder / TRUE_EF, ["clip", "EF"])
+        remedy = "Write a header with the columns clip and EF, and below it a row for each clip."
+        rows, found = read_table(path, ["clip", "EF"], remedy, remedy)
         self.problems += found
 
         def report(row: int, kind: str, *values: object) -> None:
-            self.problems.append(Problem.of(TRUE_EF, row, kind, *values))
+            self.problems.append(Problem.of(path.name, row, kind, *values))
 
         meant: dict[str, set[str]] = {}  # clips by their names, files and paths
-        for name, path in self.table.path.items():
-            for text in (path.name, clip_name(path), str(path.relative_to(self.folder))):
-                meant.setdefault(text, set()).add(name)
-        meant |= {name: {name} for name in self.table.index}
+        for name, file in self.table.path.items():
+            for text in (name, file.name, str(file.relative_to(self.folder))):
+                for key in (text, _key(text)):
+                    meant.setdefault(key, set()).add(name)
         low, high = RANGES["EF"]
-        for row, text, value in zip(rows.index, rows["clip"], to_numbers(rows.EF), strict=True):
-            names = meant.get(text := text.strip(), set())
+        values = to_numbers(rows.EF.str.rstrip("% "))
+        for row, text, value in zip(rows.index, rows["clip"], values, strict=True):
+            exact = {text} & set(self.table.index)
+            names = exact or meant.get(text) or meant.get(_key(text), set())
             if not names:
                 report(row, "{} is no clip of this folder", text)
             elif len(names) > 1:
@@ -78,11 +89,15 @@ class LooseClips:
             elif not np.isnan(self.table.EF[min(names)]):
                 report(row, "{} is listed again", text)
             elif low <= value <= high:
-                self.table.loc[min(names), "EF"] = value
+                if 0 < value <= 1 < values.max():
+                    kind = "EF of {} is {:g}, as a share, but others are above 1: it is unknown"
+                    report(row, kind, text, value)
+                else:
+                    self.table.loc[min(names), "EF"] = value
             elif rows.EF[row].strip():
                 kind = f"EF of {{}} is {{!r}}; expected {low:g} to {high:g}: it is unknown"
                 report(row, kind, text, rows.EF[row][:40])
-        self.table["EF"] = in_per_cent(self.table.EF, TRUE_EF, self.problems)
+        self.table["EF"] = in_per_cent(self.table.EF, path.name, self.problems)
 
     def clip(self, clip: str) -> Clip:
         """All frames of a clip. Raises DataError where its file cannot be read."""
@@ -96,60 +111,76 @@ class LooseClips:
 
     @property
     def states(self) -> dict[str, str]:
-        """A text per clip that changes with its file or its EF, whatever other clips there are."""
+        """A text per clip that changes with its file, whatever other clips there are."""
         states = {}
         for name, path in self.table.path.items():
             status = path.stat()  # uncompressed clips are equal in size
-            states[name] = f"{status.st_size} {status.st_mtime_ns} {self.table.EF[name]}"
+            states[name] = f"{status.st_size} {status.st_mtime_ns}"
         return states
 
     def fingerprint(self) -> str:
-        """Hash of the clips' names and states."""
-        return hashlib.sha256(repr(self.states).encode()).hexdigest()[:12]
+        """Hash of the clips' names, states and ejection fractions."""
+        text = f"{self.states} {self.table.EF.tolist()}"
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def find_clips(folder: Path, problems: list[Problem]) -> Iterator[Path]:
     """The clips of a folder and of the folders in it, in the order of their names.
 
     The suffix tells a clip, in small letters or capitals. A DICOM file may have any name, and a
-    clip without a suffix any kind; their first bytes tell. Hidden files and folders, and folders of
-    results, are passed over. What is passed over but may be meant is added to `problems`: data
-    sets, links to what is not there, and folders that cannot be opened.
+    clip without a suffix any kind; their first bytes tell. Hidden files and folders, and results
+    of echolib, are passed over. What is passed over but may be meant is added to `problems`: data
+    sets, clips beside results, links to what is not there, and what cannot be opened.
     """
 
+    def report(path: Path, kind: str, action: str = "left out") -> None:
+        problems.append(Problem.of(str(path.relative_to(folder)), None, kind, action=action))
+
     def refused(error: OSError) -> None:
-        place = Path(error.filename).relative_to(folder)
-        problems.append(Problem.of(f"{place}", None, "the folder cannot be opened"))
+        report(Path(error.filename), NOT_OPENED)
 
     seen = set()  # a link may lead back
     for place, folders, names in os.walk(folder, onerror=refused, followlinks=True):
         here, is_outermost = Path(place), place == str(folder)
-        if (real := here.resolve()) in seen or not (
-            is_outermost or _is_searched(here, set(names), folder, problems)
-        ):
+        if (real := here.resolve()) in seen:
             folders.clear()
             continue
         seen.add(real)
+        if not is_outermost and (kind := _other_content(names)) is not None:
+            if kind:
+                report(here, kind, action="noted")
+            folders.clear()
+            continue
+        if not os.access(here, os.X_OK):
+            report(here, NOT_OPENED)
+            continue
         folders[:] = sorted(name for name in folders if not is_hidden(Path(name)))
-        files = [here / name for name in sorted(names) if not is_hidden(Path(name))]
-        for path in filter(_is_dead_link, files):
-            name = str(path.relative_to(folder))
-            problems.append(Problem.of(name, None, "a link to a file that is not there"))
-        yield from (path for path in files if path.is_file() and _is_clip(path))
+        for path in sorted(here / name for name in names if not is_hidden(Path(name))):
+            if _is_dead_link(path):
+                report(path, "a link to a file that is not there")
+            elif not path.is_file() or path.name.lower() == DIRECTORY:
+                continue
+            elif suffix_of(path) or _begins_as_clip(path):
+                yield path
+            elif not OTHER_SUFFIX.search(path.name) and not os.access(path, os.R_OK):
+                report(path, "the file cannot be opened")
+            elif not OTHER_SUFFIX.search(path.name) and not path.stat().st_size:
+                report(path, "an empty file")
 
 
-def _is_searched(here: Path, names: set[str], folder: Path, problems: list[Problem]) -> bool:
-    """Whether clips are looked for in a folder inside `folder`, by the names of its files."""
-    if TABLES & names:
-        problems.append(
-            Problem.of(
-                str(here.relative_to(folder)),
-                None,
-                "a data set with tables, which is not searched; give it by itself",
-                action="noted",
-            )
-        )
-    return not (TABLES | RESULT_FILES) & names
+def _other_content(names: list[str]) -> str | None:
+    """What is in a folder in which no clips are looked for, by the names of its files.
+
+    "" for results alone, and None for a folder in which they are.
+    """
+    if TABLES & set(names):
+        return "a data set with tables, which is not searched; give it by itself"
+    measured = set(names) >= MEASURED
+    if not (measured or set(RESULTS) & set(names)):
+        return None
+    clips = [name for name in names if suffix_of(name) and not Path(name).stem.endswith("overlay")]
+    own = 1 if measured else 0  # `function` of a clip writes its video beside the tables
+    return "clips beside results of echolib, which are not searched" if len(clips) > own else ""
 
 
 def _is_dead_link(path: Path) -> bool:
@@ -158,13 +189,15 @@ def _is_dead_link(path: Path) -> bool:
     return is_named and path.is_symlink() and not path.exists()
 
 
-def _is_clip(path: Path) -> bool:
-    """Whether a file has the suffix of a clip, or none and begins as one, or is of DICOM."""
-    if path.name.lower() == DIRECTORY:
-        return False
-    if suffix_of(path):
-        return True
+def _begins_as_clip(path: Path) -> bool:
+    """Whether a file begins as DICOM or, without any suffix, as another clip."""
     try:
         return is_dicom(path) or not OTHER_SUFFIX.search(path.name)
     except DataError:  # of another kind, or it cannot be read
         return False
+
+
+def _key(text: str) -> str:
+    """A clip's name, file or path as people may write it, less what does not matter."""
+    text = unicodedata.normalize("NFC", text.strip()).replace("\\", "/").removeprefix("./")
+    return text[: len(text) - len(suffix_of(text))].casefold()

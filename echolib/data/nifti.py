@@ -47,7 +47,8 @@ def read_nifti(path: Path) -> tuple[np.ndarray, float | None, list[str]]:
     if not path.is_file():
         raise DataError(f"{no_such(path)} Copy or download it again.")
     try:
-        image = nibabel.load(path)
+        with nibabel.imageglobals.LoggingOutputSuppressor():  # of a spacing that is unknown
+            image = nibabel.load(path)
         if not isinstance(image, nibabel.Nifti1Image):  # NIfTI 2 is one, too
             raise ValueError(f"it holds a {type(image).__name__}, not an image")
         axes = _axes(image)

@@ -25,6 +25,7 @@ MARKS = {  # at the start of a file; the longer mark comes first
 SEPARATORS = ",;\t|"
 SAMPLE = 1000  # bytes that show whether every other byte is zero, as in UTF-16
 COLUMNS_SHOWN = 12  # in a message
+ORIGINAL = "Check that this is the original file of the data set, with its header."
 # fields that are numbers, between separators or the ends of a line, perhaps in quotes
 DECIMAL_COMMA = {
     separator: re.compile(
@@ -92,15 +93,18 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_table(
-    path: Path, needed: list[str], if_empty: str = "Download it again."
+    path: Path,
+    needed: list[str],
+    if_empty: str = "Download it again.",
+    remedy: str = ORIGINAL,
 ) -> tuple[pd.DataFrame, list[Problem]]:
     """Read a CSV as text, and the problems found; its index is the 1-based line of each row.
 
     needed: names of the required columns, which also show how the columns are separated. Where
     semicolons separate them, or tabs and no number has a point, decimal commas become points. A
     row with fewer or more fields than the header is left out. if_empty: what to do about a table
-    without rows. Raises DataError, which names the file, where it is missing, empty, not text, or
-    lacks a column.
+    without rows; remedy: about one without these columns. Raises DataError, which names the file,
+    where it is missing, empty, not text, or lacks a column.
     """
     text = read_text(path, "CSV")
     separator = _separator(text, needed)
@@ -115,7 +119,7 @@ def read_table(
             "mark that is not closed, or download it again."
         ) from error
     header = [name.strip() for name in rows[0][1]] if rows else []
-    require_columns(path, header, needed)
+    require_columns(path, header, needed, remedy)
     if len(rows) == 1:
         raise DataError(f"{path} has a header but no rows. {if_empty}")
     return _table(path, header, rows[1:])
@@ -132,13 +136,14 @@ def _separator(text: str, needed: list[str]) -> str:
     return max(SEPARATORS, key=names_found)  # the first of equals: a comma
 
 
-def require_columns(path: Path, columns: list[str], needed: list[str]) -> None:
+def require_columns(
+    path: Path, columns: list[str], needed: list[str], remedy: str = ORIGINAL
+) -> None:
     """Raise DataError, which names the file, where a needed column is missing or there twice."""
     missing = [column for column in needed if column not in columns]
     twice = sorted({column for column in columns if column and columns.count(column) > 1})
     shown = [column[:40] for column in columns[:COLUMNS_SHOWN]]
     more = "" if len(columns) <= COLUMNS_SHOWN else f" and {len(columns) - COLUMNS_SHOWN} more"
-    remedy = "Check that this is the original file of the data set, with its header."
     if missing:
         raise DataError(f"{path} lacks the columns {missing}; it has {shown}{more}. {remedy}")
     if twice:

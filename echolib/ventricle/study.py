@@ -34,13 +34,13 @@ from .function import Beat, heart_function
 from .networks import Networks
 
 PARTS_FOLDER = "parts"
-FORMAT = 11  # increase it when parts of an older version lack something or were measured otherwise
+FORMAT = 12  # increase it when parts of an older version lack something or were measured otherwise
 COLUMNS = [
     "name", "ef_measured", "ef_corrected", "ef_low", "ef_high", "n_beats", "heart_rate",
     "edv", "esv", "length_ed", "length_es", "unit", "length_unit",
     "warning_codes", "warnings",
 ]  # fmt: skip
-CLIP_COLUMNS = [*COLUMNS, "patient", "split", "ef_true", *SPREADS, "doubt"]
+CLIP_COLUMNS = [*COLUMNS, "patient", "split", "file", "ef_true", *SPREADS, "doubt"]
 BEAT_COLUMNS = ["name", *Beat.__dataclass_fields__]
 LABELLED_COLUMNS = ["clip", "frame", "phase", "split", "patient", "dice", "area", "area_true"]
 
@@ -79,10 +79,10 @@ def measure_study(
     states: Mapping[str, str] | None = getattr(data, "states", None)
     if states is None:
         identity = {"data": data.fingerprint(), "split": split, "clips": len(chosen)}
-        tasks = [(f"{number:06}", [name]) for number, name in enumerate(chosen)]
+        tasks = [(f"{number:06}", name) for number, name in enumerate(chosen)]
     else:
-        identity = {"data": data.name}
-        tasks = [(_checksum(name), [name, states[name]]) for name in chosen]
+        identity = {"data": _checksum(str(data.folder.resolve()))}
+        tasks = [(_checksum(f"{name} {states[name]}"), name) for name in chosen]
     identity |= {"format": FORMAT, "networks": networks_identity(networks)}
     with one_at_a_time(folder):
         parts = Parts(folder / PARTS_FOLDER, identity)
@@ -92,23 +92,25 @@ def measure_study(
             clips_per_task(len(chosen)), [parts.identity_file, *places(data, chosen)],
         )  # fmt: skip
         bar = tqdm(rows, "heart function", len(chosen), unit="clip", disable=not progress)
-        return _write_tables(folder, list(bar), data.problems)
+        results = list(bar)
+        if states is not None:
+            for result in results:  # the table of EFs may have changed since
+                result["clip"]["ef_true"] = data.table.EF[result["clip"]["name"]]
+        return _write_tables(folder, results, data.problems)
 
 
-def _part(task: tuple[str, list[str]], data: Dataset, networks: Networks, parts: Parts) -> dict:
+def _part(task: tuple[str, str], data: Dataset, networks: Networks, parts: Parts) -> dict:
     """The results of a clip from its part, which is made first if it is not there.
 
-    task: the part's name, and what it holds: the clip's name, and the state of its file if the
-    folder of clips may grow.
+    task: names of the part and of the clip.
     """
-    part, holds = task
-    name = holds[0]
-    result = parts.load(part, holds)
+    part, name = task
+    result = parts.load(part, [name])
     if result is None:
         masks = _mask_file(parts.folder, name)
         masks.unlink(missing_ok=True)  # of an earlier clip of this name
         result = _measure(data, name, networks, parts.folder)
-        result = parts.save(part, holds, result, [masks] if masks.is_file() else [])
+        result = parts.save(part, [name], result, [masks] if masks.is_file() else [])
     return result
 
 
@@ -214,6 +216,7 @@ def _measure_read(
     """Measure what was read. Returns a dict like that of `_measure`, less problems."""
     record = data.table.loc[name]
     truth: dict[str, str | float] = {"patient": str(record.patient), "split": str(record.split)}
+    truth["file"] = str(record.path.relative_to(data.folder)) if "path" in record else ""
     true = float(record.get("EF", np.nan))
     # where a folder of corrections lists no EF, its ED or ES is a frame that nobody outlined
     if np.isnan(true) and data.name != "corrections":
@@ -248,8 +251,8 @@ def _measure_labelled_pair(
 ) -> dict[str, object]:
     """Measure the labelled ED and ES frames, if there are both, in place of the clip.
 
-    truth: the columns patient, split and ef_true. reason: why the clip itself is not measured.
-    Returns a dict like that of `_measure`.
+    truth: the columns patient, split, file and ef_true. reason: why the clip itself is not
+    measured. Returns a dict like that of `_measure`.
     """
     row = dict.fromkeys(COLUMNS, np.nan) | {"name": name, "n_beats": 0}
     row |= {"unit": "", "length_unit": ""}

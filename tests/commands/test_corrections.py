@@ -98,7 +98,7 @@ def test_nobody_is_compared_with_himself(tmp_path, study, download, capsys):
     [
         ([], "no such folder"),
         (["--add", "none.json"], "no such file"),
-        (["--data", "here"], "give --add too"),
+        (["--data", "here"], "give --add or --masks too"),
         (["--csv", "here"], "give --agreement too"),
     ],
 )

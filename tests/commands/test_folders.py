@@ -121,9 +121,12 @@ def test_clips_of_an_archive_are_found_in_its_folders(tmp_path, capsys, clips, w
     out = tmp_path / "out"
     text = run(capsys, command, clips, "--out", out, "--weights", weights)
     if command == "segment":
-        assert "5 of 8 clips" in text and (out / "anna_2_IM0" / "masks.npz").is_file()
+        assert "5 of 8 clips" in text
+        assert pd.read_csv(out / "anna_2_IM0" / "contours.csv").empty  # of an untrained network
     else:
-        names = set(pd.read_csv(out / "clips.csv").name)
+        table = pd.read_csv(out / "clips.csv").set_index("name")
+        assert table.file["anna_2_IM0"] == "anna/2/IM0" and table.file["B"] == "B.AVI"
+        names = set(table.index)
         assert names - {"smith", "B", UID, "empty", "void"} == {
             "anna_1_IM0", "anna_2_IM0", "anna_2_bad"
         }  # fmt: skip
@@ -314,11 +317,35 @@ def test_function_of_a_folder_scores_the_ejection_fractions_of_its_table(
     assert table.to_dict() == {"smith": 60, "B": 41}
     assert "No true EF" not in text and "nobody is no clip of this folder" in text
     assert (out / "scores.csv").is_file() and (out / "report.html").is_file()
+    parts = {path: path.stat().st_mtime_ns for path in (out / "parts").glob("*.json")}
+    (clips / "EF.csv").write_text("clip,EF\nsmith,62\n")
+    command = ["function", clips, "--out", out, "--weights", weights]
+    assert "cannot be used" not in run(capsys, *command)
+    assert pd.read_csv(out / "clips.csv").ef_true.dropna().tolist() == [62]
+    assert {path: path.stat().st_mtime_ns for path in parts} == parts  # nothing measured again
+    (clips / "EF.csv").unlink()
+    assert "No true EF" in run(capsys, *command)
+    assert not (out / "scores.csv").exists() and not (out / "scores_by_range.csv").exists()
 
 
-def test_function_measures_only_what_is_new_in_a_folder_that_grew(
-    tmp_path, capsys, clips, weights
-):
+def test_results_of_another_folder_of_clips_are_not_replaced(tmp_path, capsys, clips, weights):
+    other, out = tmp_path / "other", tmp_path / "out"
+    write_avi(other / "smith.avi", 8, (48, 48))
+    run(capsys, "function", clips, "--out", out, "--weights", weights)
+    before = (out / "clips.csv").read_bytes()
+    message = run(capsys, "function", other, "--out", out, "--weights", weights, code=2)
+    assert "results of another run; they differ in data" in message
+    assert (out / "clips.csv").read_bytes() == before
+
+
+def test_calibration_says_why_no_ejection_fraction_is_known(tmp_path, capsys, clips):
+    (clips / "EF.csv").write_text("clip,EF\nnobody,60\n")
+    message = run(capsys, "calibrate", clips, "--out", tmp_path / "c.json", code=2)
+    assert "a table EF.csv in the folder of clips" in message
+    assert "nobody is no clip of this folder" in message
+
+
+def test_function_measures_only_what_is_new_in_a_folder_that_grew(tmp_path, capsys, clips, weights):
     out, parts = tmp_path / "out", tmp_path / "out" / "parts"
     command = ["function", clips, "--out", out, "--weights", weights, "--videos", "9"]
     run(capsys, *command)
@@ -332,7 +359,7 @@ def test_function_measures_only_what_is_new_in_a_folder_that_grew(
     run(capsys, *command)
     after = written()
     kept = [path for path in before if after[path] == before[path]]
-    assert len(before) == 6 and len(after) == 7 and len(kept) == 5  # with the identity
+    assert len(before) == 6 and len(after) == 8 and len(kept) == 6  # with the identity
     names = sorted(pd.read_csv(out / "clips.csv").name)
     assert names == sorted(["smith", "B", UID, "empty", "void", "visit_new"])
     again = tmp_path / "again"

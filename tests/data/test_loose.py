@@ -7,7 +7,7 @@ import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
-from echolib.data import Dataset, LooseClips, Problem, open_data, problem_summary
+from echolib.data import Dataset, LooseClips, Problem, loose, open_data, problem_summary
 from echolib.errors import DataError
 from tests.makers import write_avi
 
@@ -126,7 +126,9 @@ def test_folders_in_a_folder_are_searched_but_for_results_and_data_sets(folder):
     (folder / "visit1" / "dcm" / "IM0003.dcm").write_bytes(b"")  # a copy that broke off
     for name in ("visit2", "results", ".cache", "study/Videos"):
         write_avi(folder / name / "b.avi", 3)
-    (folder / "results" / "clips.csv").write_text("name\n")
+    for table in ("clips.csv", "beats.csv"):
+        (folder / "results" / table).write_text("name\n")
+    (folder / "visit2" / "report.html").write_text("of another program")
     (folder / "study" / "FileList.csv").write_text("FileName\n")
     (folder / "notes" / "LICENSE").write_text("no clip")
     (folder / "visit2" / "back").symlink_to(folder)
@@ -143,6 +145,34 @@ def test_folders_in_a_folder_are_searched_but_for_results_and_data_sets(folder):
     assert data.clip("visit1_dcm_IM0002").name == "visit1_dcm_IM0002"
     with pytest.raises(DataError, match="IM0003.*empty file"):
         data.clip("visit1_dcm_IM0003")
+
+
+def test_clips_beside_results_are_not_passed_over_in_silence(tmp_path):
+    write_avi(tmp_path / "a.avi", 3)
+    for name in ("own/overlay.mp4", "own/b_overlay.mp4", "mixed/overlay.mp4", "mixed/b.avi"):
+        write_avi(tmp_path / name, 3)
+        (tmp_path / name).with_name("masks.npz").write_bytes(b"")
+    data = LooseClips(tmp_path)
+    assert list(data.table.index) == ["a"]
+    assert [str(problem) for problem in data.problems] == [
+        "mixed: clips beside results of echolib, which are not searched (noted)"
+    ]
+
+
+def test_what_cannot_be_opened_is_named(tmp_path, monkeypatch):
+    for name in ("a.avi", "shut/b.avi"):
+        write_avi(tmp_path / name, 3)
+    (tmp_path / "IM0").write_bytes(b"no clip")
+    (tmp_path / "IM1").touch()
+    refused = {str(tmp_path / "shut"), str(tmp_path / "IM0")}
+    monkeypatch.setattr(loose.os, "access", lambda path, _: str(path) not in refused)
+    data = LooseClips(tmp_path)
+    assert list(data.table.index) == ["a"]
+    assert [str(problem) for problem in data.problems] == [
+        "IM0: the file cannot be opened (left out)",
+        "IM1: an empty file (left out)",
+        "shut: the folder cannot be opened (left out)",
+    ]
 
 
 def test_a_link_to_a_folder_is_followed_once(folder, tmp_path):
@@ -171,8 +201,8 @@ def test_a_table_gives_the_ejection_fractions_of_clips(tmp_path):
         write_avi(tmp_path / path, 3)
     before = LooseClips(tmp_path).fingerprint()
     rows = [
-        "a;55,5", "b.avi;61", "anna/1/IM0.avi;30", "bert_IM0;40", "IM0;50", "gone.avi;50",
-        "b;62", "c;high",
+        "a;55,5", "B.AVI;61 %", "anna\\1\\IM0;30", "bert_IM0;40", "IM0;50", "gone.avi;50",
+        "b;62", "c;high", "./c.avi;0,5",
     ]  # fmt: skip
     (tmp_path / "EF.csv").write_text("\n".join(["clip;EF;remark", *(f"{row};" for row in rows)]))
     data = open_data(tmp_path)
@@ -184,6 +214,8 @@ def test_a_table_gives_the_ejection_fractions_of_clips(tmp_path):
         "EF.csv, row 7: gone.avi is no clip of this folder (left out)",
         "EF.csv, row 8: b is listed again (left out)",
         "EF.csv, row 9: EF of c is 'high'; expected 0 to 100: it is unknown (left out)",
+        "EF.csv, row 10: EF of ./c.avi is 0.5, as a share, but others are above 1: it is unknown "
+        "(left out)",
     ]
     assert data.fingerprint() != before
 
@@ -193,6 +225,11 @@ def test_ejection_fractions_that_are_shares_become_per_cent(tmp_path):
     (tmp_path / "EF.csv").write_text("clip,EF\na,0.555\n")
     data = LooseClips(tmp_path)
     assert data.table.EF.tolist() == [pytest.approx(55.5)] and data.problems[0].action == "mended"
-    (tmp_path / "EF.csv").write_text("name,EF\na,0.555\n")
-    with pytest.raises(DataError, match=r"EF\.csv lacks the columns \['clip'\]"):
+    (tmp_path / "EF.csv").rename(tmp_path / "ef.CSV")
+    assert LooseClips(tmp_path).table.EF.tolist() == [pytest.approx(55.5)]
+    (tmp_path / "ef.CSV").write_text("name,EF\na,0.555\n")
+    with pytest.raises(DataError, match=r"lacks the columns \['clip'\].*Write a header with"):
         LooseClips(tmp_path)
+    (tmp_path / "ef.CSV").rename(tmp_path / "EF.xlsx")
+    (problem,) = LooseClips(tmp_path).problems
+    assert str(problem) == "EF.xlsx: this table is not read: save it as EF.csv (noted)"
