@@ -76,7 +76,7 @@ def reuse_freed_memory() -> None:
     `ALLOCATOR` decides otherwise; where the allocator is not glibc's, nothing happens.
     """
     if sys.platform == "linux" and not any(name in os.environ for name in ALLOCATOR):
-        choose = getattr(ctypes.CDLL(None), "mallopt", lambda setting, value: 0)
+        choose = getattr(ctypes.pythonapi, "mallopt", lambda setting, value: 0)
         for setting, value in KEPT_FREE.items():
             choose(setting, value)
 

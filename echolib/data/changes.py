@@ -80,8 +80,7 @@ class _ChangedClips:
         self.problems: list[Problem] = data.problems
         self.about_ef: str = getattr(data, "about_ef", "")
         if (states := getattr(data, "states", None)) is not None:  # of a folder of clips
-            changed = asdict(changes)
-            self.states = {name: f"{state} {changed}" for name, state in states.items()}
+            self.states, self.changes = states, asdict(changes)
 
     def clip(self, clip: str) -> Clip:
         """All frames of one clip, changed."""

@@ -18,7 +18,7 @@ from ..data.frames import Dataset, LabelledFrame
 from ..data.problems import Problem, full_table
 from ..data.reading import clips_of, only_labelled, places, read_with_labels
 from ..data.sector import clip_sector
-from ..errors import DataError
+from ..errors import DataError, printable
 from ..files import write_npz, write_table
 from ..geometry import disk_volume, ejection_fraction, mask_to_tracing
 from ..locks import one_at_a_time
@@ -82,6 +82,7 @@ def measure_study(
         tasks = [(f"{number:06}", name) for number, name in enumerate(chosen)]
     else:
         identity = {"data": _checksum(str(data.folder.resolve()))}
+        identity["changes"] = getattr(data, "changes", {})
         tasks = [(_checksum(f"{name} {states[name]}"), name) for name in chosen]
     identity |= {"format": FORMAT, "networks": networks_identity(networks)}
     with one_at_a_time(folder):
@@ -216,7 +217,8 @@ def _measure_read(
     """Measure what was read. Returns a dict like that of `_measure`, less problems."""
     record = data.table.loc[name]
     truth: dict[str, str | float] = {"patient": str(record.patient), "split": str(record.split)}
-    truth["file"] = str(record.path.relative_to(data.folder)) if "path" in record else ""
+    file = record.path.relative_to(data.folder) if "path" in record else ""
+    truth["file"] = printable(str(file))
     true = float(record.get("EF", np.nan))
     # where a folder of corrections lists no EF, its ED or ES is a frame that nobody outlined
     if np.isnan(true) and data.name != "corrections":

@@ -118,17 +118,18 @@ def test_clips_of_an_archive_are_found_in_its_folders(tmp_path, capsys, clips, w
         (clips / visit).mkdir(parents=True)
         (clips / visit / "IM0").write_bytes((clips / "smith.avi").read_bytes())
     (clips / "anna" / "2" / "bad.avi").write_bytes(b"")
+    (clips / "anna" / os.fsdecode(b"M\xfcller")).write_bytes((clips / "smith.avi").read_bytes())
     out = tmp_path / "out"
     text = run(capsys, command, clips, "--out", out, "--weights", weights)
     if command == "segment":
-        assert "5 of 8 clips" in text
+        assert "6 of 9 clips" in text
         assert pd.read_csv(out / "anna_2_IM0" / "contours.csv").empty  # of an untrained network
     else:
         table = pd.read_csv(out / "clips.csv").set_index("name")
         assert table.file["anna_2_IM0"] == "anna/2/IM0" and table.file["B"] == "B.AVI"
         names = set(table.index)
         assert names - {"smith", "B", UID, "empty", "void"} == {
-            "anna_1_IM0", "anna_2_IM0", "anna_2_bad"
+            "anna_1_IM0", "anna_2_IM0", "anna_2_bad", "anna_M\ufffdller"
         }  # fmt: skip
 
 

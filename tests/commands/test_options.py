@@ -82,8 +82,8 @@ def run(*words) -> int:
 @pytest.mark.parametrize(
     ("option", "names"),
     [("--quiet", set(commands())), ("--device", ASKS_NETWORKS), ("--fps", READS_CLIPS),
-     ("--spacing", READS_CLIPS), ("--blank-text", READS_CLIPS), ("--force", WRITES_OVER),
-     ("--split", set(SPLITS))],
+     ("--spacing", READS_CLIPS | {"corrections"}), ("--blank-text", READS_CLIPS),
+     ("--force", WRITES_OVER), ("--split", set(SPLITS))],
 )  # fmt: skip
 def test_commands_of_one_kind_have_one_option(option, names):
     assert set(with_option(option)) == names
