@@ -92,8 +92,7 @@ def _keep_masks(arguments: argparse.Namespace) -> None:
     from ..data import Changes, read_clip
 
     masks, before = _masks(arguments)
-    changed = Changes(spacing=arguments.spacing)
-    with changed.quiet():
+    with Changes(spacing=arguments.spacing).quiet():
         if arguments.data:
             data = open_clips(arguments.data)
             if arguments.clip not in data.table.index:
@@ -106,7 +105,7 @@ def _keep_masks(arguments: argparse.Namespace) -> None:
             clip, known = read_clip(arguments.clip), {"source": arguments.clip}
         if arguments.spacing:
             known["spacing"] = arguments.spacing
-        drawn, problems = drawn_masks(changed.of_clip(clip), masks, before)
+        drawn, problems = drawn_masks(clip, masks, before)
         folder = Folder(arguments.folder, arguments.annotator or "")
         keep_masks(folder, clip, drawn, before, **known)
     print(f"{len(drawn)} frames of {clip.name} kept")

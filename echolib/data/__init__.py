@@ -10,7 +10,7 @@ from .echonet import EchoNet
 from .frame_checks import PACKED
 from .frames import Dataset, FrameSet, LabelledFrame, labelled_frames
 from .letterbox import Letterbox
-from .loose import LooseClips, find_clips
+from .loose import MEASURED, TABLES, LooseClips, find_clips
 from .packing import pack, pack_once
 from .problems import Problem, problem_summary, problem_table
 from .sector import blank_text, clip_sector, crop_to_sector, find_sector
@@ -29,8 +29,6 @@ __all__ = [
     "read_plain_pickle", "rows_to_tracing", "whole_set",
 ]  # fmt: skip
 
-RESULTS = ("clips.csv", "beats.csv")  # files by which the results of `function` are told
-
 
 def _has(folder: Path, names: tuple[str, ...]) -> bool:
     return all((folder / name).is_file() for name in names)
@@ -48,13 +46,13 @@ def open_data(folder: str | Path) -> Dataset | FrameSet:
         raise DataError(f"{no_folder(folder)} Give the folder of a data set.")
     if _has(folder, PACKED):
         return FrameSet.load(folder)
-    if (folder / "FileList.csv").is_file() or (folder / "VolumeTracings.csv").is_file():
+    if any((folder / name).is_file() for name in TABLES):
         return EchoNet(folder)
     if find_patients(folder) is not None:
         return Camus(folder)
-    if _has(folder, RESULTS):
+    if _has(folder, MEASURED):
         raise DataError(
-            f"{folder} holds results of `function` ({', '.join(RESULTS)}): expected a data set or "
+            f"{folder} holds results of `function` ({', '.join(MEASURED)}): expected a data set or "
             "a folder of clips. Give the folder of the recordings; if they lie here, too, move the "
             "recordings or the results to a folder of their own."
         )

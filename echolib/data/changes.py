@@ -15,7 +15,7 @@ from .problems import Problem
 from .rates import RATES, SPACINGS
 from .sector import blank_text
 
-REPLACED = {  # what readers warn of, in vain where the user says it better
+REPLACED = {  # warnings of readers about what the user gives instead
     "fps": "(?s).*(rate is used|rate is left unknown|frames per second, as no heart scan)",
     "spacing": "(?s).*(spacing is left unknown|spacing of .* is impossible)",
 }

@@ -7,7 +7,6 @@ Folders in it are searched, too: an archive has one for each patient, study and 
 import hashlib
 import os
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,17 +16,18 @@ import pandas as pd
 
 from ..errors import DataError
 from .clips import Clip, is_dicom, read_clip
-from .file_list import RANGES, in_per_cent
+from .echonet import TRACINGS
+from .file_list import FILE_LIST, RANGES, in_per_cent
 from .frames import LabelledFrame
-from .names import is_hidden, suffix_of, unique_names
+from .names import is_hidden, plain_name, suffix_of, unique_names, without_suffix
 from .problems import Problem, problem_summary
 from .tables import read_table, to_numbers
 
 OTHER_SUFFIX = re.compile(r"\.[A-Za-z]\w*$")  # of a name; the numbers of a UID are none
-# files by which results of echolib are told: one of the first, or both of the others
-RESULTS = ("identity.json", "masks.npz")
-MEASURED = {"clips.csv", "beats.csv"}
-TABLES = {"FileList.csv", "VolumeTracings.csv"}  # one of them is in the folder of a data set
+# files by which results of echolib are told: one of the first, or both of the others, of `function`
+RESULTS = {"identity.json", "masks.npz"}
+MEASURED = ("clips.csv", "beats.csv")
+TABLES = {FILE_LIST, TRACINGS}  # one of them is in the folder of a data set
 DIRECTORY = "dicomdir"  # the list of a DICOM medium: it has no frames
 TRUE_EF = "EF.csv"  # the table of ejection fractions, with the columns clip and EF, per cent
 NOT_OPENED = "the folder cannot be opened"
@@ -88,12 +88,11 @@ class LooseClips:
                 report(row, "{} may be any of {} clips: write its folders, too", text, len(names))
             elif not np.isnan(self.table.EF[min(names)]):
                 report(row, "{} is listed again", text)
+            elif 0 < value <= 1 < values.max():
+                kind = "EF of {} is {:g}, as a share, but others are above 1: it is unknown"
+                report(row, kind, text, value)
             elif low <= value <= high:
-                if 0 < value <= 1 < values.max():
-                    kind = "EF of {} is {:g}, as a share, but others are above 1: it is unknown"
-                    report(row, kind, text, value)
-                else:
-                    self.table.loc[min(names), "EF"] = value
+                self.table.loc[min(names), "EF"] = value
             elif rows.EF[row].strip():
                 kind = f"EF of {{}} is {{!r}}; expected {low:g} to {high:g}: it is unknown"
                 report(row, kind, text, rows.EF[row][:40])
@@ -175,8 +174,8 @@ def _other_content(names: list[str]) -> str | None:
     """
     if TABLES & set(names):
         return "a data set with tables, which is not searched; give it by itself"
-    measured = set(names) >= MEASURED
-    if not (measured or set(RESULTS) & set(names)):
+    measured = set(names) >= set(MEASURED)
+    if not (measured or RESULTS & set(names)):
         return None
     clips = [name for name in names if suffix_of(name) and not Path(name).stem.endswith("overlay")]
     own = 1 if measured else 0  # `function` of a clip writes its video beside the tables
@@ -199,5 +198,5 @@ def _begins_as_clip(path: Path) -> bool:
 
 def _key(text: str) -> str:
     """A clip's name, file or path as people may write it, less what does not matter."""
-    text = unicodedata.normalize("NFC", text.strip()).replace("\\", "/").removeprefix("./")
-    return text[: len(text) - len(suffix_of(text))].casefold()
+    text = plain_name(text.strip()).replace("\\", "/").removeprefix("./")
+    return without_suffix(text).casefold()

@@ -35,7 +35,12 @@ def clip_name(path: str | Path) -> str:
     path: a path, or a name in a table, which may have the folders of another system.
     """
     name = path.name if isinstance(path, Path) else re.split(r"[/\\]", path.strip())[-1]
-    return plain_name(name[: len(name) - len(suffix_of(name))])
+    return plain_name(without_suffix(name))
+
+
+def without_suffix(name: str) -> str:
+    """A file's name or path without its known suffix."""
+    return name[: len(name) - len(suffix_of(name))]
 
 
 def plain_name(name: str) -> str:
