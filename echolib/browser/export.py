@@ -14,7 +14,7 @@ from .view import View
 
 FOLDER = Path(__file__).parent / "page"
 SCRIPTS: tuple[str, ...] = (
-    "clip", "picture", "curves", "lens", "controls", "save", "clips", "spline", "between",
+    "blind", "clip", "picture", "curves", "lens", "controls", "save", "clips", "spline", "between",
     "history", "edits", "handles", "keeper", "panel", "edit", "browser",
 )  # fmt: skip
 LOOKS = ("speed", "shown", "side_by_side", "zoom", "window", "gamma", "smooth")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ..ventricle.calibration import Calibration
     from ..ventricle.networks import Networks
 
+SPLIT, ALSO_SPLIT = "val", "train"  # by default, of the study and of that of --also
+
 
 def add_commands(add: Add) -> None:
     """Add `calibrate` to the command line."""
@@ -33,7 +35,7 @@ def add_commands(add: Add) -> None:
     )
     command.add_argument("--out", required=True, help="JSON file to write; a folder lies beside it")
     add_weights(command)
-    add_split(command, "val", "the study")
+    add_split(command, SPLIT, "the study")
     command.add_argument(
         "--correction", default="auto", choices=("auto", "line", "none"),
         help="line: correct each EF by a straight line; none: leave it as measured; auto (default):"
@@ -44,7 +46,8 @@ def add_commands(add: Add) -> None:
         help="folder of a study of other hearts, 40 clips or more, on which the intervals must "
         "hold, too",
     )
-    add_split(command, "train", "the study of --also", "--also-split")
+    add_split(command, ALSO_SPLIT, "the study of --also", "--also-split")
+    command.set_defaults(split=None, also_split=None)  # a folder of clips has none
     command.add_argument(
         "--widen", type=float, default=1.0,
         help="factor for all intervals, chosen on other hearts (default 1; --also finds it)",
@@ -68,12 +71,13 @@ def calibrate(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--out: expected a JSON file such as function.json, found {out}.")
     check_file(out, ".json", arguments.force)
     _check_widening(arguments)
-    studies = [(arguments.data, arguments.split, out.with_suffix(""))]
+    studies = [(arguments.data, arguments.split, SPLIT, out.with_suffix(""))]
     if arguments.also is not None:
-        studies.append((arguments.also, arguments.also_split, out.with_name(f"{out.stem}-also")))
-    for path, _, _ in studies:
-        refuse_input(path, out, *(folder for _, _, folder in studies))
-    opened = [(*_enough(path, split), folder) for path, split, folder in studies]
+        beside = out.with_name(f"{out.stem}-also")
+        studies.append((arguments.also, arguments.also_split, ALSO_SPLIT, beside))
+    for path, *_ in studies:
+        refuse_input(path, out, *(folder for *_, folder in studies))
+    opened = [(*_enough(*study), folder) for *study, folder in studies]
     networks = load_networks(tuple(arguments.weights or WEIGHTS), calibration=None)
     arguments.kept, bar = KEPT_CLIPS, not arguments.quiet
     (clips, description), *others = (_known(*study, networks, bar) for study in opened)
@@ -100,8 +104,8 @@ def _check_widening(arguments: argparse.Namespace) -> None:
         )
 
 
-def _enough(path: str, split: str) -> tuple["Dataset", str]:
-    """A study and its split, of a folder of clips all.
+def _enough(path: str, split: str | None, usual: str) -> tuple["Dataset", str]:
+    """A study and its split: the one that is asked for, or the usual one, of a folder of clips all.
 
     Raises ValueError where too few of these clips can have a known EF.
     """
@@ -112,6 +116,11 @@ def _enough(path: str, split: str) -> tuple["Dataset", str]:
 
     data = open_clips(path)
     if isinstance(data, LooseClips):
+        if split not in (None, "all"):
+            raise DataError(
+                f"{path} is a folder of clips, which has no split {split!r}: all of its clips with "
+                "a known EF are used. Leave the option out."
+            )
         split = "all"
         if data.table.EF.isna().all():
             found = f"\n{problem_summary(data.problems)}" if data.problems else ""
@@ -120,6 +129,7 @@ def _enough(path: str, split: str) -> tuple["Dataset", str]:
                 f"tables, such as EchoNet-Dynamic, or a table {TRUE_EF} in the folder of clips, "
                 f"with the columns clip and EF.{found}"
             )
+    split = split or usual
     chosen = in_split(data.table, split)
     known = chosen.EF.notna().sum() if "EF" in chosen else len(chosen)  # else from the labels
     if len(chosen):  # else `measure_study` lists the splits that there are

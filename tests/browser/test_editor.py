@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from echolib.browser import FrameBrowser
+from echolib.browser import FrameBrowser, Layer
 from echolib.browser.export import page_script
 from echolib.browser.sources import Views
 from echolib.corrections import leaflet_mask, outline_points, spline, ventricle_mask
@@ -565,6 +565,34 @@ def test_the_switch_leaves_the_browser_as_it_was(page):
     page.get_by_label("Pause").click()
     press(page, "Home", "e")
     assert page.locator(".edit").is_visible() and masked(page)[0].any()
+
+
+def test_the_experts_outlines_are_hidden_while_one_corrects(engine, folder):
+    heart, labelled = make_heart(), np.arange(COUNT) == 0
+    truth = Layer("truth", np.roll(heart.layers[0].masks, 2, 2), role="truth", labelled=labelled)
+    view = replace(heart, layers=(truth, *heart.layers))
+    file = write(folder / "expert.html", view, shown=["truth", "difference", "lv"])
+    with chromium.open_exported(engine, file) as page:
+        boxes = {
+            name: page.locator(f"input.layer[data-layer={name}]")
+            for name in ("truth", "difference", "lv")
+        }
+
+        def shown():
+            curves = page.locator("canvas.curves").get_attribute("aria-label")
+            text = page.locator(".readout").inner_text()
+            told = {"truth" in curves, "truth" in text, "Dice" in text}
+            assert "lv" in curves and "lv" in text and len(told) == 1
+            names = [name for name, box in boxes.items() if box.is_checked()]
+            return names, told == {True}, page.locator(".edit .blind").is_visible()
+
+        assert shown() == (["lv"], False, True)
+        boxes["truth"].check()
+        assert shown() == (["truth", "lv"], True, False)
+        boxes["truth"].uncheck()
+        assert shown() == (["lv"], False, True)
+        page.locator("input.edit-switch").uncheck()
+        assert shown() == (["truth", "difference", "lv"], True, False)
 
 
 def test_a_page_written_without_the_editor_has_no_switch(engine, folder):

@@ -346,6 +346,16 @@ def test_calibration_says_why_no_ejection_fraction_is_known(tmp_path, capsys, cl
     assert "nobody is no clip of this folder" in message
 
 
+@pytest.mark.parametrize("option", ["--split", "--also-split"])
+def test_a_folder_of_clips_has_no_split_to_calibrate_on(tmp_path, capsys, clips, option):
+    (clips / "EF.csv").write_text("clip,EF\nsmith,60\n")
+    study = EchoNetFolder(tmp_path / "study", clips=40).write()
+    data = [clips] if option == "--split" else [study, "--split", "all", "--also", clips]
+    command = ["calibrate", *data, "--out", tmp_path / "c.json", option, "test"]
+    message = run(capsys, *command, code=2)
+    assert f"{clips} is a folder of clips, which has no split 'test'" in message
+
+
 def test_function_measures_only_what_is_new_in_a_folder_that_grew(tmp_path, capsys, clips, weights):
     out, parts = tmp_path / "out", tmp_path / "out" / "parts"
     command = ["function", clips, "--out", out, "--weights", weights, "--videos", "9"]

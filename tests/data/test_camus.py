@@ -1,6 +1,7 @@
 """CAMUS: a generated folder in its layout, and the real frames where they are available."""
 
 import os
+import shutil
 
 import nibabel
 import numpy as np
@@ -85,6 +86,13 @@ def test_without_official_splits_patients_are_hashed_and_this_is_reported(folder
     data = Camus(folder)
     assert set(data.table.split) <= {"train", "val", "test"}
     assert "no official split" in data.problems[0].reason
+
+
+def test_patients_of_the_official_splits_that_are_not_there_are_counted(folder):
+    shutil.rmtree(folder / "database_nifti" / "patient0002")
+    (problem,) = Camus(folder).problems
+    assert "1 of the 3 patients in the official splits have no folder" in problem.reason
+    assert "patient0002" in problem.reason and problem.action == "noted"
 
 
 def test_patients_that_cannot_be_used_are_reported(folder):

@@ -35,6 +35,7 @@ function render({ model, el }) {
     viewport: () => lens.viewport,
     unit: () => clip.width / get("zoom") / pictures[0].canvas.getBoundingClientRect().width,
   });
+  const blind = new Blind(() => get("shown"), (names) => set("shown", names));
   function set(name, value) {
     model.set(name, value);
     model.save_changes();
@@ -78,6 +79,7 @@ function render({ model, el }) {
     pictures = [];
     editor.open(clip);
     buildPictures();
+    blind.update(clip, get("edit"), editor.on);
     root.dataset.clip = content.clip;
     sendFrame();
     if (get("playing")) play();
@@ -157,6 +159,7 @@ function render({ model, el }) {
     const marks = new Set(clip.marks.map(([, mark]) => mark));
     page.jumps.ED.hidden = !marks.has("ED");
     page.jumps.ES.hidden = !marks.has("ES");
+    clip.blind = blind.applies(clip, editor.on);
     const changesHeight = curves.update(page.pictures.clientWidth);
     updatePicture();
     if (changesHeight) fit();
@@ -168,6 +171,7 @@ function render({ model, el }) {
     if (!isOpen() || !pictures.length) return;
     editor.open(clip);
     editor.attach(pictures[0]);
+    blind.update(clip, get("edit"), editor.on);
     redraw();
     fit();
   }
@@ -236,7 +240,8 @@ function render({ model, el }) {
     }
     page.pictures.classList.toggle("zoomed", get("zoom") > 1);
     if (difference) labelDifference();
-    draw();
+    if (clip.blind !== blind.applies(clip, editor.on)) redraw();
+    else draw();
   }
 
   // What each panel shows: the arguments of `Picture.draw` behind the frame.

@@ -17,6 +17,7 @@ class Clip {
     this.content = content;
     this.curves = content.curves; // an editor adds its own
     this.marks = content.marks;
+    this.blind = false; // whether nothing may tell of the expert's outlines, see blind.js
     this.rowBytes = (this.width + 7) >> 3; // per row of a mask: one bit per pixel, whole bytes
     this.parts = new Array(Math.ceil(this.count / content.part));
     this.arrived = new Set(); // numbers of the parts received, inflated or not
@@ -42,6 +43,13 @@ class Clip {
         segments: layer.segments ? numbers(frames * layer.segments * 4) : null,
       })),
     };
+  }
+
+  // The curves that are drawn.
+  get drawnCurves() {
+    const experts = this.content.layers.filter(({ role }) => EXPERT.includes(role));
+    return this.curves.filter(
+      (curve) => !this.blind || !experts.some(({ name }) => name === curve.name));
   }
 
   partOf(frame) {
@@ -132,11 +140,12 @@ function readout(clip, frame) {
   if (labels && labels[frame]) text.push(labels[frame]);
   for (const layer of layers) {
     if (!layer.areas || layer.areas[frame] === null) continue;
-    const dice = layer.dice && layer.dice[frame] !== null
+    if (clip.blind && EXPERT.includes(layer.role)) continue;
+    const dice = !clip.blind && layer.dice && layer.dice[frame] !== null
       ? ` Dice ${layer.dice[frame].toFixed(2)}` : "";
     text.push(`${layer.name} ${short(layer.areas[frame])} ${layer.unit}${dice}`);
   }
-  for (const { name, unit, values } of clip.curves) { // those that are no area of a layer
+  for (const { name, unit, values } of clip.drawnCurves) { // those that are no area of a layer
     if (values[frame] === null) continue;
     if (layers.some((layer) => layer.areas && layer.name === name && layer.unit === unit)) continue;
     text.push(`${name} ${short(values[frame])} ${unit}`.trim());

@@ -14,7 +14,7 @@ class Curves {
   }
 
   name() {
-    const { curves } = this.clip;
+    const curves = this.clip.drawnCurves;
     this.units = [...new Set(curves.map((curve) => curve.unit))];
     this.canvas.hidden = !this.units.length;
     const names = curves.map((curve) => `${curve.name} (${curve.unit})`);
@@ -59,7 +59,7 @@ class Curves {
   }
 
   diagram(context, unit, top) {
-    const curves = this.clip.curves.filter((curve) => curve.unit === unit);
+    const curves = this.clip.drawnCurves.filter((curve) => curve.unit === unit);
     const values = curves.flatMap((curve) => curve.values).filter((value) => value !== null);
     let [low, high] = [Math.min(...values), Math.max(...values)];
     if (high === low) [low, high] = [low - 0.5, high + 0.5];

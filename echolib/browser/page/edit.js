@@ -270,6 +270,7 @@ class Editor {
   showState() {
     const { panel, edits } = this;
     panel.state.textContent = this.about();
+    panel.blind.hidden = !this.clip.blind;
     panel.kept.textContent = this.keptText();
     const wrong = this.drawing ? "" : this.wrongText();
     const failure = session.keeper.failure;

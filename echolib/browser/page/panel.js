@@ -25,6 +25,8 @@ function buildPanel(page) {
   const panel = { root };
   panel.alert = element("div", root, { className: "alert", hidden: true }, { role: "alert" });
   panel.state = element("div", root, { className: "state" }, { role: "status" });
+  panel.blind = element("div", root, { className: "blind soft", hidden: true,
+    textContent: "The expert's outlines are hidden while you correct; their check boxes show them." });
   panel.controls = element("div", root, { className: "controls" });
   const row = element("div", panel.controls, { className: "row" });
   panel.part = choice(row, "part", "What is edited", PARTS.map((name, part) => [part, name]));
