@@ -121,6 +121,15 @@ def refuse_dicom_seg(arguments: argparse.Namespace, path: Path) -> None:
         )
 
 
+def add_overlays(command: argparse.ArgumentParser) -> None:
+    """Add `--overlays`, which says whether each clip of a folder gets pictures."""
+    command.add_argument(
+        "--overlays", action="store_true",
+        help="of a folder: write the overlay of each clip as MP4 and GIF, which takes longer than "
+        "all else (a single clip always has them)",
+    )  # fmt: skip
+
+
 def add_measuring(command: argparse.ArgumentParser) -> None:
     """Add what the commands share that take a clip or a folder of clips."""
     add_changes(command)

@@ -56,7 +56,9 @@ class Camus:
         folders = sorted(path for path in patients.glob("patient*") if path.is_dir())
         if missing := sorted(splits.keys() - {path.name for path in folders}):
             kind = "{} of the {} patients in the official splits have no folder, such as {}"
-            self._report("database_split", kind, len(missing), len(splits), missing[0], action="noted")
+            self._report(
+                "database_split", kind, len(missing), len(splits), missing[0], action="noted"
+            )
         records = [self._record(path, view, splits) for path in folders for view in views]
         self.table = pd.DataFrame([record for record in records if record])
         if self.table.empty:

@@ -101,7 +101,7 @@ def test_every_option_has_a_help_that_names_its_default():
 def test_the_help_names_the_default_of_a_split(name):
     action = with_option("--split")[name]
     assert f"(default {SPLITS[name]}" in action.help
-    assert action.default == (None if name in ("function", "adapt") else SPLITS[name])
+    assert action.default == (None if name in ("function", "adapt", "calibrate") else SPLITS[name])
 
 
 def test_the_help_names_the_environment(capsys):
@@ -259,7 +259,6 @@ def test_a_folder_in_place_of_a_file_is_said(tmp_path, capsys, clip):
     fails(capsys, ["browse", clip, "--out", tmp_path], "found a folder. Name a file in it", ".html")
     fails(capsys, ["evaluate", clip, "--json", tmp_path], "found a folder", ".json")
     fails(capsys, ["mitral", "submit", clip, "--out", tmp_path], "found a folder", ".csv")
-    fails(capsys, ["mitral", "segment", tmp_path, "--out", tmp_path / "o"], "Name one clip inside")
 
 
 def test_a_seed_below_0_is_refused_by_its_option_before_anything_is_read(tmp_path, capsys):

@@ -59,6 +59,7 @@ def masks_in(out):
 
 def write_gif(path, count, size=(40, 56)):
     images = [Image.fromarray(np.full(size, 50 + 15 * number, np.uint8)) for number in range(count)]
+    path.parent.mkdir(exist_ok=True, parents=True)
     images[0].save(path, save_all=True, append_images=images[1:], duration=40)
     return path
 
@@ -182,6 +183,35 @@ def test_a_stopped_pickle_keeps_its_finished_clips(study, tmp_path, weights, cap
         assert np.array_equal(masks, masks_in(out)[name])
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_each_clip_of_a_folder_is_masked_as_it_is_alone(tmp_path, weights, capsys, workers):
+    clips, out, alone = tmp_path / "clips", tmp_path / "out", tmp_path / "alone"
+    write_gif(clips / "visit" / "one.gif", 12)
+    write_gif(clips / "two.gif", 1, (30, 44))
+    (clips / "empty.avi").write_bytes(b"")
+    assert segment(clips, out, weights, "--workers", workers) == 0
+    said = capsys.readouterr().out
+    assert "visit_one: 12 frames" in said and f"2 of 3 clips outlined in {out}" in said
+    assert "1 x left out: empty.avi" in said
+    files = {str(path.relative_to(out)) for path in out.rglob("*.*")}
+    each = {"masks.npz", "masks.nii.gz", "clip.json"}
+    assert files == {"identity.json", "visit_one/visit_one_opening.csv"} | {
+        f"{name}/{file}" for name in ("visit_one", "two") for file in each
+    }
+    assert segment(clips / "visit" / "one.gif", alone, weights) == 0
+    for own, other in (("masks.npz", "masks.npz"), ("visit_one_opening.csv", "one_opening.csv")):
+        assert (out / "visit_one" / own).read_bytes() == (alone / other).read_bytes()
+    made = (out / "two" / "masks.npz").stat().st_mtime_ns
+    write_gif(clips / "visit" / "one.gif", 1)  # in its place
+    assert segment(clips, out, weights) == 0
+    assert (out / "two" / "masks.npz").stat().st_mtime_ns == made
+    assert {path.name for path in (out / "visit_one").iterdir()} == each
+    assert segment(clips, out, weights, "--overlays") == 0
+    assert (out / "two" / "two_overlay.gif").is_file()
+    other = ["mitral", "segment", clips, "--out", out, "--weights", weights, "--threshold", "0.4"]
+    fails(capsys, other, "results of another run; they differ in thresh")
+
+
 # --- What is refused ------------------------------------------------------------------------------
 
 
@@ -240,11 +270,16 @@ def test_broken_clips_are_said(study, tmp_path, weights, capsys):
     write_pickle(tmp_path / "nothing.pkl")
     write_pickle(tmp_path / "wrong.pkl", {"name": "a", "video": np.zeros((4, 4))})
     names = ["short.pkl", "head.pkl", "empty.pkl", "notes.pkl", "empty.avi", "nothing.pkl"]
-    for name in [*names, "wrong.pkl", "missing.avi", "missing.pkl", ""]:
+    for name in [*names, "wrong.pkl", "missing.avi", "missing.pkl"]:
         out = tmp_path / "out"
         command = ["mitral", "segment", tmp_path / name, "--out", out, "--weights", weights]
         fails(capsys, command, name)
         assert not out.exists()
+
+
+def test_a_mitral_study_is_not_taken_for_a_folder_of_clips(study, tmp_path, weights, capsys):
+    command = ["mitral", "segment", study, "--out", tmp_path / "out", "--weights", weights]
+    fails(capsys, command, f"{study} is a mitral study. Give its test.pkl or train.pkl.")
 
 
 @pytest.mark.parametrize("threshold", ["0", "1", "-0.5", "7", "nan", "inf"])
