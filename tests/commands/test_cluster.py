@@ -41,6 +41,7 @@ COMMANDS = {
     "phantom mitral": "phantom --mitral 0.01 --seed 3",
     "pack": "pack {in}/study --size 32",
     "segment": "segment {in}/study/Videos --weights {in}/masks.safetensors",
+    "mitral segment": "mitral segment {in}/study/Videos --weights {in}/masks.safetensors",
     "function": f"function {{in}}/study --split all --videos 1 --weights {WEIGHTS}",
     "robustness": "robustness {in}/study --split all --severities 3 --corruptions gain speckle "
     f"--weights {WEIGHTS}",

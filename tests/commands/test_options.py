@@ -300,7 +300,8 @@ def test_train_resumes_at_the_length_that_it_had_unless_another_is_given(tmp_pat
     count = int(outcome.split(" planned")[0].split()[-1])
     assert f"of {2 * count} planned" in capsys.readouterr().out
     fails(capsys, [*command, "--resume", "--epochs", "1"], "Give a larger one")
-    assert run(*command, "--resume", "--minutes", "0.05") == 0
+    seconds = pd.read_csv(tmp_path / "net" / "history.csv").seconds.iloc[-1]
+    assert run(*command, "--resume", "--minutes", str(2 * seconds / 60)) == 0
 
 
 # --- What is kept of a command that is stopped ----------------------------------------------------
