@@ -32,7 +32,7 @@ SAMPLED = 8  # frames of a clip, spread evenly, that are compared with their mir
 HIGH_CENTRE = 0.47  # `centre_of_area` of a sector that is narrow at the bottom: at most 0.46
 SURER = 0.9  # largest ratio of the spreads, mirrored to as shown, that counts as mirrored
 SURE = 6.8 / 112  # of the square: with a larger spread, a mirror image is not believed
-KNOWN = 7.1 / 112  # of the square: with a larger spread, a clip may show another view
+KNOWN = 6.5 / 112  # of the square: with a larger spread, a clip may show another view
 
 
 @dataclass(frozen=True)
