@@ -14,6 +14,7 @@ from ..errors import DataError
 from ..geometry import LANDMARKS
 from . import TARGETS
 from .heatmaps import CELL, soft_argmax
+from .normalisation import BatchNorm
 from .pretrained import find_weights, network_name
 from .weights import (
     FOLDS,
@@ -38,7 +39,7 @@ class ConvBlock(nn.Sequential):
         for channels in (inputs, outputs):
             layers += [
                 nn.Conv2d(channels, outputs, kernel_size=3, padding=1, bias=False),
-                nn.BatchNorm2d(outputs),
+                BatchNorm(outputs),
                 nn.ReLU(inplace=True),
             ]
         super().__init__(*layers)

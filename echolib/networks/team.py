@@ -108,7 +108,7 @@ class _Answers(nn.Module):
 def _share_statistics(network: nn.Module) -> None:
     """Replace batch normalisation below a module by the team's; weights and names stay."""
     for name, child in network.named_children():
-        if type(child) is nn.BatchNorm2d:
+        if isinstance(child, nn.BatchNorm2d):
             shared = TeamBatchNorm(child.num_features, child.eps, child.momentum)
             shared.load_state_dict(child.state_dict())
             shared.to(child.weight.device).train(child.training)
