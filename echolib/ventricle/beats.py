@@ -35,6 +35,7 @@ MIN_INTERVAL_FRAMES = 8  # frames between end-systoles, where fps is unknown
 FULL_TOLERANCE = 0.06  # share of the stroke: a frame this close to the maximum counts as filled
 SLOPE_TIME = 0.04  # s over which the curve's slope at the ends of the clip is measured
 STEEP_SLOPE = 3.0  # strokes per second: a faster fall means that the ventricle is in mid-systole
+REST_OF_FALL = 1 / 3  # of the rise after it: a smaller fall at the beginning is a systole's end
 MIN_FALL = 0.15  # share of the stroke: a smaller fall, as at the ends of a clip, is no systole
 MIN_RISE = 0.1  # share of the stroke: after this rise, end-systole is over
 MIN_NEXT_FALL = 0.2  # share of the stroke: after this fall, the end-diastole before it is certain
@@ -183,13 +184,15 @@ def _check_first(systole: Systole, curve: np.ndarray, fps: float | None) -> Syst
 
     Such a systole gets the end-diastole after it, if the volume is larger there.
     """
+    if systole.end_diastole >= _slope_frames(fps):
+        return systole
     step = min(systole.end_diastole + _slope_frames(fps), systole.end_systole)
     stroke = curve[systole.end_diastole] - curve[systole.end_systole]
-    steep = _is_steep(curve[systole.end_diastole] - curve[step], stroke, fps)
-    if systole.end_diastole >= _slope_frames(fps) or not steep:
-        return systole
     stop = len(curve) - 1 if systole.end is None else systole.end
     next_full = _end_of_filling(curve, systole.end_systole, stop)
+    small = stroke < REST_OF_FALL * (curve[next_full] - curve[systole.end_systole])
+    if not (small or _is_steep(curve[systole.end_diastole] - curve[step], stroke, fps)):
+        return systole
     if curve[next_full] > curve[systole.end_diastole]:
         return replace(systole, end_diastole=next_full, end=None, note=BEGINS_IN_SYSTOLE)
     return replace(systole, note=BEGINNING_MISSING)

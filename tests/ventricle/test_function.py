@@ -308,6 +308,15 @@ def test_clip_that_begins_in_systole_uses_the_end_diastole_after_it():
     assert function.ef_measured == pytest.approx(EF, abs=2.5)
 
 
+def test_a_systole_that_has_nearly_ended_where_a_slow_clip_begins_is_not_a_beat_of_its_own():
+    late = CYCLE.end_systole / CYCLE.period - 0.12
+    for rate in (FPS, FPS / 6):  # a video may be shown more slowly than it was recorded
+        function = function_of(volumes(late, late + 0.95), rate)
+        (beat,) = function.beats
+        assert beat.end_diastole > beat.end_systole and "begins in systole" in beat.note
+        assert function.ef_measured == pytest.approx(EF, abs=2.5)
+
+
 def test_clip_that_begins_in_systole_and_ends_before_filling_gives_a_warning():
     cut = 0.5 * (RHYTHM.isovolumic_contraction + CYCLE.end_systole) / CYCLE.period
     function = function_of(volumes(cut, CYCLE.opening_time / CYCLE.period + 0.02))
