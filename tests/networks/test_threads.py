@@ -199,7 +199,7 @@ def test_trainings_and_answers_are_watched(process, tmp_path, monkeypatch: pytes
     monkeypatch.setattr(
         ThreadWatch, "computing", lambda *given: counted.append(given[1]) or kept(*given)
     )
-    frames, model = frame_set(12), UNet(2, depth=1)
+    frames, model = frame_set(12), UNet(16, depth=1)
     config = TrainingConfig(epochs=1, batch=4)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
