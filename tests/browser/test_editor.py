@@ -29,13 +29,14 @@ REST = 150  # ms after which the areas of all frames are counted anew
 LAST = 12  # index of the second hinge in a proposal; 6 is the apex
 
 
-def write(path, *views, **traits):
-    names = tuple(view.name for view in views)
-    browser = FrameBrowser(Views(names, ("",) * len(views), lambda number: views[number]))
+def write(path, *shown, views=None, **traits):
+    names = tuple(view.name for view in shown)
+    views = views or Views(names, ("",) * len(shown), lambda number: shown[number])
+    browser = FrameBrowser(views)
     browser.edit, browser.smooth, browser.shown = True, False, []
     for name, value in traits.items():
         setattr(browser, name, value)
-    return browser.to_html(path, names)
+    return browser.to_html(path, views.names)
 
 
 @pytest.fixture(scope="module")
@@ -571,7 +572,8 @@ def test_the_experts_outlines_are_hidden_while_one_corrects(engine, folder):
     heart, labelled = make_heart(), np.arange(COUNT) == 0
     truth = Layer("truth", np.roll(heart.layers[0].masks, 2, 2), role="truth", labelled=labelled)
     view = replace(heart, layers=(truth, *heart.layers))
-    file = write(folder / "expert.html", view, shown=["truth", "difference", "lv"])
+    views = Views(("one",), ("train, true EF 29 %",), lambda number: view)
+    file = write(folder / "expert.html", views=views, shown=["truth", "difference", "lv"])
     with chromium.open_exported(engine, file) as page:
         boxes = {
             name: page.locator(f"input.layer[data-layer={name}]")
@@ -581,7 +583,8 @@ def test_the_experts_outlines_are_hidden_while_one_corrects(engine, folder):
         def shown():
             curves = page.locator("canvas.curves").get_attribute("aria-label")
             text = page.locator(".readout").inner_text()
-            told = {"truth" in curves, "truth" in text, "Dice" in text}
+            note = page.locator(".echolib-browser").get_by_text("true EF 29 %").is_visible()
+            told = {"truth" in curves, "truth" in text, "Dice" in text, note}
             assert "lv" in curves and "lv" in text and len(told) == 1
             names = [name for name, box in boxes.items() if box.is_checked()]
             return names, told == {True}, page.locator(".edit .blind").is_visible()
