@@ -17,9 +17,7 @@ from ..parts import Parts
 from .folders import STATE, do_each_clip, loose_clips
 from .options import (
     CLIP_HELP,
-    add_dicom_seg,
-    add_measuring,
-    add_overlays,
+    add_outlining,
     changes,
     refuse_dicom_seg,
     refuse_existing,
@@ -51,9 +49,7 @@ def add_segment(add: Add) -> None:
         help="pretrained name, or a folder that `train` wrote (default valve)",
     )
     command.add_argument("--threshold", type=float, help="of the probability, 0 to 1")
-    add_overlays(command)
-    add_dicom_seg(command)
-    add_measuring(command)
+    add_outlining(command)
 
 
 def segment(arguments: argparse.Namespace) -> None:

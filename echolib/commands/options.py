@@ -103,13 +103,22 @@ def add_changes(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def add_dicom_seg(command: argparse.ArgumentParser) -> None:
-    """Add `--dicom-seg`, which `refuse_dicom_seg` and the commands read."""
+def add_outlining(command: argparse.ArgumentParser) -> None:
+    """Add what the commands share that outline a clip or a folder of clips.
+
+    `refuse_dicom_seg` and the commands read `--dicom-seg`.
+    """
+    command.add_argument(
+        "--overlays", action="store_true",
+        help="of a folder: write the overlay of each clip as MP4 and GIF, which takes longer than "
+        "all else (a single clip always has them)",
+    )  # fmt: skip
     command.add_argument(
         "--dicom-seg", action="store_true",
         help="of one DICOM clip: also write masks.dcm, a DICOM segmentation, which copies the "
         "identifiers of patient and study from the clip",
     )  # fmt: skip
+    add_measuring(command)
 
 
 def refuse_dicom_seg(arguments: argparse.Namespace, path: Path) -> None:
@@ -119,15 +128,6 @@ def refuse_dicom_seg(arguments: argparse.Namespace, path: Path) -> None:
             f"{path} holds several clips, but --dicom-seg takes one: a segmentation refers to a "
             "single DICOM file. Give one of its clips."
         )
-
-
-def add_overlays(command: argparse.ArgumentParser) -> None:
-    """Add `--overlays`, which says whether each clip of a folder gets pictures."""
-    command.add_argument(
-        "--overlays", action="store_true",
-        help="of a folder: write the overlay of each clip as MP4 and GIF, which takes longer than "
-        "all else (a single clip always has them)",
-    )  # fmt: skip
 
 
 def add_measuring(command: argparse.ArgumentParser) -> None:

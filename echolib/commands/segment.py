@@ -9,9 +9,7 @@ from ..files import write_npz, write_table
 from .folders import STATE, do_each_clip, loose_clips
 from .options import (
     CLIP_HELP,
-    add_dicom_seg,
-    add_measuring,
-    add_overlays,
+    add_outlining,
     changes,
     refuse_dicom_seg,
     refuse_existing,
@@ -44,9 +42,7 @@ def add_commands(add: Add) -> None:
         help="one network, which outlines each frame by itself, or several as for `function` "
         "(default: those that come with the package, which see the beat)",
     )  # fmt: skip
-    add_overlays(command)
-    add_dicom_seg(command)
-    add_measuring(command)
+    add_outlining(command)
 
 
 def segment(arguments: argparse.Namespace) -> None:

@@ -66,6 +66,7 @@ def test_several_clips_are_refused(tmp_path, capsys, clip, weights):
     folder.mkdir()
     clip.rename(folder / clip.name)
     pickled.touch()
-    for command, source in (("segment", folder), ("mitral segment", pickled)):
+    refused = ("segment", folder), ("mitral segment", pickled), ("mitral segment", folder)
+    for command, source in refused:
         words = [*command.split(), source, "--out", tmp_path / "out", "--weights", weights]
         fails(capsys, [*words, "--dicom-seg"], "holds several clips, but --dicom-seg takes one")

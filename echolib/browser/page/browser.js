@@ -159,7 +159,8 @@ function render({ model, el }) {
     const marks = new Set(clip.marks.map(([, mark]) => mark));
     page.jumps.ED.hidden = !marks.has("ED");
     page.jumps.ES.hidden = !marks.has("ES");
-    page.note.hidden = clip.blind = blind.applies(clip, editor.on); // a note may tell the true EF
+    clip.blind = blind.applies(clip, editor.on);
+    page.note.hidden = clip.blind; // it may tell the true EF
     const changesHeight = curves.update(page.pictures.clientWidth);
     updatePicture();
     if (changesHeight) fit();
